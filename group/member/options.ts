@@ -1,0 +1,65 @@
+/** What a member machine is made with: its own settings, as opposed to the group's (kernel/parameters.ts). */
+import type { Address, MemberId, Nonce, RequestNumber, RoleName, Seq } from '../../kernel/identity.ts'
+
+/** Times of the member itself. All in milliseconds, so that they can be set by people. */
+export interface DetectionTimes {
+  /** First guess at a round trip, until some have been measured. */
+  readonly initialRttMs: number
+  /** Floor and cap of what is learnt from round trips. */
+  readonly minRtoMs: number
+  readonly maxRtoMs: number
+  /** Unanswered tries before a member is suspected. */
+  readonly tries: number
+  /** A quiet member reports after this time (the paper's Δt). */
+  readonly quietAckMs: number
+  /** An idle sequencer repeats its highest seq, first after the one, at last every other. */
+  readonly heartbeatFirstMs: number
+  readonly heartbeatIdleMs: number
+  /** Questions for a port, and the time between them. */
+  readonly locateTries: number
+  readonly locateIntervalMs: number
+}
+
+export const detectionPresets: Record<'default' | 'fast' | 'wan', DetectionTimes> = {
+  default: {
+    initialRttMs: 5, minRtoMs: 2, maxRtoMs: 500, tries: 10, quietAckMs: 20,
+    heartbeatFirstMs: 10, heartbeatIdleMs: 200, locateTries: 4, locateIntervalMs: 40,
+  },
+  fast: {
+    initialRttMs: 2, minRtoMs: 1, maxRtoMs: 50, tries: 8, quietAckMs: 5,
+    heartbeatFirstMs: 4, heartbeatIdleMs: 20, locateTries: 3, locateIntervalMs: 20,
+  },
+  wan: {
+    initialRttMs: 200, minRtoMs: 20, maxRtoMs: 5_000, tries: 12, quietAckMs: 200,
+    heartbeatFirstMs: 200, heartbeatIdleMs: 2_000, locateTries: 4, locateIntervalMs: 500,
+  },
+}
+
+export interface MemberOptions {
+  /** Names this life of the member; drawn afresh for each machine. */
+  readonly nonce: Nonce
+  /** Seeds the machine's own dice. */
+  readonly seed: number
+  /** Where unicast packets reach this member's kernel. */
+  readonly address: Address
+  readonly name: string
+  readonly role: RoleName
+  /** Whether a broadcast is one multicast, or one unicast for each member's address. */
+  readonly transport: 'multicast' | 'unicast'
+  /** Possible members to ask for the port, beside or instead of multicast. */
+  readonly peers: readonly Address[]
+  /** Bytes of the largest packet to send, 512 to 65,507. */
+  readonly packetSize: number
+  /** Bytes that the own socket can buffer, as read back from it. */
+  readonly window: number
+  /** Bytes of own requests that may be on their way. */
+  readonly sendWindow: number
+  readonly detection: DetectionTimes
+  /** For tests that begin near the edges of numbers: where a group that this member creates starts. */
+  readonly start?: {
+    readonly seq?: Seq
+    readonly memberId?: MemberId
+    readonly incarnation?: number
+    readonly request?: RequestNumber
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * An ordered block: consecutive messages of one origin under consecutive request numbers, or one view
+ * change. Immutable and self-contained; its place in the order and its accepted mark stand outside, so
+ * that the same bytes serve the request, the broadcast, the history, repair, and later relays and logs
+ * (design 4.2). A block passes through the sequencer without being parsed message by message: the
+ * header says how many places it takes.
+ *
+ *   0       1       2       3       4               8
+ *   +-------+-------+-------+-------+---------------+
+ *   | kind  | flags |     count     |    length     |   length: bytes of the whole block, header included
+ *   +-------+-------+-------+-------+---------------+
+ *   |            member (who sends or forwards)     |   8 bytes
+ *   +-----------------------------------------------+
+ *   |            first request number               |   8 bytes
+ *   +-----------------------------------------------+
+ *   |            session, only with flag SESSION    |   8 bytes: the origin is a client session
+ *   +-----------------------------------------------+
+ *   |            records                            |
+ *
+ * A record of a message block: channel (1 byte, 0 for programs), header length and body length (LEB128,
+ * at most 5 bytes each), header, body. Numbers are big-endian.
+ */
+import { assert } from './assert.ts'
+import { readU53, writeU53 } from './bytes.ts'
+import type { MemberId, RequestNumber } from './identity.ts'
+
+/** Append only: these numbers are on the wire. */
+export const BlockKind = { messages: 1, join: 2, leave: 3, result: 4 } as const
+export type BlockKind = (typeof BlockKind)[keyof typeof BlockKind]
+
+/** What the one-byte channel of a record means. Append only. */
+export const Channel = { program: 0, stateTransfer: 1, rpc: 2, locks: 3, maps: 4 } as const
+
+export const BLOCK_FLAG_SESSION = 1
+export const BLOCK_HEADER_BYTES = 24
+const SESSION_BYTES = 8
+export const BLOCK_COUNT_MAX = 0xffff
+
+export interface BlockHeader {
+  readonly kind: BlockKind
+  /** How many places in the order the block takes: its messages, or 1. */
+  readonly count: number
+  /** Bytes of the whole block. */
+  readonly length: number
+  readonly member: MemberId
+  readonly firstRequest: RequestNumber
+  /** 64-bit client session that the member forwards for, if it is not the member itself. */
+  readonly session: bigint | undefined
+  /** Where the records begin. */
+  readonly recordsAt: number
+}
+
+/**
+ * Reads the header of the block at `at`; undefined if it is cut short or cannot be one. The records may
+ * lie elsewhere (an order by reference names a block by its header alone).
+ */
+export function readBlockHeader(bytes: Uint8Array, at: number): BlockHeader | undefined {
+  if (at + BLOCK_HEADER_BYTES > bytes.length) return undefined
+  const kind = bytes[at]!
+  const flags = bytes[at + 1]!
+  const count = (bytes[at + 2]! << 8) | bytes[at + 3]!
+  const length =
+    bytes[at + 4]! * 0x1000000 + ((bytes[at + 5]! << 16) | (bytes[at + 6]! << 8) | bytes[at + 7]!)
+  const member = readU53(bytes, at + 8)
+  const firstRequest = readU53(bytes, at + 16)
+  if (kind < BlockKind.messages || kind > BlockKind.result || (flags & ~BLOCK_FLAG_SESSION) !== 0) return undefined
+  if (count === 0 || (kind !== BlockKind.messages && count !== 1)) return undefined
+  if (member < 0 || firstRequest < 0 || firstRequest + count > Number.MAX_SAFE_INTEGER) return undefined
+  const hasSession = (flags & BLOCK_FLAG_SESSION) !== 0
+  const headerBytes = BLOCK_HEADER_BYTES + (hasSession ? SESSION_BYTES : 0)
+  if (at + headerBytes > bytes.length || length < headerBytes) return undefined
+  const session = hasSession
+    ? new DataView(bytes.buffer, bytes.byteOffset + at + BLOCK_HEADER_BYTES, 8).getBigUint64(0)
+    : undefined
+  return { kind: kind as BlockKind, count, length, member, firstRequest, session, recordsAt: headerBytes }
+}
+
+/** Writes a block header at `at`. Blocks of the member itself carry no session. */
+export function writeBlockHeader(
+  bytes: Uint8Array,
+  at: number,
+  header: { kind: BlockKind; count: number; length: number; member: MemberId; firstRequest: RequestNumber },
+): void {
+  assert(header.count > 0 && header.count <= BLOCK_COUNT_MAX, 'a block has 1 to 65535 records', header.count)
+  bytes[at] = header.kind
+  bytes[at + 1] = 0
+  bytes[at + 2] = header.count >>> 8
+  bytes[at + 3] = header.count & 0xff
+  bytes[at + 4] = header.length >>> 24
+  bytes[at + 5] = (header.length >>> 16) & 0xff
+  bytes[at + 6] = (header.length >>> 8) & 0xff
+  bytes[at + 7] = header.length & 0xff
+  writeU53(bytes, at + 8, header.member)
+  writeU53(bytes, at + 16, header.firstRequest)
+}
+
+/** Bytes that a record takes beside header and body. */
+export function recordOverhead(headerLength: number, bodyLength: number): number {
+  return 1 + lebBytes(headerLength) + lebBytes(bodyLength)
+}
+
+/** Writes one record at `at` and returns where the next begins. */
+export function writeRecord(
+  bytes: Uint8Array,
+  at: number,
+  channel: number,
+  header: Uint8Array,
+  body: Uint8Array,
+): number {
+  bytes[at++] = channel
+  at = writeLeb(bytes, at, header.length)
+  at = writeLeb(bytes, at, body.length)
+  bytes.set(header, at)
+  bytes.set(body, at + header.length)
+  return at + header.length + body.length
+}
+
+/** One message inside a block; header and body are views into it. */
+export interface MessageRecord {
+  readonly channel: number
+  readonly header: Uint8Array
+  readonly body: Uint8Array
+}
+
+const NO_BYTES = new Uint8Array(0)
+
+/**
+ * Walks the records of a message block. `next()` gives undefined at the end, and also at the first record
+ * that does not fit: every member parses the same bytes, hence stops at the same place.
+ */
+export class RecordReader {
+  private readonly bytes: Uint8Array
+  private at: number
+  private left: number
+
+  constructor(block: Uint8Array) {
+    const header = readBlockHeader(block, 0)
+    assert(header !== undefined && header.length === block.length, 'a record reader wants one whole block')
+    this.bytes = block
+    this.at = header.recordsAt
+    this.left = header.kind === BlockKind.messages ? header.count : 1
+  }
+
+  next(): MessageRecord | undefined {
+    if (this.left === 0) return undefined
+    const { bytes } = this
+    let at = this.at
+    if (at >= bytes.length) return this.stop()
+    const channel = bytes[at++]!
+    let headerLength = bytes[at++] ?? 0
+    if (headerLength >= 0x80) {
+      const rest = readLebRest(bytes, at, headerLength)
+      if (rest === undefined) return this.stop()
+      headerLength = rest.value
+      at = rest.at
+    }
+    let bodyLength = bytes[at++] ?? 0
+    if (bodyLength >= 0x80) {
+      const rest = readLebRest(bytes, at, bodyLength)
+      if (rest === undefined) return this.stop()
+      bodyLength = rest.value
+      at = rest.at
+    }
+    const end = at + headerLength + bodyLength
+    if (end > bytes.length) return this.stop()
+    this.left--
+    this.at = end
+    return {
+      channel,
+      header: headerLength === 0 ? NO_BYTES : bytes.subarray(at, at + headerLength),
+      body: bytes.subarray(at + headerLength, end),
+    }
+  }
+
+  /** Whether every byte of the block has been read. */
+  get isAtEnd(): boolean {
+    return this.left === 0 && this.at === this.bytes.length
+  }
+
+  private stop(): undefined {
+    this.left = 0
+    return undefined
+  }
+}
+
+/** Whether the records of a message block are exactly as many and as long as its header says. */
+export function isWellFormed(block: Uint8Array): boolean {
+  const header = readBlockHeader(block, 0)
+  if (header === undefined || header.length !== block.length) return false
+  if (header.kind !== BlockKind.messages) return true
+  const reader = new RecordReader(block)
+  for (let i = 0; i < header.count; i++) if (reader.next() === undefined) return false
+  return reader.isAtEnd
+}
+
+function lebBytes(value: number): number {
+  if (value < 0x80) return 1
+  if (value < 0x4000) return 2
+  if (value < 0x200000) return 3
+  return value < 0x10000000 ? 4 : 5
+}
+
+function writeLeb(bytes: Uint8Array, at: number, value: number): number {
+  while (value >= 0x80) {
+    bytes[at++] = (value & 0x7f) | 0x80
+    value = Math.floor(value / 128)
+  }
+  bytes[at++] = value
+  return at
+}
+
+function readLebRest(bytes: Uint8Array, at: number, first: number): { value: number; at: number } | undefined {
+  let value = first & 0x7f
+  let scale = 128
+  for (let i = 1; i < 5; i++) {
+    const byte = bytes[at++]
+    if (byte === undefined) return undefined
+    value += (byte & 0x7f) * scale
+    if (byte < 0x80) return { value, at }
+    scale *= 128
+  }
+  return undefined
+}

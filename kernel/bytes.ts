@@ -1,0 +1,38 @@
+/** Big-endian numbers in byte arrays; the only place that knows how a 53-bit number lies in 8 bytes. */
+
+/** Reads 8 bytes as a safe integer; -1 if the number is larger than one. */
+export function readU53(bytes: Uint8Array, at: number): number {
+  const high = readU32(bytes, at)
+  return high > 0x1fffff ? -1 : high * 0x100000000 + readU32(bytes, at + 4)
+}
+
+export function writeU53(bytes: Uint8Array, at: number, value: number): void {
+  writeU32(bytes, at, Math.floor(value / 0x100000000))
+  writeU32(bytes, at + 4, value >>> 0)
+}
+
+export function readU32(bytes: Uint8Array, at: number): number {
+  return bytes[at]! * 0x1000000 + ((bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!)
+}
+
+export function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24
+  bytes[at + 1] = (value >>> 16) & 0xff
+  bytes[at + 2] = (value >>> 8) & 0xff
+  bytes[at + 3] = value & 0xff
+}
+
+export function readU64(bytes: Uint8Array, at: number): bigint {
+  return (BigInt(readU32(bytes, at)) << 32n) | BigInt(readU32(bytes, at + 4))
+}
+
+export function writeU64(bytes: Uint8Array, at: number, value: bigint): void {
+  writeU32(bytes, at, Number(value >> 32n) >>> 0)
+  writeU32(bytes, at + 4, Number(value & 0xffffffffn))
+}
+
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}

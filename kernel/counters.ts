@@ -1,0 +1,51 @@
+/**
+ * What a machine counts. Plain numbers that only rise, read by metrics when they are asked for; the lists
+ * derive from the kinds and reasons, so that none can be forgotten.
+ */
+import { type PacketKindName, packetKindNames, type RejectReason, rejectReasons } from './packet.ts'
+
+export type Direction = 'in' | 'out'
+
+/** Upper bounds of the batch histogram's buckets, in messages per broadcast. */
+export const batchBuckets = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] as const
+
+export class Counters {
+  /** By packet kind number. A multicast counts once, a fan-out once for each copy. */
+  readonly packets: Record<Direction, number[]> = { in: zeros(), out: zeros() }
+  readonly packetBytes: Record<Direction, number[]> = { in: zeros(), out: zeros() }
+  readonly rejected: Record<RejectReason, number>
+  /** Packets sent again: requests by senders, repairs from histories, blocks by method 2, stream fragments. */
+  readonly retransmissions = { request: 0, repair: 0, data: 0, stream: 0 }
+  ordered = 0
+  orderedBytes = 0
+  /** How many broadcasts carried up to batchBuckets[i] messages; the last for more. */
+  readonly batches: number[] = new Array<number>(batchBuckets.length + 1).fill(0)
+  readonly deliveries = { message: 0, join: 0, leave: 0, reset: 0 }
+  suspicions = 0
+
+  constructor() {
+    this.rejected = Object.fromEntries(rejectReasons.map((reason) => [reason, 0])) as Record<RejectReason, number>
+  }
+
+  packet(direction: Direction, kind: number, bytes: number): void {
+    this.packets[direction][kind]!++
+    this.packetBytes[direction][kind]! += bytes
+  }
+
+  broadcast(messages: number): void {
+    let i = 0
+    while (i < batchBuckets.length && messages > batchBuckets[i]!) i++
+    this.batches[i]!++
+  }
+
+  /** Packets by name, for people and metrics. */
+  packetsByName(direction: Direction): [PacketKindName, number][] {
+    return packetKindNames.flatMap((name, kind) =>
+      name === undefined ? [] : [[name, this.packets[direction][kind]!] as [PacketKindName, number]],
+    )
+  }
+}
+
+function zeros(): number[] {
+  return new Array<number>(packetKindNames.length).fill(0)
+}

@@ -1,0 +1,173 @@
+/**
+ * The packet: one page that tells the whole format. Every packet begins with this header; what follows
+ * depends on the kind and is described beside its functions in packets.ts. Numbers are big-endian; a
+ * "u53" is 8 bytes of which the upper 11 bits must be zero; reserved bits must be zero.
+ *
+ *    0       1       2       3       4
+ *    +-------+-------+-------+-------+---------------+
+ *    | magic |version| kind  | flags |   checksum    |  checksum: CRC-32 of the packet with these 4 bytes 0,
+ *    +-------+-------+-------+-------+---------------+  written and checked by the rim (kernel/node)
+ *  8 |                   group id                    |  u64; 0 before a group is known
+ * 16 |                  incarnation                  |  u53
+ * 24 |                  coordinator                  |  u53, member id
+ * 32 |                    sender                     |  u53, member id; 0 for a process that is no member yet
+ * 40 |                 sender nonce                  |  u64
+ * 48 |               destination nonce               |  u64; 0: every member of the group
+ * 56 |                   received                    |  u53: highest contiguous seq that the sender holds
+ * 64 |                     taken                     |  u53: highest seq that its program has taken
+ * 72 |        window         |       reserved        |  u32 bytes that the sender's socket can buffer, u32 0
+ *    +-----------------------+-----------------------+
+ * 80 body
+ *
+ * "Received" and "taken" are the acknowledgements that the paper piggybacks on every packet to the
+ * sequencer (section 4.1): the first serves repair and resilience, the second stability and flow.
+ */
+import { readU32, readU53, readU64, writeU32, writeU53, writeU64 } from './bytes.ts'
+import type { GroupId, Incarnation, MemberId, Nonce, Seq } from './identity.ts'
+
+export const MAGIC = 0xa3
+export const WIRE_VERSION = 1
+export const HEADER_BYTES = 80
+export const CHECKSUM_AT = 4
+/** The largest UDP payload over IPv4. */
+export const PACKET_BYTES_MAX = 65_507
+export const PACKET_BYTES_MIN = 512
+
+/** Append only: these numbers are on the wire. */
+export const PacketKind = {
+  /** Is anybody there for this port? Multicast, or to the known peers. */
+  locate: 1,
+  /** The answer of a member: its group and where its sequencer is. */
+  hereIs: 2,
+  joinRequest: 3,
+  joinRefused: 4,
+  /** A member's blocks, to the sequencer (method 1). */
+  request: 5,
+  /** The sequencer's broadcast: ordered entries, the highest seq, what is accepted and stable. */
+  order: 6,
+  /** Ordered entries from somebody's history, to one who asked. */
+  repair: 7,
+  /** A block or a fragment of one, apart from its order (method 2, and large messages). */
+  data: 8,
+  /** A quiet member's report; the header says it all. */
+  state: 9,
+  /** Asks for what is missing: the paper's retransmission request. */
+  gap: 10,
+  /** The sequencer to a sender: up to which request number it holds everything. */
+  requestAck: 11,
+  streamData: 12,
+  streamAck: 13,
+  /** The nonce that you wrote to lives no more. */
+  gone: 14,
+  /** To one whose leave is accepted and who may have missed it. */
+  left: 15,
+} as const
+export type PacketKind = (typeof PacketKind)[keyof typeof PacketKind]
+export type PacketKindName = keyof typeof PacketKind
+
+export const packetKindNames: readonly (PacketKindName | undefined)[] = (() => {
+  const names: (PacketKindName | undefined)[] = []
+  for (const [name, kind] of Object.entries(PacketKind)) names[kind] = name as PacketKindName
+  return names
+})()
+
+/** Why a packet was dropped. A closed list: each has a counter. */
+export const rejectReasons = [
+  /** Shorter than a header, or a body that does not fit its kind. */
+  'malformed',
+  /** Not this protocol at all. */
+  'foreign',
+  /** Another version of the wire format. */
+  'version',
+  /** The checksum does not match. */
+  'corrupt',
+  /** Of a kind that this version does not know. */
+  'kind',
+  /** Of another group, or of another life of this port. */
+  'group',
+  /** Of another incarnation or coordinator. */
+  'incarnation',
+  /** From somebody who is not in the view. */
+  'stranger',
+  /** For a nonce that does not live here. */
+  'destination',
+  /** Right in itself, but not expected in this phase. */
+  'phase',
+  /** Beyond a bound: nothing is kept for it. */
+  'overflow',
+] as const
+export type RejectReason = (typeof rejectReasons)[number]
+
+export interface PacketHeader {
+  kind: PacketKind
+  flags: number
+  groupId: GroupId
+  incarnation: Incarnation
+  coordinator: MemberId
+  sender: MemberId
+  senderNonce: Nonce
+  destination: Nonce
+  received: Seq
+  taken: Seq
+  window: number
+}
+
+/**
+ * Reads the header; never throws. The checksum is the rim's business, because only the rim has a fast one.
+ */
+export function readHeader(bytes: Uint8Array): PacketHeader | RejectReason {
+  if (bytes.length < HEADER_BYTES) return bytes.length > 0 && bytes[0] !== MAGIC ? 'foreign' : 'malformed'
+  if (bytes[0] !== MAGIC) return 'foreign'
+  if (bytes[1] !== WIRE_VERSION) return 'version'
+  const kind = bytes[2]!
+  if (packetKindNames[kind] === undefined) return 'kind'
+  const incarnation = readU53(bytes, 16)
+  const coordinator = readU53(bytes, 24)
+  const sender = readU53(bytes, 32)
+  const received = readU53(bytes, 56)
+  const taken = readU53(bytes, 64)
+  if (incarnation < 0 || coordinator < 0 || sender < 0 || received < 0 || taken < 0) return 'malformed'
+  if (taken > received || readU32(bytes, 76) !== 0) return 'malformed'
+  return {
+    kind: kind as PacketKind,
+    flags: bytes[3]!,
+    groupId: readU64(bytes, 8),
+    incarnation,
+    coordinator,
+    sender,
+    senderNonce: readU64(bytes, 40),
+    destination: readU64(bytes, 48),
+    received,
+    taken,
+    window: readU32(bytes, 72),
+  }
+}
+
+/** Writes the header into the first 80 bytes; the checksum stays 0. */
+export function writeHeader(bytes: Uint8Array, header: PacketHeader): void {
+  bytes[0] = MAGIC
+  bytes[1] = WIRE_VERSION
+  bytes[2] = header.kind
+  bytes[3] = header.flags
+  writeU32(bytes, 4, 0)
+  writeU64(bytes, 8, header.groupId)
+  writeU53(bytes, 16, header.incarnation)
+  writeU53(bytes, 24, header.coordinator)
+  writeU53(bytes, 32, header.sender)
+  writeU64(bytes, 40, header.senderNonce)
+  writeU64(bytes, 48, header.destination)
+  writeU53(bytes, 56, header.received)
+  writeU53(bytes, 64, header.taken)
+  writeU32(bytes, 72, header.window)
+  writeU32(bytes, 76, 0)
+}
+
+/** The few fields by which a rim routes a packet to the machines of its process. */
+export function readRoute(bytes: Uint8Array): { kind: number; groupId: GroupId; sender: Nonce; destination: Nonce } {
+  return {
+    kind: bytes[2]!,
+    groupId: readU64(bytes, 8),
+    sender: readU64(bytes, 40),
+    destination: readU64(bytes, 48),
+  }
+}

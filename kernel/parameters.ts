@@ -1,0 +1,88 @@
+/**
+ * The parameters that belong to a group: chosen by its creator, the same at every member, carried in the
+ * join's answer and in results (design 4.1).
+ */
+import { invalidArgument } from './errors.ts'
+
+export interface GroupParameters {
+  /** Crashes at once that no message whose send has returned is lost to; 0 to maxMembers − 1, or half the view. */
+  readonly resilience: number | 'majority'
+  /** Floor for a reset: fewer members than this never go on. */
+  readonly minMembers: number | 'majority'
+  readonly recovery: 'auto' | 'manual'
+  /** Members at most; 1 to 1,024. */
+  readonly maxMembers: number
+  /** Messages kept in the history until stable; 1 to 2^24. */
+  readonly historySize: number
+  /** Bytes kept in the history; at least 2 × maxMessageSize. */
+  readonly historyBytes: number
+  /** Bytes of one message, header and body together; 0 to 16 MiB. */
+  readonly maxMessageSize: number
+  /** What to do about a member that does not receive: wait for it, or expel it after so many milliseconds. */
+  readonly slowMember: 'block' | { readonly expelAfterMs: number }
+}
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+export const parameterDefaults: GroupParameters = {
+  resilience: 0,
+  minMembers: 'majority',
+  recovery: 'auto',
+  maxMembers: 64,
+  historySize: 65_536,
+  historyBytes: 32 * MIB,
+  maxMessageSize: MIB,
+  slowMember: 'block',
+}
+
+export const parameterLimits = {
+  maxMembers: 1024,
+  historySize: 2 ** 24,
+  historyBytes: 2 ** 31,
+  maxMessageSize: 16 * MIB,
+  portBytes: 255,
+  headerBytes: 1024,
+} as const
+
+/** Fills in defaults and checks every field; throws ERR_INVALID_ARGUMENT naming the field. */
+export function completeParameters(given: Partial<GroupParameters> = {}): GroupParameters {
+  const parameters = { ...parameterDefaults }
+  for (const [key, value] of Object.entries(given)) {
+    if (!(key in parameterDefaults)) throw invalidArgument(`option ${key}`, value, `one of ${Object.keys(parameterDefaults).join(', ')}`)
+    if (value !== undefined) Object.assign(parameters, { [key]: value })
+  }
+  const { maxMembers, maxMessageSize, slowMember } = parameters
+  integer('maxMembers', maxMembers, 1, parameterLimits.maxMembers)
+  if (parameters.resilience !== 'majority') integer('resilience', parameters.resilience, 0, maxMembers - 1, "'majority'")
+  if (parameters.minMembers !== 'majority') integer('minMembers', parameters.minMembers, 1, maxMembers, "'majority'")
+  if (parameters.recovery !== 'auto' && parameters.recovery !== 'manual') {
+    throw invalidArgument('recovery', parameters.recovery, "'auto' or 'manual'")
+  }
+  integer('historySize', parameters.historySize, 1, parameterLimits.historySize)
+  integer('maxMessageSize', maxMessageSize, 0, parameterLimits.maxMessageSize)
+  if (given.historyBytes === undefined) {
+    parameters.historyBytes = Math.max(parameters.historyBytes, 2 * maxMessageSize)
+  }
+  integer('historyBytes', parameters.historyBytes, Math.max(4096, 2 * maxMessageSize), parameterLimits.historyBytes)
+  if (slowMember !== 'block') {
+    if (typeof slowMember !== 'object' || slowMember === null) {
+      throw invalidArgument('slowMember', slowMember, "'block' or { expelAfterMs }")
+    }
+    integer('slowMember.expelAfterMs', slowMember.expelAfterMs, 1, 86_400_000)
+  }
+  return parameters
+}
+
+function integer(field: string, value: unknown, min: number, max: number, otherwise?: string): void {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
+    const allowed = `a whole number from ${min} to ${max}`
+    throw invalidArgument(field, value, otherwise === undefined ? allowed : `${allowed}, or ${otherwise}`)
+  }
+}
+
+/** How many acks of others an event of a view with so many members needs. */
+export function resilienceFor(parameters: GroupParameters, viewSize: number): number {
+  const wanted = parameters.resilience === 'majority' ? Math.floor(viewSize / 2) : parameters.resilience
+  return Math.min(wanted, viewSize - 1)
+}

@@ -1,0 +1,135 @@
+/**
+ * The port between a program's side (group/) and the machine: plain data both ways, no callbacks, so that
+ * the machine can live in another thread or process than a busy program (design 8). Calls that are answered
+ * carry a token of the caller's; sends are numbered by the caller, one up for each message.
+ *
+ * Credit: the machine delivers what is accepted at once, and the program reports what it has taken with
+ * `taken`. What lies between is bounded by the group's history, because the sequencer numbers nothing that
+ * would not fit into the history of the member that has taken least.
+ */
+import type { ErrorCode, Outcome } from './errors.ts'
+import type { Address, MemberId, Nonce, RoleName, Seq } from './identity.ts'
+import type { GroupParameters } from './parameters.ts'
+import type { View } from './view.ts'
+
+export type Token = number
+
+export type Call =
+  /** Answered by `joined` or `failed`. */
+  | {
+      readonly call: 'open'
+      readonly token: Token
+      readonly how: 'create' | 'join' | 'joinOrCreate'
+      readonly port: string
+      /** For a group that this call creates. */
+      readonly parameters: GroupParameters
+      /** The joiner's header, delivered to the others with its join. */
+      readonly header: Uint8Array
+    }
+  /** Known addresses of possible members (from `--peers` or DNS), replacing those known before. */
+  | { readonly call: 'peers'; readonly addresses: readonly Address[] }
+  /** Answered by `sent` or `failed`. Tokens of sends rise by one from message to message. */
+  | {
+      readonly call: 'send'
+      readonly token: Token
+      readonly channel: number
+      readonly header: Uint8Array
+      readonly body: Uint8Array
+    }
+  /** Like `send` for each body, under the tokens from `token` on. */
+  | { readonly call: 'sendMany'; readonly token: Token; readonly channel: number; readonly bodies: readonly Uint8Array[] }
+  /** Gives up a send or an open; answered by `failed`, unless it has been answered already. */
+  | { readonly call: 'cancel'; readonly token: Token }
+  /** The program has taken every delivery up to this seq. */
+  | { readonly call: 'taken'; readonly seq: Seq }
+  /** Answered by `left` or `failed`. */
+  | { readonly call: 'leave'; readonly token: Token; readonly header: Uint8Array }
+  /** Answered by `reset` or `failed`. */
+  | { readonly call: 'reset'; readonly token: Token; readonly minMembers: number; readonly header: Uint8Array }
+
+export type Output =
+  | {
+      readonly output: 'joined'
+      readonly token: Token
+      readonly memberId: MemberId
+      readonly nonce: Nonce
+      readonly port: string
+      readonly parameters: GroupParameters
+      /** The view as of the own join. */
+      readonly view: View
+    }
+  /** `token` to `token + count - 1` are ordered at `seq` to `seq + count - 1`. */
+  | { readonly output: 'sent'; readonly token: Token; readonly count: number; readonly seq: Seq }
+  | {
+      readonly output: 'failed'
+      readonly token: Token
+      readonly code: ErrorCode
+      readonly message: string
+      readonly outcome?: Outcome
+    }
+  /** In the group's order; never empty. */
+  | { readonly output: 'deliveries'; readonly deliveries: readonly OrderedEvent[] }
+  | { readonly output: 'left'; readonly token: Token }
+  | { readonly output: 'reset'; readonly token: Token; readonly size: number }
+  | { readonly output: 'event'; readonly event: MemberEvent }
+
+/** What the program is handed, in order. A block of messages takes `count` places from `seq` on. */
+export type OrderedEvent =
+  | {
+      readonly kind: 'messages'
+      readonly seq: Seq
+      readonly count: number
+      readonly sender: MemberId
+      /** The whole block; RecordReader walks its messages. Never overwritten. */
+      readonly block: Uint8Array
+    }
+  | {
+      readonly kind: 'join' | 'leave'
+      readonly seq: Seq
+      readonly sender: MemberId
+      readonly header: Uint8Array
+      /** The view that begins here. */
+      readonly view: View
+    }
+  | {
+      readonly kind: 'reset'
+      readonly seq: Seq
+      readonly sender: MemberId
+      readonly header: Uint8Array
+      readonly view: View
+      readonly removed: readonly MemberId[]
+      readonly lossPossible: boolean
+    }
+
+/** What happens to a member beside the order. */
+export type MemberEvent =
+  | { readonly event: 'suspect'; readonly member: MemberId; readonly reason: string }
+  | { readonly event: 'slow'; readonly member: MemberId; readonly lagMessages: number }
+  | { readonly event: 'expelled'; readonly reason: string }
+  /** The member's life is over; nothing follows. `code` is undefined after an orderly leave. */
+  | { readonly event: 'closed'; readonly code: ErrorCode | undefined; readonly reason: string }
+
+/** A member as others see it at one moment, for getInfoGroup, the console and metrics. */
+export interface MemberInfo {
+  readonly phase: string
+  readonly port: string
+  readonly memberId: MemberId
+  readonly role: RoleName
+  readonly view: View | undefined
+  readonly isSequencer: boolean
+  /** Highest seq known to be numbered. */
+  readonly seq: Seq
+  readonly received: Seq
+  readonly accepted: Seq
+  readonly taken: Seq
+  readonly stable: Seq
+  readonly historyMessages: number
+  readonly historyBytes: number
+  /** Sends waiting for room, and those on their way. */
+  readonly waitingSends: number
+  readonly outstandingSends: number
+  /** Requests that the sequencer holds and has not numbered yet; 0 elsewhere. */
+  readonly queuedRequests: number
+  /** How far each member is behind, in messages; known at the sequencer, empty elsewhere. */
+  readonly lags: readonly { readonly id: MemberId; readonly messages: number }[]
+}
