@@ -63,7 +63,8 @@ export function readBlockHeader(bytes: Uint8Array, at: number): BlockHeader | un
     bytes[at + 4]! * 0x1000000 + ((bytes[at + 5]! << 16) | (bytes[at + 6]! << 8) | bytes[at + 7]!)
   const member = readU53(bytes, at + 8)
   const firstRequest = readU53(bytes, at + 16)
-  if (kind < BlockKind.messages || kind > BlockKind.result || (flags & ~BLOCK_FLAG_SESSION) !== 0) return undefined
+  if (kind < BlockKind.messages || kind > BlockKind.result || (flags & ~BLOCK_FLAG_SESSION) !== 0)
+    return undefined
   if (count === 0 || (kind !== BlockKind.messages && count !== 1)) return undefined
   if (member < 0 || firstRequest < 0 || firstRequest + count > Number.MAX_SAFE_INTEGER) return undefined
   const hasSession = (flags & BLOCK_FLAG_SESSION) !== 0
@@ -209,7 +210,11 @@ function writeLeb(bytes: Uint8Array, at: number, value: number): number {
   return at
 }
 
-function readLebRest(bytes: Uint8Array, at: number, first: number): { value: number; at: number } | undefined {
+function readLebRest(
+  bytes: Uint8Array,
+  at: number,
+  first: number,
+): { value: number; at: number } | undefined {
   let value = first & 0x7f
   let scale = 128
   for (let i = 1; i < 5; i++) {

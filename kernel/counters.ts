@@ -24,7 +24,10 @@ export class Counters {
   suspicions = 0
 
   constructor() {
-    this.rejected = Object.fromEntries(rejectReasons.map((reason) => [reason, 0])) as Record<RejectReason, number>
+    this.rejected = Object.fromEntries(rejectReasons.map((reason) => [reason, 0])) as Record<
+      RejectReason,
+      number
+    >
   }
 
   packet(direction: Direction, kind: number, bytes: number): void {

@@ -163,7 +163,12 @@ export function writeHeader(bytes: Uint8Array, header: PacketHeader): void {
 }
 
 /** The few fields by which a rim routes a packet to the machines of its process. */
-export function readRoute(bytes: Uint8Array): { kind: number; groupId: GroupId; sender: Nonce; destination: Nonce } {
+export function readRoute(bytes: Uint8Array): {
+  kind: number
+  groupId: GroupId
+  sender: Nonce
+  destination: Nonce
+} {
   return {
     kind: bytes[2]!,
     groupId: readU64(bytes, 8),

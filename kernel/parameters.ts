@@ -32,7 +32,7 @@ export const parameterDefaults: GroupParameters = {
   maxMembers: 64,
   historySize: 65_536,
   historyBytes: 32 * MIB,
-  maxMessageSize: MIB,
+  maxMessageSize: 60 * KIB,
   slowMember: 'block',
 }
 
@@ -49,13 +49,16 @@ export const parameterLimits = {
 export function completeParameters(given: Partial<GroupParameters> = {}): GroupParameters {
   const parameters = { ...parameterDefaults }
   for (const [key, value] of Object.entries(given)) {
-    if (!(key in parameterDefaults)) throw invalidArgument(`option ${key}`, value, `one of ${Object.keys(parameterDefaults).join(', ')}`)
+    if (!(key in parameterDefaults))
+      throw invalidArgument(`option ${key}`, value, `one of ${Object.keys(parameterDefaults).join(', ')}`)
     if (value !== undefined) Object.assign(parameters, { [key]: value })
   }
   const { maxMembers, maxMessageSize, slowMember } = parameters
   integer('maxMembers', maxMembers, 1, parameterLimits.maxMembers)
-  if (parameters.resilience !== 'majority') integer('resilience', parameters.resilience, 0, maxMembers - 1, "'majority'")
-  if (parameters.minMembers !== 'majority') integer('minMembers', parameters.minMembers, 1, maxMembers, "'majority'")
+  if (parameters.resilience !== 'majority')
+    integer('resilience', parameters.resilience, 0, maxMembers - 1, "'majority'")
+  if (parameters.minMembers !== 'majority')
+    integer('minMembers', parameters.minMembers, 1, maxMembers, "'majority'")
   if (parameters.recovery !== 'auto' && parameters.recovery !== 'manual') {
     throw invalidArgument('recovery', parameters.recovery, "'auto' or 'manual'")
   }
@@ -64,7 +67,12 @@ export function completeParameters(given: Partial<GroupParameters> = {}): GroupP
   if (given.historyBytes === undefined) {
     parameters.historyBytes = Math.max(parameters.historyBytes, 2 * maxMessageSize)
   }
-  integer('historyBytes', parameters.historyBytes, Math.max(4096, 2 * maxMessageSize), parameterLimits.historyBytes)
+  integer(
+    'historyBytes',
+    parameters.historyBytes,
+    Math.max(4096, 2 * maxMessageSize),
+    parameterLimits.historyBytes,
+  )
   if (slowMember !== 'block') {
     if (typeof slowMember !== 'object' || slowMember === null) {
       throw invalidArgument('slowMember', slowMember, "'block' or { expelAfterMs }")

@@ -37,7 +37,12 @@ export type Call =
       readonly body: Uint8Array
     }
   /** Like `send` for each body, under the tokens from `token` on. */
-  | { readonly call: 'sendMany'; readonly token: Token; readonly channel: number; readonly bodies: readonly Uint8Array[] }
+  | {
+      readonly call: 'sendMany'
+      readonly token: Token
+      readonly channel: number
+      readonly bodies: readonly Uint8Array[]
+    }
   /** Gives up a send or an open; answered by `failed`, unless it has been answered already. */
   | { readonly call: 'cancel'; readonly token: Token }
   /** The program has taken every delivery up to this seq. */
@@ -45,7 +50,12 @@ export type Call =
   /** Answered by `left` or `failed`. */
   | { readonly call: 'leave'; readonly token: Token; readonly header: Uint8Array }
   /** Answered by `reset` or `failed`. */
-  | { readonly call: 'reset'; readonly token: Token; readonly minMembers: number; readonly header: Uint8Array }
+  | {
+      readonly call: 'reset'
+      readonly token: Token
+      readonly minMembers: number
+      readonly header: Uint8Array
+    }
 
 export type Output =
   | {

@@ -28,7 +28,9 @@ export class Prng {
 
   /** 0 to below − 1. */
   below(below: number): number {
-    return below <= 0x100000000 ? Math.floor((this.u32() / 0x100000000) * below) : Math.floor(this.unit() * below)
+    return below <= 0x100000000
+      ? Math.floor((this.u32() / 0x100000000) * below)
+      : Math.floor(this.unit() * below)
   }
 
   /** min to max, both included. */

@@ -1,25 +1,853 @@
-/** The member machine (being written). */
+/**
+ * The member: one pure machine for one process's part in one group, from the first question for the port to
+ * the accepted leave. It composes what the other files hold and decides, phase by phase, which packet goes
+ * where.
+ *
+ *   idle -> locating -> joining -> member -> lingering -> closed
+ *              |                     ^
+ *              +------- creates -----+
+ *
+ * The sequencer is a member like all others with a Sequencer beside it (paper, section 4: "the same code, a
+ * flag tells it to process messages differently"). Reading order: onPacket, onMemberPacket, onTimer, onCall.
+ */
+import { assert } from '../../kernel/assert.ts'
+import { decodeJoinAnswer } from '../../kernel/baseline.ts'
 import { Counters } from '../../kernel/counters.ts'
-import type { Micros } from '../../kernel/identity.ts'
+import { ErrorCode } from '../../kernel/errors.ts'
+import type { Address, MemberId, Micros, Seq } from '../../kernel/identity.ts'
+import { Role } from '../../kernel/identity.ts'
 import type { Input, Machine, Sink } from '../../kernel/machine.ts'
-import type { MemberInfo } from '../../kernel/port.ts'
+import { type Baseline, OrderState } from '../../kernel/order-state.ts'
+import { Outbox } from '../../kernel/outbox.ts'
+import { type PacketHeader, PacketKind, type RejectReason, readHeader } from '../../kernel/packet.ts'
+import {
+  decodeHereIs,
+  decodeJoinRefused,
+  decodeJoinRequest,
+  decodeLeft,
+  decodeLocate,
+  encodeHereIs,
+  encodeLeft,
+  type Locate,
+  ORDER_FLAG_REPORT,
+  readGap,
+  readOrderHead,
+  readRequestAck,
+  readRequestBlocks,
+  readStreamAck,
+  readStreamFragment,
+  StreamPurpose,
+} from '../../kernel/packets.ts'
+import type { Call, MemberInfo, Token } from '../../kernel/port.ts'
+import { Prng } from '../../kernel/prng.ts'
+import { RoundTrips } from '../../kernel/rtt.ts'
+import { Streams } from '../../kernel/streams.ts'
+import { type TimerName, Timers } from '../../kernel/timers.ts'
+import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
+import { repair } from '../../sequencer/repair.ts'
+import { Sequencer } from '../../sequencer/sequencer.ts'
+import { admit } from './door.ts'
+import { Gaps } from './gaps.ts'
+import { Joiner } from './joiner.ts'
+import { Locator } from './locator.ts'
 import type { MemberOptions } from './options.ts'
+import { Receiver } from './receiver.ts'
+import { Reports } from './reports.ts'
+import { Sender } from './sender.ts'
+
+type OpenCall = Extract<Call, { call: 'open' }>
+
+/** How often a joiner whose sequencer got lost looks for the group again. */
+const LOCATE_ROUNDS = 4
+/** Requests kept for one member at the sequencer, as a multiple of what a sender may have on its way. */
+const REQUEST_WINDOWS = 4
 
 export class Member implements Machine {
-  readonly counters = new Counters()
   readonly options: MemberOptions
+  readonly counters = new Counters()
+  private phase: 'idle' | 'locating' | 'joining' | 'member' | 'lingering' | 'closed' = 'idle'
+  private readonly timers = new Timers()
+  private readonly outbox: Outbox
+  private readonly prng: Prng
+  private readonly roundTrips: RoundTrips
+  private readonly streams: Streams
+  private readonly sender: Sender
+  private readonly gaps: Gaps
+  private readonly reports: Reports
+  private peers: readonly Address[]
+
+  private opening: OpenCall | undefined
+  /** The program has given the open up, but the group may have taken it for a wish: join, and leave at once. */
+  private isAbandoned = false
+  private rounds = 0
+  private locator: Locator | undefined
+  private joiner: Joiner | undefined
+
+  private state: OrderState | undefined
+  private receiver: Receiver | undefined
+  private sequencer: Sequencer | undefined
+  /** Until the own join is accepted. */
+  private joinSeq: Seq | undefined
+  private leaving: { token: Token } | undefined
+  private lingerTries = 0
+  private sequencerHeardAt: Micros = 0
 
   constructor(options: MemberOptions) {
     this.options = options
+    this.peers = options.peers
+    this.prng = new Prng(options.seed)
+    this.outbox = new Outbox(options, this.counters, () => this.state)
+    const { initialRtt, minRto, maxRto } = this.times
+    this.roundTrips = new RoundTrips(initialRtt, minRto, maxRto)
+    const { outbox, timers, counters, roundTrips } = this
+    this.streams = new Streams(
+      outbox,
+      timers,
+      options.packetSize,
+      this.times,
+      () => this.counters.retransmissions.stream++,
+    )
+    const toSequencer = {
+      state: () => this.state,
+      sequencer: () => this.sequencerMember(),
+      isSequencer: () => this.sequencer !== undefined,
+      reported: () => this.reports.onReported(),
+      unanswered: (tries: number) => this.onUnanswered(tries),
+    }
+    this.sender = new Sender(
+      {
+        outbox,
+        timers,
+        counters,
+        roundTrips,
+        host: {
+          ...toSequencer,
+          submit: () => (this.sequencer === undefined ? undefined : (block) => this.sequencer!.submit(block)),
+          memberId: () => this.outbox.identity.memberId,
+          parameters: () => this.ordering.parameters,
+        },
+      },
+      { packetSize: options.packetSize, sendWindow: options.sendWindow, firstRequest: this.firstRequest },
+    )
+    this.gaps = new Gaps(
+      { outbox, timers, roundTrips, host: { ...toSequencer, others: () => this.others() } },
+      { window: options.window },
+    )
+    this.reports = new Reports(
+      { outbox, timers, roundTrips, host: toSequencer },
+      { quietAck: this.times.quietAck },
+    )
   }
 
-  step(_now: Micros, _input: Input, _sink: Sink): void {}
+  private get firstRequest(): number {
+    return this.options.start?.request ?? 1
+  }
+
+  private get times() {
+    const { detection } = this.options
+    return {
+      initialRtt: detection.initialRttMs * 1000,
+      minRto: detection.minRtoMs * 1000,
+      maxRto: detection.maxRtoMs * 1000,
+      quietAck: detection.quietAckMs * 1000,
+      heartbeatFirst: detection.heartbeatFirstMs * 1000,
+      heartbeatIdle: detection.heartbeatIdleMs * 1000,
+    }
+  }
+
+  // ---- the machine ------------------------------------------------------------------------------------
+
+  step(now: Micros, input: Input, sink: Sink): void {
+    this.outbox.begin(now, sink)
+    try {
+      if (this.phase === 'closed' && input.kind !== 'call') return
+      if (input.kind === 'packet') this.onPacket(input.from, input.bytes)
+      else if (input.kind === 'call') this.onCall(input.call)
+      else this.onTick()
+    } finally {
+      this.outbox.end()
+    }
+  }
 
   nextDeadline(): Micros | undefined {
-    return undefined
+    return this.phase === 'closed' ? undefined : this.timers.next()
   }
 
+  private onTick(): void {
+    const { now } = this.outbox
+    for (let name = this.timers.takeExpired(now); name !== undefined; name = this.timers.takeExpired(now)) {
+      this.onTimer(name)
+    }
+  }
+
+  private onTimer(name: TimerName): void {
+    switch (name) {
+      case 'flush':
+        this.flush()
+        return
+      case 'request':
+        this.sender.onTimer()
+        return
+      case 'gap':
+        this.gaps.onTimer()
+        return
+      case 'report':
+        this.reports.onTimer()
+        return
+      case 'heartbeat':
+        this.onHeartbeat()
+        return
+      case 'acks':
+        this.sequencer?.onAckTimer()
+        return
+      case 'locate':
+        this.locator?.onTimer()
+        return
+      case 'join':
+        this.joiner?.onTimer()
+        return
+      case 'stream':
+        this.streams.onTimer()
+        return
+      case 'linger':
+        this.finishLeave()
+        return
+    }
+  }
+
+  private flush(): void {
+    if (this.phase !== 'member' && this.phase !== 'lingering') return
+    if (this.joinSeq === undefined) this.sender.flush()
+    this.sequencer?.flush()
+  }
+
+  // ---- calls ------------------------------------------------------------------------------------------
+
+  private onCall(call: Call): void {
+    switch (call.call) {
+      case 'open':
+        this.open(call)
+        return
+      case 'peers':
+        this.peers = call.addresses
+        return
+      case 'send':
+        if (this.refusesSend(call.token, 1)) return
+        this.sender.send(call.token, call.channel, call.header, call.body)
+        return
+      case 'sendMany':
+        if (this.refusesSend(call.token, call.bodies.length)) return
+        call.bodies.forEach((body, i) => {
+          this.sender.send(call.token + i, call.channel, NO_BYTES, body)
+        })
+        return
+      case 'cancel':
+        if (this.opening?.token === call.token) this.abandonOpen()
+        else this.sender.cancel(call.token)
+        return
+      case 'taken':
+        this.onTaken(call.seq)
+        return
+      case 'leave':
+        this.leave(call.token, call.header)
+        return
+      case 'reset':
+        this.fail(
+          call.token,
+          ErrorCode.resetFailed,
+          'this member cannot rebuild its group: recovery is not part of it',
+        )
+        return
+    }
+  }
+
+  private fail(token: Token, code: ErrorCode, message: string, outcome?: 'refused' | 'unknown'): void {
+    this.outbox.output({
+      output: 'failed',
+      token,
+      code,
+      message,
+      ...(outcome === undefined ? {} : { outcome }),
+    })
+  }
+
+  private refusesSend(token: Token, count: number): boolean {
+    if ((this.phase === 'member' || this.phase === 'lingering') && this.leaving === undefined) return false
+    for (let i = 0; i < count; i++) {
+      this.fail(
+        token + i,
+        ErrorCode.closed,
+        'this member has left its group, or has not joined one yet; send from a member',
+        'refused',
+      )
+    }
+    return true
+  }
+
+  private onTaken(seq: Seq): void {
+    const { state, receiver } = this
+    if (state === undefined || receiver === undefined) return
+    assert(seq <= receiver.delivered, 'only what was delivered can be taken', seq, receiver.delivered)
+    if (seq <= this.outbox.taken) return
+    this.outbox.taken = seq
+    if (this.sequencer !== undefined) this.sequencer.advance()
+    else this.reports.onProgress()
+  }
+
+  // ---- opening: locate, create, join ------------------------------------------------------------------
+
+  private open(call: OpenCall): void {
+    assert(this.phase === 'idle', 'a member machine is opened once', this.phase)
+    this.opening = call
+    this.locate()
+  }
+
+  private locate(): void {
+    const { opening } = this
+    assert(opening !== undefined, 'there is an open under way')
+    this.joiner?.stop()
+    this.joiner = undefined
+    this.phase = 'locating'
+    const { locateTries, locateIntervalMs } = this.options.detection
+    this.locator = new Locator(
+      { port: opening.port, how: opening.how },
+      {
+        outbox: this.outbox,
+        timers: this.timers,
+        host: { notFound: () => this.onNotFound(), peers: () => this.peers },
+      },
+      {
+        nonce: this.options.nonce,
+        tries: locateTries,
+        interval: locateIntervalMs * 1000,
+        useMulticast: this.options.transport === 'multicast',
+      },
+    )
+    this.locator.start()
+  }
+
+  private onNotFound(): void {
+    const { opening } = this
+    assert(opening !== undefined, 'there is an open under way')
+    if (this.isAbandoned) {
+      this.close(undefined, 'given up before it had joined')
+    } else if (opening.how === 'join') {
+      this.failOpen(
+        ErrorCode.notFound,
+        `no group answered for port ${JSON.stringify(opening.port)}; check the port's name, the interface and the peers, or create it`,
+      )
+    } else {
+      this.create(opening)
+    }
+  }
+
+  private failOpen(code: ErrorCode, message: string): void {
+    const { opening } = this
+    if (opening !== undefined && !this.isAbandoned) this.fail(opening.token, code, message)
+    this.close(code, message)
+  }
+
+  /** A candidate or joiner that is given up before it has asked to join is simply gone. */
+  private abandonOpen(): void {
+    const { opening } = this
+    assert(opening !== undefined, 'there is an open under way')
+    this.fail(opening.token, ErrorCode.aborted, 'opening the group was cancelled')
+    if (this.phase === 'locating' && this.rounds === 0) {
+      this.close(undefined, 'cancelled')
+    } else {
+      this.isAbandoned = true
+    }
+  }
+
+  private create(opening: OpenCall): void {
+    const { options } = this
+    const { start } = options
+    const self: ViewMember = {
+      id: start?.memberId ?? 1,
+      nonce: options.nonce,
+      name: options.name,
+      address: options.address,
+      role: Role[options.role],
+    }
+    const seq = start?.seq ?? 0
+    const view = {
+      groupId: this.prng.u64(),
+      incarnation: start?.incarnation ?? 1,
+      coordinator: self.id,
+      seq,
+      sequencer: self.id,
+      members: [self],
+    }
+    this.outbox.trace('created', { groupId: view.groupId.toString(16) })
+    this.enter(self.id, {
+      parameters: opening.parameters,
+      view,
+      seq,
+      stable: seq,
+      accepted: seq,
+      requests: new Map([[self.id, this.firstRequest - 1]]),
+      nextMemberId: self.id + 1,
+    })
+    this.becomeSequencer()
+    this.joined()
+  }
+
+  private onHereIs(header: PacketHeader, packet: Uint8Array): void {
+    const hereIs = decodeHereIs(packet)
+    const { opening } = this
+    if (hereIs === undefined || opening === undefined || hereIs.port !== opening.port)
+      return this.reject('malformed')
+    this.locator?.stop()
+    this.locator = undefined
+    if (opening.how === 'create') {
+      this.failOpen(
+        ErrorCode.exists,
+        `a group with ${hereIs.members} members is alive on port ${JSON.stringify(hereIs.port)}; join it, or choose another port`,
+      )
+      return
+    }
+    this.phase = 'joining'
+    const { groupId, incarnation, coordinator } = header
+    this.joiner = new Joiner(
+      { port: opening.port, header: opening.header, found: { groupId, incarnation, coordinator, hereIs } },
+      {
+        outbox: this.outbox,
+        timers: this.timers,
+        host: {
+          lost: () => this.onJoinLost(),
+          full: (maxMembers) =>
+            this.failOpen(
+              ErrorCode.full,
+              `the group has its ${maxMembers} members already; create it with a larger maxMembers`,
+            ),
+        },
+      },
+      {
+        name: this.options.name,
+        address: this.options.address,
+        role: this.options.role,
+        lastRequest: this.firstRequest - 1,
+        tries: this.options.detection.tries,
+        ...this.times,
+      },
+    )
+    this.joiner.start()
+  }
+
+  private onJoinLost(): void {
+    if (++this.rounds < LOCATE_ROUNDS) this.locate()
+    else
+      this.failOpen(ErrorCode.notFound, 'the group was found, but its sequencer does not answer; try again')
+  }
+
+  private onJoinAnswer(bytes: Uint8Array): void {
+    const answer = decodeJoinAnswer(bytes)
+    if (answer === undefined) return this.reject('malformed')
+    this.joiner?.stop()
+    this.joiner = undefined
+    this.enter(answer.memberId, answer.baseline)
+    this.joinSeq = answer.baseline.seq
+    this.outbox.trace('join-answered', {
+      id: answer.memberId,
+      seq: this.joinSeq,
+      stable: answer.baseline.stable,
+    })
+    this.gaps.check()
+    this.reports.onProgress()
+  }
+
+  /** From here on this is a member, though one whose join may not be accepted yet. */
+  private enter(memberId: MemberId, baseline: Baseline): void {
+    const { identity } = this.outbox
+    identity.groupId = baseline.view.groupId
+    identity.incarnation = baseline.view.incarnation
+    identity.coordinator = baseline.view.coordinator
+    identity.memberId = memberId
+    this.phase = 'member'
+    const state = new OrderState(baseline)
+    this.state = state
+    this.outbox.taken = baseline.seq
+    this.sequencerHeardAt = this.outbox.now
+    this.receiver = new Receiver({
+      state,
+      self: memberId,
+      delivered: baseline.seq,
+      accepted: baseline.accepted,
+      outbox: this.outbox,
+      counters: this.counters,
+      host: {
+        ownOrdered: (entry) => this.sender.onOrdered(entry),
+        ownLeave: () => this.onOwnLeave(),
+      },
+    })
+  }
+
+  private joined(): void {
+    const { opening } = this
+    assert(opening !== undefined, 'there is an open under way')
+    this.joinSeq = undefined
+    this.opening = undefined
+    if (this.isAbandoned) {
+      this.leave(opening.token, NO_BYTES)
+      return
+    }
+    this.outbox.output({
+      output: 'joined',
+      token: opening.token,
+      memberId: this.outbox.identity.memberId,
+      nonce: this.options.nonce,
+      port: opening.port,
+      parameters: this.ordering.parameters,
+      view: this.ordering.view,
+    })
+    this.port = opening.port
+    this.timers.setEarlier('flush', this.outbox.now)
+  }
+
+  // ---- packets ----------------------------------------------------------------------------------------
+
+  private onPacket(from: Address, packet: Uint8Array): void {
+    const header = readHeader(packet)
+    if (typeof header === 'string') return this.reject(header)
+    this.counters.packet('in', header.kind, packet.length)
+    if (header.destination !== 0n && header.destination !== this.options.nonce)
+      return this.reject('destination')
+    if (header.senderNonce === this.options.nonce) return this.reject('stranger')
+    if (header.kind === PacketKind.locate) return this.onLocate(from, header, packet)
+    if (header.kind === PacketKind.gone) return
+    if (this.state === undefined) this.onOpeningPacket(from, header, packet)
+    else this.onGroupPacket(this.state, from, header, packet)
+  }
+
+  private reject(reason: RejectReason): void {
+    this.counters.rejected[reason]++
+  }
+
+  private onOpeningPacket(from: Address, header: PacketHeader, packet: Uint8Array): void {
+    const { joiner } = this
+    if (this.phase === 'locating' && header.kind === PacketKind.hereIs) return this.onHereIs(header, packet)
+    if (this.phase !== 'joining' || joiner === undefined) return this.reject('phase')
+    if (header.groupId !== joiner.found.groupId) return this.reject('group')
+    if (header.kind === PacketKind.joinRefused) {
+      const refusal = decodeJoinRefused(packet)
+      if (refusal === undefined) return this.reject('malformed')
+      joiner.onRefused(header, refusal)
+    } else if (header.kind === PacketKind.streamData) {
+      this.onStreamData(from, header, packet)
+    } else {
+      this.reject('phase')
+    }
+  }
+
+  private onGroupPacket(state: OrderState, from: Address, header: PacketHeader, packet: Uint8Array): void {
+    const admittance = admit(state, header, this.outbox.identity.memberId)
+    if (typeof admittance === 'string') return this.reject(admittance)
+    switch (admittance.who) {
+      case 'joiner': {
+        const request = decodeJoinRequest(packet)
+        if (request === undefined || request.port !== this.port) return this.reject('malformed')
+        if (this.sequencer === undefined) return this.redirectJoiner(from, header)
+        this.sequencer.onJoinRequest(from, header.senderNonce, request)
+        return
+      }
+      case 'former': {
+        const seq = encodeLeft(admittance.leftAt)
+        // two who have both left must not tell each other so for ever
+        if (header.kind === PacketKind.left) return
+        this.outbox.unicast(from, this.outbox.packetOf(PacketKind.left, 0, header.senderNonce, seq))
+        return
+      }
+      case 'beyond':
+        this.onOrder(undefined, header, packet)
+        return
+      case 'member':
+        this.onMemberPacket(admittance.member, from, header, packet)
+        return
+    }
+  }
+
+  /** What each kind of packet from a fellow member means. */
+  private onMemberPacket(member: ViewMember, from: Address, header: PacketHeader, packet: Uint8Array): void {
+    switch (header.kind) {
+      case PacketKind.order:
+      case PacketKind.repair:
+        this.onOrder(member, header, packet)
+        return
+      case PacketKind.request: {
+        const blocks = readRequestBlocks(packet)
+        if (blocks === undefined) return this.reject('malformed')
+        if (this.sequencer === undefined) return this.reject('phase')
+        this.sequencer.onRequest(member, header, packet, blocks)
+        return
+      }
+      case PacketKind.state:
+        this.sequencer?.onReport(member.id, header)
+        return
+      case PacketKind.gap:
+        this.onGap(member, from, header, packet)
+        return
+      case PacketKind.requestAck: {
+        const expected = readRequestAck(packet)
+        if (expected === undefined) return this.reject('malformed')
+        if (member.id === this.sequencerMember()?.id) this.sequencerHeardAt = this.outbox.now
+        this.sender.onRequestAck(expected)
+        return
+      }
+      case PacketKind.streamData:
+        this.onStreamData(from, header, packet)
+        return
+      case PacketKind.streamAck: {
+        const ack = readStreamAck(packet)
+        if (ack === undefined) return this.reject('malformed')
+        this.streams.onAck(header.senderNonce, ack)
+        this.sequencer?.onReport(member.id, header)
+        if (this.sequencer !== undefined && !this.streams.isSending)
+          this.timers.setEarlier('flush', this.outbox.now)
+        return
+      }
+      case PacketKind.left:
+        if (decodeLeft(packet) === undefined) return this.reject('malformed')
+        if (this.leaving !== undefined) this.finishLeave()
+        return
+      default:
+        this.reject('phase')
+    }
+  }
+
+  private onOrder(member: ViewMember | undefined, header: PacketHeader, packet: Uint8Array): void {
+    const { receiver, state } = this
+    const head = readOrderHead(packet)
+    if (head === undefined || receiver === undefined || state === undefined) return this.reject('malformed')
+    if (this.phase === 'lingering' && member !== undefined && member.id === state.view.sequencer)
+      return this.finishLeave()
+    if (this.sequencer !== undefined) return this.reject('phase')
+    const before = state.history.received
+    const sequencerBefore = state.view.sequencer
+    if (!receiver.onOrder(head, packet)) this.reject('malformed')
+    if (header.kind === PacketKind.order) {
+      this.sequencerHeardAt = this.outbox.now
+      this.reports.onAsked(head.highest, head.ackers, (header.flags & ORDER_FLAG_REPORT) !== 0)
+    }
+    this.afterProgress(state, sequencerBefore)
+    this.gaps.check(header.kind === PacketKind.repair && state.history.received > before ? packet.length : 0)
+    this.reports.onProgress()
+  }
+
+  private onGap(member: ViewMember, from: Address, header: PacketHeader, packet: Uint8Array): void {
+    const gap = readGap(packet)
+    if (gap === undefined) return this.reject('malformed')
+    this.sequencer?.onReport(member.id, header)
+    const to = { address: from, nonce: header.senderNonce }
+    this.counters.retransmissions.repair += repair(
+      this.ordering,
+      this.outbox,
+      this.options.packetSize,
+      to,
+      gap,
+    )
+  }
+
+  private onStreamData(from: Address, header: PacketHeader, packet: Uint8Array): void {
+    const fragment = readStreamFragment(packet)
+    if (fragment === undefined) return this.reject('malformed')
+    const bytes = this.streams.onFragment(from, header.senderNonce, fragment)
+    if (bytes === undefined || this.phase !== 'joining') return
+    if (fragment.purpose === StreamPurpose.joinAnswer) this.onJoinAnswer(bytes)
+  }
+
+  // ---- who asks for the port --------------------------------------------------------------------------
+
+  private port: string | undefined
+
+  private onLocate(from: Address, header: PacketHeader, packet: Uint8Array): void {
+    const locate = decodeLocate(packet)
+    if (locate === undefined) return this.reject('malformed')
+    if (this.locator !== undefined && this.opening?.port === locate.port) {
+      this.locator.onCandidate(from, header.senderNonce, locate)
+    } else if (this.phase === 'member' && locate.port === this.port && this.shouldAnswer(locate)) {
+      this.answerLocate(from, header)
+    }
+  }
+
+  /** The sequencer answers; the others where they are asked one by one, or when the sequencer is not heard. */
+  private shouldAnswer(_locate: Locate): boolean {
+    if (this.sequencer !== undefined || this.options.transport === 'unicast') return true
+    return this.outbox.now - this.sequencerHeardAt > 3 * this.times.heartbeatIdle
+  }
+
+  private answerLocate(to: Address, question: PacketHeader): void {
+    const { view, parameters } = this.ordering
+    const sequencer = findMember(view, view.sequencer)
+    if (sequencer === undefined || this.port === undefined) return
+    const body = encodeHereIs({
+      port: this.port,
+      sequencer: sequencer.id,
+      sequencerNonce: sequencer.nonce,
+      sequencerAddress: sequencer.address,
+      members: view.members.length,
+      maxMembers: parameters.maxMembers,
+      challenge: this.sequencer?.currentChallenge() ?? 0n,
+    })
+    this.outbox.unicast(to, this.outbox.packetOf(PacketKind.hereIs, 0, question.senderNonce, body))
+  }
+
+  /** A joiner that still takes this member for the sequencer is told who is. */
+  private redirectJoiner(to: Address, question: PacketHeader): void {
+    this.answerLocate(to, question)
+  }
+
+  // ---- the order goes on ------------------------------------------------------------------------------
+
+  private get ordering(): OrderState {
+    assert(this.state !== undefined, 'only a member has an order')
+    return this.state
+  }
+
+  private sequencerMember(): ViewMember | undefined {
+    const view = this.state?.view
+    return view === undefined ? undefined : findMember(view, view.sequencer)
+  }
+
+  private others(): readonly ViewMember[] {
+    const self = this.outbox.identity.memberId
+    return this.state?.latestView.members.filter(({ id }) => id !== self) ?? []
+  }
+
+  /** After entries were received or accepted: sends return, the own join is done, or the sequencer is another. */
+  private afterProgress(state: OrderState, sequencerBefore: MemberId): void {
+    this.sender.onAccepted(state.accepted)
+    if (this.joinSeq !== undefined && state.accepted >= this.joinSeq) this.joined()
+    if (this.phase !== 'member' || state.view.sequencer === sequencerBefore) return
+    this.outbox.trace('new-sequencer', { sequencer: state.view.sequencer, seq: state.view.seq })
+    if (state.view.sequencer === this.outbox.identity.memberId) {
+      this.becomeSequencer()
+      this.sequencer?.announce()
+      this.sender.onNewSequencer()
+    } else {
+      this.sender.onNewSequencer()
+      this.reports.onNewSequencer()
+    }
+  }
+
+  private becomeSequencer(): void {
+    const { state, receiver } = this
+    const self = this.sequencerMember()
+    assert(
+      state !== undefined && receiver !== undefined && self !== undefined,
+      'only a member becomes sequencer',
+    )
+    assert(
+      state.history.received === state.accepted,
+      'the successor holds everything and numbers behind it',
+      state.history.received,
+      state.accepted,
+    )
+    for (const timer of ['report', 'gap'] as const) this.timers.stop(timer)
+    state.highest = state.history.received
+    this.sequencer = new Sequencer({
+      self,
+      state,
+      outbox: this.outbox,
+      timers: this.timers,
+      streams: this.streams,
+      counters: this.counters,
+      prng: this.prng,
+      options: {
+        packetSize: this.options.packetSize,
+        requestBytes: REQUEST_WINDOWS * this.options.sendWindow,
+        window: this.options.window,
+        joinPatience: 2 * this.times.maxRto,
+        ...this.times,
+      },
+      host: {
+        numbered: (entry) => receiver.noteHeld(entry),
+        accepted: () => {
+          receiver.deliver()
+          this.sender.onAccepted(state.accepted)
+        },
+      },
+    })
+  }
+
+  private onHeartbeat(): void {
+    if (this.phase === 'lingering' && ++this.lingerTries > this.options.detection.tries)
+      return this.finishLeave()
+    this.sequencer?.onHeartbeat()
+  }
+
+  /** Issue of patience: nobody has answered for a while. Suspicion proper belongs to recovery/. */
+  private onUnanswered(_tries: number): void {}
+
+  // ---- leaving ----------------------------------------------------------------------------------------
+
+  private leave(token: Token, header: Uint8Array): void {
+    if (
+      this.phase === 'closed' ||
+      this.leaving !== undefined ||
+      this.opening !== undefined ||
+      this.phase === 'idle'
+    ) {
+      this.fail(token, ErrorCode.closed, 'this member has left already, or has not joined')
+      return
+    }
+    this.leaving = { token }
+    // the program takes nothing any more: what it leaves unread must not hold the others up
+    this.outbox.taken = Number.MAX_SAFE_INTEGER
+    if (this.sequencer !== undefined) this.sequencer.advance()
+    else this.reports.onProgress()
+    this.sender.leave(token, header)
+  }
+
+  /** The own leave is accepted. The old sequencer stays until its successor has broadcast (design 4.4). */
+  private onOwnLeave(): void {
+    if (this.sequencer !== undefined && this.ordering.view.members.length > 0) {
+      this.phase = 'lingering'
+      this.outbox.trace('lingering')
+    } else {
+      this.finishLeave()
+    }
+  }
+
+  private finishLeave(): void {
+    if (this.leaving !== undefined) this.outbox.output({ output: 'left', token: this.leaving.token })
+    this.leaving = undefined
+    this.close(undefined, 'left')
+  }
+
+  private close(code: ErrorCode | undefined, reason: string): void {
+    this.phase = 'closed'
+    this.timers.clear()
+    this.sender.close(
+      code ?? ErrorCode.closed,
+      code === undefined ? 'this member has left its group' : reason,
+    )
+    this.outbox.output({ output: 'event', event: { event: 'closed', code, reason } })
+  }
+
+  // ---- for people -------------------------------------------------------------------------------------
+
   info(): MemberInfo {
-    throw new Error('being written')
+    const { state } = this
+    return {
+      phase: this.leaving !== undefined && this.phase === 'member' ? 'leaving' : this.phase,
+      port: this.port ?? this.opening?.port ?? '',
+      memberId: this.outbox.identity.memberId,
+      role: this.options.role,
+      view: state?.view,
+      isSequencer: this.sequencer !== undefined && !this.sequencer.hasHandedOver,
+      seq: state?.highest ?? 0,
+      received: state?.history.received ?? 0,
+      accepted: state?.accepted ?? 0,
+      taken: Math.min(this.outbox.taken, state?.history.received ?? 0),
+      stable: state?.history.stable ?? 0,
+      historyMessages: state?.history.messages ?? 0,
+      historyBytes: state?.history.bytes ?? 0,
+      waitingSends: this.sender.waitingSends,
+      outstandingSends: this.sender.outstandingSends,
+      queuedRequests: this.sequencer?.admission.length ?? 0,
+      lags: this.sequencer?.lags() ?? [],
+    }
   }
 }
+
+const NO_BYTES = new Uint8Array(0)

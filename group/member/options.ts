@@ -22,16 +22,37 @@ export interface DetectionTimes {
 
 export const detectionPresets: Record<'default' | 'fast' | 'wan', DetectionTimes> = {
   default: {
-    initialRttMs: 5, minRtoMs: 2, maxRtoMs: 500, tries: 10, quietAckMs: 20,
-    heartbeatFirstMs: 10, heartbeatIdleMs: 200, locateTries: 4, locateIntervalMs: 40,
+    initialRttMs: 5,
+    minRtoMs: 2,
+    maxRtoMs: 500,
+    tries: 10,
+    quietAckMs: 20,
+    heartbeatFirstMs: 10,
+    heartbeatIdleMs: 200,
+    locateTries: 4,
+    locateIntervalMs: 40,
   },
   fast: {
-    initialRttMs: 2, minRtoMs: 1, maxRtoMs: 50, tries: 8, quietAckMs: 5,
-    heartbeatFirstMs: 4, heartbeatIdleMs: 20, locateTries: 3, locateIntervalMs: 20,
+    initialRttMs: 2,
+    minRtoMs: 1,
+    maxRtoMs: 50,
+    tries: 8,
+    quietAckMs: 5,
+    heartbeatFirstMs: 4,
+    heartbeatIdleMs: 20,
+    locateTries: 3,
+    locateIntervalMs: 20,
   },
   wan: {
-    initialRttMs: 200, minRtoMs: 20, maxRtoMs: 5_000, tries: 12, quietAckMs: 200,
-    heartbeatFirstMs: 200, heartbeatIdleMs: 2_000, locateTries: 4, locateIntervalMs: 500,
+    initialRttMs: 200,
+    minRtoMs: 20,
+    maxRtoMs: 5_000,
+    tries: 12,
+    quietAckMs: 200,
+    heartbeatFirstMs: 200,
+    heartbeatIdleMs: 2_000,
+    locateTries: 4,
+    locateIntervalMs: 500,
   },
 }
 

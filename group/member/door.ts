@@ -1,0 +1,37 @@
+/**
+ * Who may say anything at all (design 4.1): a packet counts only if group id, incarnation and coordinator
+ * match mine, compared for equality, and if it comes from a member of my view. Exceptions are listed here
+ * and nowhere else.
+ */
+import type { MemberId } from '../../kernel/identity.ts'
+import type { OrderState } from '../../kernel/order-state.ts'
+import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
+import { findMember, type Member } from '../../kernel/view.ts'
+
+export type Admittance =
+  | { readonly who: 'member'; readonly member: Member }
+  /** Ordered packets of a member beyond my view: its join is in a gap of mine. */
+  | { readonly who: 'beyond' }
+  /** One who has left, and may not know it. */
+  | { readonly who: 'former'; readonly member: Member; readonly leftAt: number }
+  /** A process that wants to become a member. */
+  | { readonly who: 'joiner' }
+
+export function admit(state: OrderState, header: PacketHeader, self: MemberId): Admittance | RejectReason {
+  const { view } = state
+  if (header.groupId !== view.groupId) return 'group'
+  if (header.incarnation !== view.incarnation || header.coordinator !== view.coordinator) return 'incarnation'
+  if (header.kind === PacketKind.joinRequest) return { who: 'joiner' }
+  if (header.sender === self) return 'stranger'
+  const member = findMember(view, header.sender) ?? findMember(state.latestView, header.sender)
+  if (member !== undefined)
+    return member.nonce === header.senderNonce ? { who: 'member', member } : 'stranger'
+  const former = state.former.find((one) => one.member.id === header.sender)
+  if (former !== undefined) {
+    if (former.member.nonce !== header.senderNonce) return 'stranger'
+    return { who: 'former', member: former.member, leftAt: former.leftAt }
+  }
+  const isOrdered = header.kind === PacketKind.order || header.kind === PacketKind.repair
+  if (isOrdered && header.sender >= state.nextMemberId) return { who: 'beyond' }
+  return 'stranger'
+}

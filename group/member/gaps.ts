@@ -1,0 +1,109 @@
+/**
+ * Asking for what is missing (paper, section 4.1): a member that sees a later seq than the one it expects,
+ * or hears of one, asks for exactly what it lacks; first the sequencer, then, unanswered, the others in
+ * turn, because every member keeps a history.
+ */
+import type { Micros, Seq } from '../../kernel/identity.ts'
+import type { OrderState } from '../../kernel/order-state.ts'
+import type { Outbox } from '../../kernel/outbox.ts'
+import { PacketKind } from '../../kernel/packet.ts'
+import { GAP_RANGES_MAX, gapBytes, writeGap } from '../../kernel/packets.ts'
+import type { RoundTrips } from '../../kernel/rtt.ts'
+import type { Timers } from '../../kernel/timers.ts'
+import type { Member as ViewMember } from '../../kernel/view.ts'
+
+/** Unanswered tries before somebody else than the sequencer is asked. */
+const TRIES_AT_SEQUENCER = 2
+/** Bounds of the wait for packets that overtake each other. */
+const REORDER_MIN: Micros = 200
+const REORDER_MAX: Micros = 2_000
+/** Repair asked for at once, at most; large gaps are paced by it. */
+const BUDGET_MAX = 256 * 1024
+
+export interface GapsHost {
+  state(): OrderState | undefined
+  /** Nothing can be missing where the numbers are given. */
+  isSequencer(): boolean
+  others(): readonly ViewMember[]
+  sequencer(): ViewMember | undefined
+  reported(): void
+  unanswered(tries: number): void
+}
+
+export class Gaps {
+  private tries = 0
+  private turn = 0
+  /** Highest seq of the question under way; 0 if there is none. */
+  private askedTo: Seq = 0
+  private budget: number
+  private budgetLeft = 0
+  private readonly outbox: Outbox
+  private readonly timers: Timers
+  private readonly roundTrips: RoundTrips
+  private readonly host: GapsHost
+
+  constructor(
+    parts: { outbox: Outbox; timers: Timers; roundTrips: RoundTrips; host: GapsHost },
+    options: { window: number },
+  ) {
+    this.outbox = parts.outbox
+    this.timers = parts.timers
+    this.roundTrips = parts.roundTrips
+    this.host = parts.host
+    this.budget = Math.max(1024, Math.min(BUDGET_MAX, Math.floor(options.window / 2)))
+  }
+
+  /** After anything that may have opened, narrowed or closed a gap. */
+  check(repairedBytes = 0): void {
+    const state = this.host.state()
+    if (state === undefined || this.host.isSequencer() || state.history.received >= state.highest) {
+      this.timers.stop('gap')
+      this.tries = 0
+      this.askedTo = 0
+      return
+    }
+    if (repairedBytes > 0) {
+      this.tries = 0
+      this.budgetLeft -= repairedBytes
+    }
+    if (!this.timers.isSet('gap')) {
+      const patience = Math.min(REORDER_MAX, Math.max(REORDER_MIN, this.roundTrips.mean / 4))
+      this.timers.set('gap', this.outbox.now + Math.round(patience))
+    } else if (
+      this.askedTo > 0 &&
+      (state.history.received >= this.askedTo || this.budgetLeft <= this.budget / 4)
+    ) {
+      // the last question has been answered as far as it went, and there is more to ask
+      this.timers.set('gap', this.outbox.now)
+      this.askedTo = 0
+    }
+  }
+
+  /** The `gap` timer has run out. */
+  onTimer(): void {
+    const state = this.host.state()
+    if (state === undefined || this.host.isSequencer()) return
+    const ranges = state.history.missing(state.highest, GAP_RANGES_MAX)
+    const last = ranges.at(-1)
+    if (last === undefined) return
+    const target = this.target()
+    if (target !== undefined) {
+      const packet = this.outbox.packet(PacketKind.gap, 0, target.nonce, gapBytes(ranges.length))
+      writeGap(packet, { budget: this.budget, ranges })
+      this.outbox.unicast(target.address, packet)
+      if (target === this.host.sequencer()) this.host.reported()
+    }
+    this.askedTo = last.to
+    this.budgetLeft = this.budget
+    this.timers.set('gap', this.outbox.now + this.roundTrips.timeout(this.tries))
+    this.tries++
+    this.host.unanswered(this.tries)
+  }
+
+  private target(): ViewMember | undefined {
+    const others = this.host.others()
+    const sequencer = this.host.sequencer()
+    if (sequencer !== undefined && (this.tries < TRIES_AT_SEQUENCER || others.length < 2)) return sequencer
+    return others[this.turn++ % Math.max(1, others.length)]
+  }
+}

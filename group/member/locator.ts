@@ -1,0 +1,110 @@
+/**
+ * Finding a port (design 4.8): CreateGroup must not create a port that lives, JoinGroup must find it, and of
+ * several that want to "join or create" at the same moment one creates and the others join.
+ *
+ * A candidate asks k times over a time T. The lowest nonce heard creates; whoever hears a lower one only asks
+ * on, and answers a higher one so that it hears of the lower. One group comes of it if between every two
+ * candidates one question and its answer get through and delays stay below T/2. A candidate that was stalled
+ * for longer than T/k begins again, because it may have missed the others.
+ */
+import type { Address, Micros, Nonce } from '../../kernel/identity.ts'
+import type { Outbox } from '../../kernel/outbox.ts'
+import { PacketKind } from '../../kernel/packet.ts'
+import { encodeLocate, type Locate, LocatePurpose } from '../../kernel/packets.ts'
+import type { Timers } from '../../kernel/timers.ts'
+
+/** A candidate that yielded looks for the other's group for so many rounds before it is a candidate again. */
+const YIELDED_ROUNDS = 3
+
+export interface LocatorHost {
+  /** Nobody answered: the port is free, or not there. */
+  notFound(): void
+  peers(): readonly Address[]
+}
+
+export class Locator {
+  private tries = 0
+  private yielded = false
+  private nextAt: Micros = 0
+  private readonly port: string
+  private readonly how: 'create' | 'join' | 'joinOrCreate'
+  private readonly outbox: Outbox
+  private readonly timers: Timers
+  private readonly options: { nonce: Nonce; tries: number; interval: Micros; useMulticast: boolean }
+  private readonly host: LocatorHost
+
+  constructor(
+    request: { port: string; how: 'create' | 'join' | 'joinOrCreate' },
+    parts: { outbox: Outbox; timers: Timers; host: LocatorHost },
+    options: { nonce: Nonce; tries: number; interval: Micros; useMulticast: boolean },
+  ) {
+    this.port = request.port
+    this.how = request.how
+    this.outbox = parts.outbox
+    this.timers = parts.timers
+    this.host = parts.host
+    this.options = options
+  }
+
+  start(): void {
+    this.tries = 0
+    this.ask()
+  }
+
+  stop(): void {
+    this.timers.stop('locate')
+  }
+
+  private get purpose(): LocatePurpose {
+    if (this.how === 'create') return LocatePurpose.create
+    return this.how === 'join' || this.yielded ? LocatePurpose.join : LocatePurpose.candidate
+  }
+
+  private question(): Uint8Array {
+    return this.outbox.packetOf(
+      PacketKind.locate,
+      0,
+      0n,
+      encodeLocate({ port: this.port, purpose: this.purpose }),
+    )
+  }
+
+  private ask(): void {
+    this.tries++
+    if (this.options.useMulticast) this.outbox.multicast(this.question())
+    for (const peer of this.host.peers()) this.outbox.unicast(peer, this.question())
+    this.nextAt = this.outbox.now + this.options.interval
+    this.timers.set('locate', this.nextAt)
+  }
+
+  /** The `locate` timer has run out. */
+  onTimer(): void {
+    const stalled = this.outbox.now - this.nextAt > this.options.interval
+    if (this.purpose === LocatePurpose.candidate && stalled) {
+      this.outbox.trace('candidate-stalled')
+      this.tries = 0
+    }
+    const rounds = this.yielded ? YIELDED_ROUNDS : 1
+    if (this.tries < this.options.tries * rounds) {
+      this.ask()
+    } else if (this.yielded) {
+      this.yielded = false
+      this.tries = 0
+      this.ask()
+    } else {
+      this.host.notFound()
+    }
+  }
+
+  /** Somebody else asks for the same port, wanting to create it if it is not there. */
+  onCandidate(from: Address, nonce: Nonce, locate: Locate): void {
+    if (locate.purpose !== LocatePurpose.candidate || this.how !== 'joinOrCreate') return
+    if (nonce < this.options.nonce) {
+      if (!this.yielded) this.outbox.trace('candidate-yields')
+      this.yielded = true
+      this.tries = 0
+    } else if (!this.yielded) {
+      this.outbox.unicast(from, this.question())
+    }
+  }
+}

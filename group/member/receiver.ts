@@ -1,0 +1,148 @@
+/**
+ * ReceiveFromGroup, the member's side: takes ordered entries in whatever order packets arrive, keeps what
+ * came early, and delivers what is accepted, in order, each event once (I1, I2).
+ */
+import { assert } from '../../kernel/assert.ts'
+import { BlockKind } from '../../kernel/block.ts'
+import type { Counters } from '../../kernel/counters.ts'
+import { type Entry, lastSeqOf } from '../../kernel/history.ts'
+import type { MemberId, Seq } from '../../kernel/identity.ts'
+import { decodeJoin, decodeLeave } from '../../kernel/membership.ts'
+import type { OrderState } from '../../kernel/order-state.ts'
+import type { Outbox } from '../../kernel/outbox.ts'
+import { type OrderHead, type PlacedBlock, readEntries } from '../../kernel/packets.ts'
+import type { OrderedEvent } from '../../kernel/port.ts'
+import type { View } from '../../kernel/view.ts'
+
+export interface ReceiverHost {
+  /** An entry of this very member has its place. */
+  ownOrdered(entry: Entry): void
+  /** This member's own leave is official. */
+  ownLeave(seq: Seq): void
+}
+
+export class Receiver {
+  /** Everything up to here has been handed to the program, or came before the own join. */
+  delivered: Seq
+  /** Highest accepted seq that anybody has told of; the own mark follows as far as entries are held. */
+  private acceptedAnywhere: Seq
+  /** The view that begins at a change of view not yet delivered. BOUNDED by the pending changes. */
+  private readonly views = new Map<Seq, View>()
+  private readonly state: OrderState
+  private readonly self: MemberId
+  private readonly outbox: Outbox
+  private readonly counters: Counters
+  private readonly host: ReceiverHost
+
+  constructor(parts: {
+    state: OrderState
+    self: MemberId
+    delivered: Seq
+    accepted: Seq
+    outbox: Outbox
+    counters: Counters
+    host: ReceiverHost
+  }) {
+    this.state = parts.state
+    this.self = parts.self
+    this.delivered = parts.delivered
+    this.acceptedAnywhere = parts.accepted
+    this.outbox = parts.outbox
+    this.counters = parts.counters
+    this.host = parts.host
+  }
+
+  /** An order or repair packet: false if its entries cannot be read. */
+  onOrder(head: OrderHead, packet: Uint8Array): boolean {
+    const blocks = readEntries(packet, head.entries)
+    if (blocks === undefined) return false
+    const { state } = this
+    if (head.highest > state.highest) state.highest = head.highest
+    state.release(head.stable)
+    let seq = head.firstSeq
+    for (const placed of blocks) {
+      const entry = entryOf(placed, packet, seq)
+      seq = lastSeqOf(entry) + 1
+      if (!isReadable(entry)) return false
+      this.take(entry)
+    }
+    if (head.accepted > this.acceptedAnywhere) this.acceptedAnywhere = head.accepted
+    this.acceptHeld()
+    state.release(head.stable)
+    return true
+  }
+
+  private take(entry: Entry): void {
+    const { history } = this.state
+    const before = history.received
+    if (!history.offer(entry) || history.received === before) return
+    this.held(entry)
+    if (history.hasEarly) {
+      for (let next = history.joinEarly(); next !== undefined; next = history.joinEarly()) this.held(next)
+    }
+  }
+
+  /** An entry has become held, here or by numbering. */
+  private held(entry: Entry): void {
+    this.state.apply(entry)
+    this.noteHeld(entry)
+  }
+
+  noteHeld(entry: Entry): void {
+    const change = this.state.pending.at(-1)
+    if (change?.seq === entry.seq) this.views.set(entry.seq, change.view)
+    if (entry.member === this.self && entry.kind !== BlockKind.join) this.host.ownOrdered(entry)
+  }
+
+  /** Accepts and delivers as far as what is held and known to be accepted reaches. */
+  acceptHeld(): void {
+    this.state.accept(this.acceptedAnywhere)
+    this.deliver()
+  }
+
+  /** Hands everything accepted to the program. */
+  deliver(): void {
+    const { accepted, history } = this.state
+    if (this.delivered >= accepted) return
+    const deliveries: OrderedEvent[] = []
+    let leftAt: Seq | undefined
+    for (const entry of history.entriesFrom(this.delivered + 1)) {
+      if (entry.seq > accepted || leftAt !== undefined) break
+      assert(entry.seq === this.delivered + 1, 'deliveries are contiguous', entry.seq, this.delivered)
+      this.delivered = lastSeqOf(entry)
+      if (entry.kind === BlockKind.leave && entry.member === this.self) leftAt = entry.seq
+      else deliveries.push(this.eventOf(entry))
+    }
+    if (deliveries.length > 0) this.outbox.output({ output: 'deliveries', deliveries })
+    if (leftAt !== undefined) this.host.ownLeave(leftAt)
+  }
+
+  private eventOf(entry: Entry): OrderedEvent {
+    const { seq, count, member: sender, block } = entry
+    if (entry.kind === BlockKind.messages) {
+      this.counters.deliveries.message += count
+      return { kind: 'messages', seq, count, sender, block }
+    }
+    const view = this.views.get(seq)
+    assert(view !== undefined, 'a change of view brings a view', seq)
+    this.views.delete(seq)
+    const isJoin = entry.kind === BlockKind.join
+    const header = (isJoin ? decodeJoin(block) : decodeLeave(block))!.header
+    if (isJoin) this.counters.deliveries.join++
+    else this.counters.deliveries.leave++
+    return { kind: isJoin ? 'join' : 'leave', seq, sender, header, view }
+  }
+}
+
+function entryOf({ head, at }: PlacedBlock, packet: Uint8Array, seq: Seq): Entry {
+  const { kind, count, member, firstRequest, length } = head
+  return { seq, count, kind, member, firstRequest, block: packet.subarray(at, at + length) }
+}
+
+/** A change of view that cannot be read must not get into the history, where everybody would stumble over it. */
+function isReadable(entry: Entry): boolean {
+  if (!Number.isSafeInteger(lastSeqOf(entry))) return false
+  if (entry.kind === BlockKind.join) return decodeJoin(entry.block) !== undefined
+  if (entry.kind === BlockKind.leave) return decodeLeave(entry.block) !== undefined
+  return entry.kind === BlockKind.messages
+}

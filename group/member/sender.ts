@@ -1,0 +1,386 @@
+/**
+ * SendToGroup, the member's side of method 1 (paper, section 4.1): messages wait here, are put into blocks,
+ * go to the sequencer as requests, and are done when the own broadcast has come back and is accepted.
+ *
+ *   waiting --block--> outstanding --ordered--> ordered --accepted--> sent
+ *
+ * Many blocks may be outstanding; they are repeated until they come back, and the sequencer numbers them in
+ * the order of their request numbers, each once.
+ */
+import { assert } from '../../kernel/assert.ts'
+import {
+  BLOCK_COUNT_MAX,
+  BLOCK_HEADER_BYTES,
+  BlockKind,
+  recordOverhead,
+  writeBlockHeader,
+  writeRecord,
+} from '../../kernel/block.ts'
+import type { Counters } from '../../kernel/counters.ts'
+import { Deque } from '../../kernel/deque.ts'
+import { ErrorCode, type Outcome } from '../../kernel/errors.ts'
+import type { Entry } from '../../kernel/history.ts'
+import type { MemberId, Micros, RequestNumber, Seq } from '../../kernel/identity.ts'
+import { encodeLeave, LeaveReason } from '../../kernel/membership.ts'
+import type { Outbox } from '../../kernel/outbox.ts'
+import { HEADER_BYTES, PacketKind } from '../../kernel/packet.ts'
+import { ENTRY_OVERHEAD, ORDER_HEAD_BYTES } from '../../kernel/packets.ts'
+import type { GroupParameters } from '../../kernel/parameters.ts'
+import type { Token } from '../../kernel/port.ts'
+import type { RoundTrips } from '../../kernel/rtt.ts'
+import type { Timers } from '../../kernel/timers.ts'
+import type { Member as ViewMember } from '../../kernel/view.ts'
+import { BLOCK_BYTES_MAX } from '../../sequencer/sequencer.ts'
+
+/** With so many blocks on their way, what does not fill a packet waits for more company. */
+const COMPANY_WANTED = 4
+/** Blocks repeated at once when the sequencer tells that it misses some. */
+const REPEATED_AT_ONCE = 4
+
+interface Waiting {
+  readonly token: Token
+  readonly channel: number
+  readonly header: Uint8Array
+  readonly body: Uint8Array
+  readonly bytes: number
+  /** The member's leave goes in line behind its messages. */
+  readonly isLeave: boolean
+}
+
+interface Outstanding {
+  readonly block: Uint8Array
+  readonly firstRequest: RequestNumber
+  readonly count: number
+  readonly token: Token
+  readonly isLeave: boolean
+  firstSentAt: Micros
+  lastSentAt: Micros
+  tries: number
+  /** The sequencer has told that it holds this request. */
+  held: boolean
+}
+
+export interface SenderHost {
+  /** Hands a block to the sequencer part of this very member; false if there is no room. Undefined elsewhere. */
+  submit(): ((block: Uint8Array) => boolean) | undefined
+  /** Whom to send requests to. */
+  sequencer(): ViewMember | undefined
+  memberId(): MemberId
+  parameters(): GroupParameters
+  /** A packet with the piggybacked numbers has gone to the sequencer. */
+  reported(): void
+  /** The sequencer has not answered so many tries. */
+  unanswered(tries: number): void
+}
+
+export class Sender {
+  private nextRequest: RequestNumber
+  /** BOUNDED by the program's own calls that have not returned. */
+  private readonly waiting = new Deque<Waiting>()
+  private waitingBytes = 0
+  /** BOUNDED by the send window in bytes (one block may always be on its way). */
+  private readonly outstanding = new Deque<Outstanding>()
+  private outstandingBytes = 0
+  /** Ordered but not accepted. BOUNDED by the history. */
+  private readonly ordered = new Deque<{ token: Token; count: number; seq: Seq; isLeave: boolean }>()
+  private orderedMessages = 0
+  private outstandingMessages = 0
+
+  private readonly outbox: Outbox
+  private readonly timers: Timers
+  private readonly counters: Counters
+  private readonly roundTrips: RoundTrips
+  private readonly options: { packetSize: number; sendWindow: number }
+  private readonly host: SenderHost
+
+  constructor(
+    parts: { outbox: Outbox; timers: Timers; counters: Counters; roundTrips: RoundTrips; host: SenderHost },
+    options: { packetSize: number; sendWindow: number; firstRequest: RequestNumber },
+  ) {
+    this.outbox = parts.outbox
+    this.timers = parts.timers
+    this.counters = parts.counters
+    this.roundTrips = parts.roundTrips
+    this.host = parts.host
+    this.options = options
+    this.nextRequest = options.firstRequest
+  }
+
+  get waitingSends(): number {
+    return this.waiting.length
+  }
+
+  get outstandingSends(): number {
+    return this.outstandingMessages + this.orderedMessages
+  }
+
+  // ---- calls ------------------------------------------------------------------------------------------
+
+  send(token: Token, channel: number, header: Uint8Array, body: Uint8Array): void {
+    const bytes = recordOverhead(header.length, body.length) + header.length + body.length
+    const limit = Math.min(this.host.parameters().maxMessageSize, BLOCK_BYTES_MAX - BLOCK_HEADER_BYTES - 11)
+    if (header.length + body.length > limit) {
+      const size = header.length + body.length
+      this.outbox.output({
+        output: 'failed',
+        token,
+        code: ErrorCode.tooLarge,
+        message: `the message has ${size} bytes and this group takes ${limit}; send less, or create the group with a larger maxMessageSize`,
+        outcome: 'refused',
+      })
+      return
+    }
+    this.waiting.push({ token, channel, header, body, bytes, isLeave: false })
+    this.waitingBytes += bytes
+    this.timers.setEarlier('flush', this.outbox.now)
+  }
+
+  leave(token: Token, header: Uint8Array): void {
+    this.waiting.push({ token, channel: 0, header, body: NO_BYTES, bytes: header.length, isLeave: true })
+    this.waitingBytes += header.length
+    this.timers.setEarlier('flush', this.outbox.now)
+  }
+
+  /** Gives up a send: refused while it still waits, unknown once it is on its way; false if it is not here. */
+  cancel(token: Token): boolean {
+    const waiting = this.waiting.remove((item) => item.token === token && !item.isLeave)
+    if (waiting !== undefined) {
+      this.waitingBytes -= waiting.bytes
+      this.fail(
+        token,
+        ErrorCode.aborted,
+        'the send was cancelled before it left; it will not be ordered',
+        'refused',
+      )
+      return true
+    }
+    const covers = (item: { token: Token; count: number }) =>
+      token >= item.token && token < item.token + item.count
+    for (const queue of [this.outstanding, this.ordered]) {
+      for (const item of queue) {
+        if (!covers(item)) continue
+        this.fail(
+          token,
+          ErrorCode.aborted,
+          'the send was cancelled on its way; it may still be ordered',
+          'unknown',
+        )
+        return true
+      }
+    }
+    return false
+  }
+
+  /** The member's life is over: every send ends here. */
+  close(code: ErrorCode, message: string): void {
+    for (const queue of [this.ordered, this.outstanding]) {
+      for (const { token, count, isLeave } of queue) {
+        if (!isLeave) for (let i = 0; i < count; i++) this.fail(token + i, code, message, 'unknown')
+      }
+      queue.clear()
+    }
+    for (const { token, isLeave } of this.waiting) if (!isLeave) this.fail(token, code, message, 'refused')
+    this.waiting.clear()
+    this.waitingBytes = this.outstandingBytes = this.outstandingMessages = this.orderedMessages = 0
+    this.timers.stop('request')
+  }
+
+  private fail(token: Token, code: ErrorCode, message: string, outcome: Outcome): void {
+    this.outbox.output({ output: 'failed', token, code, message, outcome })
+  }
+
+  // ---- out --------------------------------------------------------------------------------------------
+
+  /** The end of a turn: whatever waits and may go, goes. */
+  flush(): void {
+    while (this.waiting.length > 0 && this.mayGo()) {
+      const outstanding = this.waiting.first()!.isLeave ? this.takeLeave() : this.takeBlock()
+      this.outstanding.push(outstanding)
+      this.outstandingBytes += outstanding.block.length
+      this.outstandingMessages += outstanding.count
+      this.transmit(outstanding)
+    }
+    this.arm()
+  }
+
+  private mayGo(): boolean {
+    if (this.outstanding.length === 0) return true
+    if (this.outstandingBytes + Math.min(this.waitingBytes, this.payload) > this.options.sendWindow)
+      return false
+    return this.outstanding.length < COMPANY_WANTED || this.waitingBytes >= this.payload
+  }
+
+  /** Bytes of records that share a packet, in the request and in the broadcast. */
+  private get payload(): number {
+    return this.options.packetSize - HEADER_BYTES - ORDER_HEAD_BYTES - ENTRY_OVERHEAD - BLOCK_HEADER_BYTES
+  }
+
+  private takeBlock(): Outstanding {
+    const { historySize, historyBytes } = this.host.parameters()
+    const countLimit = Math.min(BLOCK_COUNT_MAX, Math.max(1, Math.floor(historySize / 4)))
+    const bytesLimit = Math.min(this.payload, Math.floor(historyBytes / 4))
+    const token = this.waiting.first()!.token
+    let count = 0
+    let bytes = 0
+    for (let next = this.waiting.first(); next !== undefined; next = this.waiting.at(count)) {
+      // a cancelled send leaves a hole in the tokens; a block answers for neighbouring ones only
+      if (next.isLeave || next.token !== token + count || count === countLimit) break
+      if (count > 0 && bytes + next.bytes > bytesLimit) break
+      bytes += next.bytes
+      count++
+    }
+    const packet = new Uint8Array(HEADER_BYTES + BLOCK_HEADER_BYTES + bytes)
+    const firstRequest = this.takeRequests(count)
+    const length = BLOCK_HEADER_BYTES + bytes
+    const member = this.host.memberId()
+    writeBlockHeader(packet, HEADER_BYTES, { kind: BlockKind.messages, count, length, member, firstRequest })
+    let at = HEADER_BYTES + BLOCK_HEADER_BYTES
+    for (let i = 0; i < count; i++) {
+      const { channel, header, body } = this.waiting.shift()!
+      at = writeRecord(packet, at, channel, header, body)
+    }
+    this.waitingBytes -= bytes
+    assert(at === packet.length, 'a block is as long as its records', at, packet.length)
+    return this.outstandingOf(packet.subarray(HEADER_BYTES), firstRequest, count, token, false)
+  }
+
+  private takeLeave(): Outstanding {
+    const { token, header, bytes } = this.waiting.shift()!
+    this.waitingBytes -= bytes
+    const request = this.takeRequests(1)
+    const block = encodeLeave({
+      member: this.host.memberId(),
+      request,
+      header,
+      successor: 0,
+      reason: LeaveReason.wish,
+    })
+    return this.outstandingOf(block, request, 1, token, true)
+  }
+
+  private takeRequests(count: number): RequestNumber {
+    const first = this.nextRequest
+    this.nextRequest += count
+    assert(Number.isSafeInteger(this.nextRequest), 'the request numbers are used up', this.nextRequest)
+    return first
+  }
+
+  private outstandingOf(
+    block: Uint8Array,
+    firstRequest: RequestNumber,
+    count: number,
+    token: Token,
+    isLeave: boolean,
+  ): Outstanding {
+    const { now } = this.outbox
+    return {
+      block,
+      firstRequest,
+      count,
+      token,
+      isLeave,
+      firstSentAt: now,
+      lastSentAt: now,
+      tries: 0,
+      held: false,
+    }
+  }
+
+  private transmit(outstanding: Outstanding): void {
+    outstanding.lastSentAt = this.outbox.now
+    const submit = this.host.submit()
+    if (submit !== undefined) {
+      outstanding.held = submit(outstanding.block)
+      return
+    }
+    const sequencer = this.host.sequencer()
+    if (sequencer === undefined) return
+    const packet = this.outbox.packetOf(PacketKind.request, 0, sequencer.nonce, outstanding.block)
+    this.outbox.unicast(sequencer.address, packet)
+    this.host.reported()
+  }
+
+  private repeat(outstanding: Outstanding): void {
+    outstanding.tries++
+    this.counters.retransmissions.request++
+    this.transmit(outstanding)
+  }
+
+  // ---- answers ----------------------------------------------------------------------------------------
+
+  /** An own block has its place in the order. */
+  onOrdered(entry: Entry): void {
+    const first = this.outstanding.first()
+    if (first === undefined || first.firstRequest !== entry.firstRequest) return
+    this.outstanding.shift()
+    this.outstandingBytes -= first.block.length
+    this.outstandingMessages -= first.count
+    if (first.tries === 0 && !first.held) this.roundTrips.sample(this.outbox.now - first.firstSentAt)
+    this.ordered.push({ token: first.token, count: first.count, seq: entry.seq, isLeave: first.isLeave })
+    this.orderedMessages += first.count
+    if (this.waiting.length > 0) this.timers.setEarlier('flush', this.outbox.now)
+    this.arm()
+  }
+
+  /** Everything up to `accepted` is official: sends return. */
+  onAccepted(accepted: Seq): void {
+    for (let first = this.ordered.first(); first !== undefined; first = this.ordered.first()) {
+      const { token, count, seq, isLeave } = first
+      if (seq + count - 1 > accepted) return
+      this.ordered.shift()
+      this.orderedMessages -= count
+      if (!isLeave) this.outbox.output({ output: 'sent', token, count, seq })
+    }
+  }
+
+  /** The sequencer holds all requests below `expected`, and misses the one there. */
+  onRequestAck(expected: RequestNumber): void {
+    let repeated = 0
+    const patience = this.roundTrips.mean / 2
+    for (const outstanding of this.outstanding) {
+      if (outstanding.firstRequest < expected) outstanding.held = true
+      else if (repeated < REPEATED_AT_ONCE && this.outbox.now - outstanding.lastSentAt >= patience) {
+        repeated++
+        this.repeat(outstanding)
+      }
+    }
+    this.arm()
+  }
+
+  /** The `request` timer has run out: repeat the oldest that the sequencer is not known to hold. */
+  onTimer(): void {
+    let oldest: Outstanding | undefined
+    for (const outstanding of this.outstanding) {
+      if (oldest === undefined || (oldest.held && !outstanding.held)) oldest = outstanding
+      if (!oldest.held) break
+    }
+    if (oldest !== undefined) {
+      this.repeat(oldest)
+      this.host.unanswered(oldest.tries)
+    }
+    this.arm()
+  }
+
+  /** Another member is the sequencer now: it knows nothing of what its predecessor had not numbered. */
+  onNewSequencer(): void {
+    for (const outstanding of this.outstanding) {
+      outstanding.held = false
+      outstanding.tries = 0
+      this.repeat(outstanding)
+    }
+    this.arm()
+  }
+
+  private arm(): void {
+    this.timers.stop('request')
+    const isLocal = this.host.submit() !== undefined
+    for (const { lastSentAt, tries, held } of this.outstanding) {
+      if (isLocal && held) return
+      const patience = held ? this.roundTrips.timeout(20) : this.roundTrips.timeout(tries)
+      this.timers.set('request', lastSentAt + patience)
+      if (!held) return
+    }
+  }
+}
+
+const NO_BYTES = new Uint8Array(0)

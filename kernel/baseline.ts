@@ -1,0 +1,105 @@
+/**
+ * The bytes of a baseline: parameters, view and tables, as the join's answer carries them (design 4.4).
+ */
+import type { MemberId, RequestNumber, Role } from './identity.ts'
+import type { Baseline } from './order-state.ts'
+import type { GroupParameters } from './parameters.ts'
+import type { Member, View } from './view.ts'
+import { Reader, Writer } from './wire.ts'
+
+const MAJORITY = 0xffff
+
+export interface JoinAnswer {
+  /** The id that the joiner has been given. */
+  readonly memberId: MemberId
+  readonly baseline: Baseline
+}
+
+export function encodeJoinAnswer({ memberId, baseline }: JoinAnswer): Uint8Array {
+  const writer = new Writer(1024).u53(memberId)
+  writeParameters(writer, baseline.parameters)
+  writeView(writer, baseline.view)
+  writer.u53(baseline.seq).u53(baseline.stable).u53(baseline.accepted).u53(baseline.nextMemberId)
+  writer.u16(baseline.requests.size)
+  for (const [member, request] of baseline.requests) writer.u53(member).u53(request)
+  return writer.finish()
+}
+
+export function decodeJoinAnswer(bytes: Uint8Array): JoinAnswer | undefined {
+  const reader = new Reader(bytes)
+  const memberId = reader.u53()
+  const parameters = readParameters(reader)
+  const view = readView(reader)
+  const seq = reader.u53()
+  const stable = reader.u53()
+  const accepted = reader.u53()
+  const nextMemberId = reader.u53()
+  const requests = new Map<MemberId, RequestNumber>()
+  const count = reader.u16()
+  for (let i = 0; i < count && !reader.bad; i++) {
+    const member = reader.u53()
+    requests.set(member, reader.u53())
+  }
+  if (!reader.done || stable > accepted || accepted > seq) return undefined
+  if (!view.members.some((member) => member.id === memberId)) return undefined
+  return { memberId, baseline: { parameters, view, seq, stable, accepted, requests, nextMemberId } }
+}
+
+function writeParameters(writer: Writer, parameters: GroupParameters): void {
+  writer
+    .u16(parameters.resilience === 'majority' ? MAJORITY : parameters.resilience)
+    .u16(parameters.minMembers === 'majority' ? MAJORITY : parameters.minMembers)
+    .u8(parameters.recovery === 'auto' ? 0 : 1)
+    .u16(parameters.maxMembers)
+    .u32(parameters.historySize)
+    .u32(parameters.historyBytes)
+    .u32(parameters.maxMessageSize)
+    .u32(parameters.slowMember === 'block' ? 0 : parameters.slowMember.expelAfterMs)
+}
+
+function readParameters(reader: Reader): GroupParameters {
+  const resilience = reader.u16()
+  const minMembers = reader.u16()
+  const recovery = reader.u8()
+  const maxMembers = reader.u16()
+  const historySize = reader.u32()
+  const historyBytes = reader.u32()
+  const maxMessageSize = reader.u32()
+  const expelAfterMs = reader.u32()
+  return {
+    resilience: resilience === MAJORITY ? 'majority' : resilience,
+    minMembers: minMembers === MAJORITY ? 'majority' : minMembers,
+    recovery: recovery === 0 ? 'auto' : 'manual',
+    maxMembers,
+    historySize,
+    historyBytes,
+    maxMessageSize,
+    slowMember: expelAfterMs === 0 ? 'block' : { expelAfterMs },
+  }
+}
+
+function writeView(writer: Writer, view: View): void {
+  writer.u64(view.groupId).u53(view.incarnation).u53(view.coordinator).u53(view.seq).u53(view.sequencer)
+  writer.u16(view.members.length)
+  for (const member of view.members) {
+    writer.u53(member.id).u64(member.nonce).u8(member.role).text(member.name).text(member.address)
+  }
+}
+
+function readView(reader: Reader): View {
+  const groupId = reader.u64()
+  const incarnation = reader.u53()
+  const coordinator = reader.u53()
+  const seq = reader.u53()
+  const sequencer = reader.u53()
+  const count = reader.u16()
+  const members: Member[] = []
+  for (let i = 0; i < count && !reader.bad; i++) {
+    const id = reader.u53()
+    const nonce = reader.u64()
+    const role: Role = reader.u8() === 1 ? 1 : 0
+    const name = reader.text()
+    members.push({ id, nonce, name, address: reader.text(), role })
+  }
+  return { groupId, incarnation, coordinator, seq, sequencer, members }
+}

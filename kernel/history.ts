@@ -1,0 +1,161 @@
+/**
+ * The history buffer (paper, section 4.1): the last ordered entries, kept until every member has taken
+ * them. An entry is one block and takes `count` places in the order. Three regions:
+ *
+ *     stable      contiguous, here and complete        received     early: beyond a gap
+ *   ----+-----------------------------------------------+---- - -  [ ] - - [ ] ----
+ *       | entry | entry | entry | entry | entry | entry |
+ *
+ * What is at or below `stable` is gone. Only contiguous entries are *held* (design section 1): held is what
+ * is acked, voted, served to others and delivered.
+ *
+ * BOUNDED: the sequencer numbers nothing beyond `historySize` messages and `historyBytes` bytes above the
+ * least taken seq (plus a few slots reserved for view changes), and entries beyond that are refused here.
+ */
+import { assert } from './assert.ts'
+import type { BlockKind } from './block.ts'
+import { Deque } from './deque.ts'
+import type { MemberId, RequestNumber, Seq } from './identity.ts'
+
+export interface Entry {
+  /** Its first place in the order. */
+  readonly seq: Seq
+  /** How many places it takes. */
+  readonly count: number
+  readonly kind: BlockKind
+  readonly member: MemberId
+  readonly firstRequest: RequestNumber
+  readonly block: Uint8Array
+}
+
+export function lastSeqOf(entry: Entry): Seq {
+  return entry.seq + entry.count - 1
+}
+
+export interface SeqRange {
+  readonly from: Seq
+  readonly to: Seq
+}
+
+/** Slots above `historySize` that only view changes may use, so that a full history never stops one. */
+export const RESERVED_SLOTS = 16
+
+export class History {
+  /** Everything at or below it is taken by all and gone from here. */
+  stable: Seq
+  /** Highest contiguous seq held. */
+  received: Seq
+  bytes = 0
+  private readonly held = new Deque<Entry>()
+  /** By first seq. BOUNDED by `limit`. */
+  private readonly early = new Map<Seq, Entry>()
+  private readonly sizeLimit: number
+  private readonly bytesLimit: number
+
+  constructor(start: Seq, sizeLimit: number, bytesLimit: number) {
+    this.stable = start
+    this.received = start
+    this.sizeLimit = sizeLimit + RESERVED_SLOTS
+    this.bytesLimit = bytesLimit
+  }
+
+  /** Messages kept, those beyond a gap included. */
+  get messages(): number {
+    let messages = this.received - Math.max(this.stable, (this.held.first()?.seq ?? this.received + 1) - 1)
+    for (const entry of this.early.values()) messages += entry.count
+    return messages
+  }
+
+  /** Puts the next entry behind the last held one. */
+  append(entry: Entry): void {
+    assert(entry.seq === this.received + 1, 'held entries are contiguous', entry.seq, this.received)
+    this.held.push(entry)
+    this.received = lastSeqOf(entry)
+    this.bytes += entry.block.length
+  }
+
+  /**
+   * Takes an entry from the network, wherever it belongs. False if there is nothing to do with it: it is
+   * here already, or it lies beyond what anybody may have numbered.
+   */
+  offer(entry: Entry): boolean {
+    if (entry.seq <= this.received || this.early.has(entry.seq)) return false
+    if (lastSeqOf(entry) > this.stable + this.sizeLimit) return false
+    if (entry.seq === this.received + 1) {
+      this.append(entry)
+      return true
+    }
+    if (this.bytes > this.bytesLimit) return false
+    this.early.set(entry.seq, entry)
+    this.bytes += entry.block.length
+    return true
+  }
+
+  /** Moves the next early entry behind the held ones, if there is no gap before it any more. */
+  joinEarly(): Entry | undefined {
+    const entry = this.early.get(this.received + 1)
+    if (entry === undefined) return undefined
+    this.early.delete(entry.seq)
+    this.bytes -= entry.block.length
+    this.append(entry)
+    return entry
+  }
+
+  get hasEarly(): boolean {
+    return this.early.size > 0
+  }
+
+  /** What is missing up to `highest`, lowest first, at most `most` ranges. */
+  missing(highest: Seq, most: number): SeqRange[] {
+    if (this.received >= highest) return []
+    if (this.early.size === 0) return [{ from: this.received + 1, to: highest }]
+    const ranges: SeqRange[] = []
+    let next = this.received + 1
+    for (const entry of [...this.early.values()].sort((a, b) => a.seq - b.seq)) {
+      if (ranges.length === most || next > highest) return ranges
+      if (entry.seq > next) ranges.push({ from: next, to: Math.min(entry.seq - 1, highest) })
+      next = lastSeqOf(entry) + 1
+    }
+    if (next <= highest && ranges.length < most) ranges.push({ from: next, to: highest })
+    return ranges
+  }
+
+  /** The held entry that takes place `seq`, if it is still here. */
+  entryAt(seq: Seq): Entry | undefined {
+    const index = this.indexOf(seq)
+    return index < 0 ? undefined : this.held.at(index)
+  }
+
+  /** Held entries from the one at `seq` on. */
+  *entriesFrom(seq: Seq): Generator<Entry> {
+    for (let index = this.indexOf(seq); index >= 0 && index < this.held.length; index++)
+      yield this.held.at(index)!
+  }
+
+  private indexOf(seq: Seq): number {
+    if (seq > this.received) return -1
+    let low = 0
+    let high = this.held.length - 1
+    while (low <= high) {
+      const middle = (low + high) >>> 1
+      const entry = this.held.at(middle)!
+      if (seq < entry.seq) high = middle - 1
+      else if (seq > lastSeqOf(entry)) low = middle + 1
+      else return middle
+    }
+    return -1
+  }
+
+  /** Frees what every member has taken. */
+  release(stable: Seq): void {
+    if (stable <= this.stable) return
+    assert(stable <= this.received, 'only what is held can be stable', stable, this.received)
+    this.stable = stable
+    for (;;) {
+      const entry = this.held.first()
+      if (entry === undefined || lastSeqOf(entry) > stable) return
+      this.held.shift()
+      this.bytes -= entry.block.length
+    }
+  }
+}

@@ -1,0 +1,323 @@
+/**
+ * Hosts the machines of one process over one transport: a packet or a call goes in, the step's effects are
+ * carried out after it has returned, one timer waits for the nearest deadline of all. It is boring on
+ * purpose; what needs a word of the protocol belongs elsewhere.
+ *
+ * - Effects are carried out packets first (the others are waiting for them), then outputs, which run the
+ *   program's code. Calls that this code makes, and copies for machines of this same process, are queued and
+ *   stepped afterwards: nothing is re-entered.
+ * - A deadline that has come waits for the end of this turn of the loop (setImmediate): whatever else has
+ *   arrived is handed in first, so that a busy machine fills its packets.
+ * - Real timers have grains of a millisecond. A deadline nearer than SPIN_MICROS is met by turning the loop
+ *   until it comes; the timer aims that much early for those further off. That costs a core for 300 µs at
+ *   most for each deadline, and only where a deadline is to be met, not where packets come in before it.
+ * - An open membership keeps the process alive, by the transport's sockets and by the timer; a driver without
+ *   one lets it end.
+ */
+import { assert } from '../assert.ts'
+import { Deque } from '../deque.ts'
+import { ErrorCode } from '../errors.ts'
+import type { Address, Micros, Nonce } from '../identity.ts'
+import type { Input, Machine } from '../machine.ts'
+import type { Call } from '../port.ts'
+import { seal } from './checksum.ts'
+import { type Clock, monotonicClock } from './clock.ts'
+import { publishTrace } from './diagnostics.ts'
+import { Effects } from './effects.ts'
+import { Hosted, type OutputHandler } from './hosted.ts'
+import { type Log, logOutput, silentLog } from './log.ts'
+import { Router } from './router.ts'
+import type { Transport } from './transport.ts'
+
+/** Deadlines nearer than this are met by turning the loop, others by a timer. */
+const SPIN_MICROS = 300
+/** Inputs stepped in one go before the loop gets a turn: siblings that talk to each other must not lock it out. */
+const DRAIN_MAX = 1024
+/** setTimeout fires at once for more than 2^31 − 1 ms; an early wake-up only arms it again. */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1
+
+const TICK: Input = { kind: 'tick' }
+
+export interface DriverOptions {
+  readonly transport: Transport
+  readonly clock?: Clock
+  readonly log?: Log
+  /** The program's output handler threw, or a machine did. The driver goes on. Default: logged. */
+  readonly onFault?: (fault: Fault) => void
+}
+
+export interface Fault {
+  /** `program`: an output handler threw. `machine`: a step threw, and that machine is detached. */
+  readonly kind: 'program' | 'machine'
+  readonly port: string
+  readonly error: unknown
+}
+
+export interface AttachOptions {
+  /** The group's name: what is listened to, and where multicasts go. */
+  readonly port: string
+  /** Names this life of the machine, as in its packets. */
+  readonly nonce: Nonce
+}
+
+export interface MachineHandle {
+  /** Hands in a call; stepped at once, or after the step that runs. Ignored once detached. */
+  call(call: Call): void
+  /** The program's handler for outputs, run after the step that made them. Those made before come at once. */
+  onOutput(handler: OutputHandler): void
+  /** Takes the machine out: it is never stepped again, and what is written to it is answered `gone`. */
+  detach(): void
+  readonly isAttached: boolean
+  /** Seconds spent in steps and sends while this machine was its group's sequencer. */
+  readonly sequencerBusySeconds: number
+}
+
+interface Waiting {
+  readonly hosted: Hosted
+  readonly input: Input
+}
+
+export class Driver {
+  readonly transport: Transport
+  readonly router = new Router()
+  private readonly clock: Clock
+  private readonly log: Log
+  private readonly onFault: (fault: Fault) => void
+  private readonly effects: Effects
+  /** Inputs that came while another was stepped; bounded by what one step sends to siblings and its program calls. */
+  private readonly waiting = new Deque<Waiting>()
+  /** Whose step runs or whose effects are carried out. */
+  private running: Hosted | undefined
+  private busy = false
+  private timer: NodeJS.Timeout | undefined
+  private timerAt: Micros = 0
+  private immediate: NodeJS.Immediate | undefined
+  private flushed: (() => void)[] = []
+  private closing: Promise<void> | undefined
+
+  constructor(options: DriverOptions) {
+    this.transport = options.transport
+    this.clock = options.clock ?? monotonicClock()
+    this.log = options.log ?? silentLog
+    this.onFault = options.onFault ?? (() => {})
+    this.effects = new Effects((event) => {
+      if (this.running !== undefined) publishTrace(this.clock(), this.running.port, this.running.nonce, event)
+    })
+    this.transport.hold(false)
+    this.transport.onPacket((from, bytes) => this.receive(from, bytes))
+  }
+
+  now(): Micros {
+    return this.clock()
+  }
+
+  /** Begins to listen to the group's multicasts, then hosts the machine. Rejects with the transport's GroupError. */
+  async attach(machine: Machine, { port, nonce }: AttachOptions): Promise<MachineHandle> {
+    assert(nonce !== 0n, 'a machine has a nonce')
+    assert(this.closing === undefined, 'the driver is open')
+    await this.transport.listen(port)
+    assert(this.closing === undefined, 'the driver was closed while a machine was attached')
+    const hosted = new Hosted(machine, port, nonce)
+    this.router.add(hosted)
+    this.transport.hold(true)
+    const driver = this
+    return {
+      call: (call) => driver.handIn(hosted, { kind: 'call', call }),
+      onOutput: (handler) => {
+        for (const output of hosted.setHandler(handler)) driver.emit(hosted, output)
+      },
+      detach: () => driver.detach(hosted),
+      get isAttached() {
+        return hosted.attached
+      },
+      get sequencerBusySeconds() {
+        return hosted.sequencerBusy / 1e6
+      },
+    }
+  }
+
+  /** Resolves when nothing waits to be stepped and all packets sent so far are with the system. */
+  async flush(): Promise<void> {
+    if (this.busy || this.waiting.length > 0) await new Promise<void>((resolve) => this.flushed.push(resolve))
+    await this.transport.flush()
+  }
+
+  /** Detaches every machine, without a word to the others, and closes the transport. */
+  close(): Promise<void> {
+    this.closing ??= this.closeAll()
+    return this.closing
+  }
+
+  private async closeAll(): Promise<void> {
+    for (const hosted of [...this.router.machines]) this.detach(hosted)
+    this.waiting.clear()
+    for (const resolve of this.flushed.splice(0)) resolve()
+    await this.transport.close()
+    this.disarm()
+  }
+
+  private detach(hosted: Hosted): void {
+    if (!hosted.attached) return
+    hosted.attached = false
+    this.router.remove(hosted)
+    this.transport.unlisten(hosted.port)
+    if (this.router.machines.length > 0) return
+    this.disarm()
+    this.transport.hold(false)
+  }
+
+  // ---- in -----------------------------------------------------------------------------------------------
+
+  private receive(from: Address, bytes: Uint8Array): void {
+    if (!this.router.admit(bytes)) return
+    this.route(from, bytes)
+    this.drain()
+  }
+
+  private route(from: Address, bytes: Uint8Array): void {
+    const answer = this.router.route(bytes, this.clock(), (hosted) => {
+      this.waiting.push({ hosted, input: { kind: 'packet', from, bytes } })
+    })
+    if (answer === undefined) return
+    seal(answer)
+    this.send(from, answer)
+  }
+
+  private handIn(hosted: Hosted, input: Input): void {
+    if (!hosted.attached) return
+    this.waiting.push({ hosted, input })
+    this.drain()
+  }
+
+  /** Steps what waits, in order of arrival, unless that is going on further up the stack. */
+  private drain(): void {
+    if (this.busy) return
+    this.busy = true
+    try {
+      for (let i = 0; i < DRAIN_MAX; i++) {
+        const next = this.waiting.shift()
+        if (next === undefined) break
+        if (next.hosted.attached) this.step(next.hosted, next.input)
+      }
+    } finally {
+      this.busy = false
+    }
+    if (this.waiting.length === 0) for (const resolve of this.flushed.splice(0)) resolve()
+    this.arm()
+  }
+
+  private tick(): void {
+    const now = this.clock()
+    for (const hosted of this.router.machines) {
+      if (hosted.deadline !== undefined && hosted.deadline <= now) this.waiting.push({ hosted, input: TICK })
+    }
+    this.drain()
+  }
+
+  // ---- the step and its effects -------------------------------------------------------------------------
+
+  private step(hosted: Hosted, input: Input): void {
+    const { effects } = this
+    const began = this.clock()
+    this.running = hosted
+    try {
+      hosted.machine.step(began, input, effects)
+      hosted.deadline = hosted.machine.nextDeadline()
+    } catch (error) {
+      effects.clear()
+      this.running = undefined
+      this.stop(hosted, error)
+      return
+    }
+    for (let i = 0; i < effects.packets.length; i++) {
+      this.transmit(hosted, effects.destinations[i], effects.packets[i]!)
+    }
+    this.running = undefined
+    if (hosted.isSequencer) hosted.sequencerBusy += this.clock() - began
+    // Taken out first: the program may close everything, and so come back here.
+    const outputs = effects.outputs.length === 0 ? undefined : effects.outputs.splice(0)
+    effects.clear()
+    if (outputs !== undefined) for (const output of outputs) this.emit(hosted, output)
+  }
+
+  private transmit(hosted: Hosted, to: Address | undefined, packet: Uint8Array): void {
+    seal(packet)
+    hosted.learnFromPacket(packet)
+    if (to === undefined) {
+      this.transport.multicast(hosted.port, packet)
+      if (this.router.machines.length > 1) this.route(this.transport.address, packet)
+    } else {
+      this.send(to, packet)
+    }
+  }
+
+  private send(to: Address, packet: Uint8Array): void {
+    if (this.transport.isOwn(to)) this.route(this.transport.address, packet)
+    else this.transport.send(to, packet)
+  }
+
+  private emit(hosted: Hosted, output: Parameters<OutputHandler>[0]): void {
+    hosted.learnFromOutput(output)
+    logOutput(this.log, hosted.port, output)
+    try {
+      hosted.emit(output)
+    } catch (error) {
+      this.log.error({ group: hosted.port, err: error }, 'the program threw while it was handed an output')
+      this.onFault({ kind: 'program', port: hosted.port, error })
+    }
+  }
+
+  /** A machine with a broken invariant is worse than none: its group goes on without it. */
+  private stop(hosted: Hosted, error: unknown): void {
+    const reason = `this member was stopped by a fault inside it: ${error instanceof Error ? error.message : String(error)}`
+    this.log.error({ group: hosted.port, err: error }, 'a member was stopped by a fault inside it; please report this')
+    this.detach(hosted)
+    this.emit(hosted, { output: 'event', event: { event: 'closed', code: ErrorCode.closed, reason } })
+    this.onFault({ kind: 'machine', port: hosted.port, error })
+  }
+
+  // ---- the one timer ------------------------------------------------------------------------------------
+
+  private arm(): void {
+    if (this.immediate !== undefined || this.closing !== undefined) return
+    if (this.waiting.length > 0) {
+      this.turn()
+      return
+    }
+    let nearest: Micros | undefined
+    for (const { deadline } of this.router.machines) {
+      if (deadline !== undefined && (nearest === undefined || deadline < nearest)) nearest = deadline
+    }
+    if (nearest === undefined) return
+    const away = nearest - this.clock()
+    if (away <= SPIN_MICROS) this.turn()
+    else this.setTimer(nearest, away)
+  }
+
+  /** Comes back at the end of this turn of the loop. */
+  private turn(): void {
+    this.immediate = setImmediate(() => {
+      this.immediate = undefined
+      this.tick()
+    })
+  }
+
+  private setTimer(at: Micros, away: Micros): void {
+    // One that is set earlier wakes up in vain and is set anew, which costs less than moving it each time.
+    if (this.timer !== undefined && this.timerAt <= at) return
+    if (this.timer !== undefined) clearTimeout(this.timer)
+    this.timerAt = at
+    const milliseconds = Math.min(TIMEOUT_MS_MAX, Math.max(1, Math.floor((away - SPIN_MICROS) / 1000)))
+    this.timer = setTimeout(() => {
+      this.timer = undefined
+      this.tick()
+    }, milliseconds)
+  }
+
+  private disarm(): void {
+    if (this.timer !== undefined) clearTimeout(this.timer)
+    if (this.immediate !== undefined) clearImmediate(this.immediate)
+    this.timer = undefined
+    this.immediate = undefined
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * Which machines of this process a packet is for, and the answer to one for a machine that lives no more.
+ * It reads the four fields of a packet that say so, and knows nothing else of the protocol.
+ */
+import { readU32, readU64, writeU64 } from '../bytes.ts'
+import { Counters } from '../counters.ts'
+import type { Micros } from '../identity.ts'
+import { HEADER_BYTES, MAGIC, PacketKind, packetKindNames, type RejectReason, WIRE_VERSION, writeHeader } from '../packet.ts'
+import { verify } from './checksum.ts'
+import type { Hosted } from './hosted.ts'
+
+export const GONE_BYTES = HEADER_BYTES + 8
+/** Answers to the dead's mail: so many at once, and one more each so many microseconds. */
+const GONE_BURST = 64
+const GONE_INTERVAL = 5_000
+
+const GROUP_AT = 8
+const INCARNATION_AT = 16
+const SENDER_NONCE_AT = 40
+const DESTINATION_AT = 48
+
+export class Router {
+  /** What is rejected and answered before a machine is found; machines count the rest. */
+  readonly counters = new Counters()
+  /** Bounded by the memberships of this process. */
+  private readonly hosted: Hosted[] = []
+  private goneTokens = GONE_BURST
+  private goneAt: Micros = 0
+
+  get machines(): readonly Hosted[] {
+    return this.hosted
+  }
+
+  add(hosted: Hosted): void {
+    this.hosted.push(hosted)
+  }
+
+  remove(hosted: Hosted): void {
+    const index = this.hosted.indexOf(hosted)
+    if (index >= 0) this.hosted.splice(index, 1)
+  }
+
+  /** Whether a packet from outside may be looked at; counts why not. */
+  admit(bytes: Uint8Array): boolean {
+    const fault = faultOf(bytes)
+    if (fault === undefined) return true
+    this.counters.rejected[fault]++
+    return false
+  }
+
+  /**
+   * Hands the packet to every machine that it is for. Returns the answer that its sender is owed, if the one
+   * that it was for lives no more.
+   */
+  route(bytes: Uint8Array, now: Micros, take: (hosted: Hosted) => void): Uint8Array | undefined {
+    const high = readU32(bytes, DESTINATION_AT)
+    const low = readU32(bytes, DESTINATION_AT + 4)
+    if (high !== 0 || low !== 0) {
+      for (const hosted of this.hosted) {
+        if (!hosted.hasNonce(high, low)) continue
+        take(hosted)
+        return undefined
+      }
+      this.counters.rejected.destination++
+      return this.gone(bytes, now)
+    }
+    const senderHigh = readU32(bytes, SENDER_NONCE_AT)
+    const senderLow = readU32(bytes, SENDER_NONCE_AT + 4)
+    const groupHigh = readU32(bytes, GROUP_AT)
+    const groupLow = readU32(bytes, GROUP_AT + 4)
+    const toAll = bytes[2] === PacketKind.locate || (groupHigh === 0 && groupLow === 0)
+    let found = toAll
+    for (const hosted of this.hosted) {
+      const own = hosted.hasNonce(senderHigh, senderLow)
+      if (own || toAll || hosted.hasGroup(groupHigh, groupLow)) found = true
+      else continue
+      if (!own) take(hosted)
+    }
+    if (!found) this.counters.rejected.group++
+    return undefined
+  }
+
+  /**
+   * "The one you wrote to lives no more." It names group, incarnation and coordinator as the question did, so
+   * that it passes the asker's checks. Never for a `gone` (two processes would answer each other for ever),
+   * nor for one who is nobody, and never larger than the question, so that a forged source gains nothing.
+   */
+  private gone(question: Uint8Array, now: Micros): Uint8Array | undefined {
+    const kind = question[2]
+    if (kind === PacketKind.gone || kind === PacketKind.locate || question.length < GONE_BYTES) return undefined
+    const asker = readU64(question, SENDER_NONCE_AT)
+    if (asker === 0n || !this.mayAnswer(now)) return undefined
+    const answer = new Uint8Array(GONE_BYTES)
+    writeHeader(answer, {
+      kind: PacketKind.gone,
+      flags: 0,
+      groupId: 0n,
+      incarnation: 0,
+      coordinator: 0,
+      sender: 0,
+      senderNonce: 0n,
+      destination: asker,
+      received: 0,
+      taken: 0,
+      window: 0,
+    })
+    answer.set(question.subarray(GROUP_AT, INCARNATION_AT + 16), GROUP_AT)
+    writeU64(answer, HEADER_BYTES, readU64(question, DESTINATION_AT))
+    this.counters.packet('out', PacketKind.gone, answer.length)
+    return answer
+  }
+
+  private mayAnswer(now: Micros): boolean {
+    const earned = Math.floor((now - this.goneAt) / GONE_INTERVAL)
+    if (earned > 0) {
+      this.goneTokens = Math.min(GONE_BURST, this.goneTokens + earned)
+      this.goneAt = now
+    }
+    if (this.goneTokens === 0) return false
+    this.goneTokens--
+    return true
+  }
+}
+
+function faultOf(bytes: Uint8Array): RejectReason | undefined {
+  if (bytes.length > 0 && bytes[0] !== MAGIC) return 'foreign'
+  if (bytes.length < 2) return 'malformed'
+  // Before the checksum: another version may keep its checksum elsewhere.
+  if (bytes[1] !== WIRE_VERSION) return 'version'
+  if (bytes.length < HEADER_BYTES) return 'malformed'
+  if (!verify(bytes)) return 'corrupt'
+  return packetKindNames[bytes[2]!] === undefined ? 'kind' : undefined
+}

@@ -1,0 +1,172 @@
+/**
+ * What one member knows of the group's order: the history, the view in force, view changes that are
+ * numbered but not accepted, and the tables that follow from the ordered events alone (highest request
+ * number ordered per member, next member id). The sequencer appends to it by numbering, everybody else by
+ * receiving; from there on the two are the same code.
+ *
+ * Invariant, asserted: history.stable <= accepted <= history.received <= highest.
+ *
+ * The tables are as of `received`, the view is as of `accepted`. Because every member derives both from the
+ * same events, a handover need not carry them: the successor holds everything up to it.
+ */
+import { assert } from './assert.ts'
+import { BlockKind } from './block.ts'
+import { type Entry, History, lastSeqOf } from './history.ts'
+import type { MemberId, RequestNumber, Seq } from './identity.ts'
+import { decodeJoin, decodeLeave, type JoinChange, type LeaveChange } from './membership.ts'
+import type { GroupParameters } from './parameters.ts'
+import type { Member, View } from './view.ts'
+import { findMember, withJoined, withoutMember } from './view.ts'
+
+/** Everything a joiner needs beside the events that are not stable yet. */
+export interface Baseline {
+  readonly parameters: GroupParameters
+  /** The view as of `seq`, in force or about to be. */
+  readonly view: View
+  /** The tables below are as of this place; events up to it are kept, but change them no more. */
+  readonly seq: Seq
+  /** The history begins above it. */
+  readonly stable: Seq
+  readonly accepted: Seq
+  readonly requests: ReadonlyMap<MemberId, RequestNumber>
+  readonly nextMemberId: MemberId
+}
+
+/** A view change that is numbered but not yet accepted. */
+export interface PendingChange {
+  readonly seq: Seq
+  readonly view: View
+  readonly join: JoinChange | undefined
+  readonly leave: LeaveChange | undefined
+}
+
+/** One who left a while ago, so that its late questions can be answered. */
+export interface FormerMember {
+  readonly member: Member
+  readonly leftAt: Seq
+}
+
+const FORMER_MEMBERS_KEPT = 64
+
+export class OrderState {
+  readonly parameters: GroupParameters
+  readonly history: History
+  /** In force: as of `accepted`. */
+  view: View
+  accepted: Seq
+  /** Highest seq that anybody is known to have numbered. */
+  highest: Seq
+  nextMemberId: MemberId
+  /** Highest request number ordered per member. BOUNDED by the members of the latest view. */
+  readonly requests: Map<MemberId, RequestNumber>
+  /** At most one in normal operation; one more for each result that a recovery puts on top. */
+  readonly pending: PendingChange[] = []
+  /** BOUNDED by FORMER_MEMBERS_KEPT, oldest first. */
+  readonly former: FormerMember[] = []
+  /** Events up to here came with the baseline's tables. */
+  private readonly baseline: Seq
+
+  constructor(from: Baseline) {
+    this.parameters = from.parameters
+    this.view = from.view
+    this.baseline = from.seq
+    // a joiner holds nothing above the stable seq yet: what is accepted elsewhere becomes so here as it is fetched
+    this.accepted = from.stable
+    this.highest = from.seq
+    this.nextMemberId = from.nextMemberId
+    this.requests = new Map(from.requests)
+    this.history = new History(from.stable, from.parameters.historySize, 2 * from.parameters.historyBytes)
+  }
+
+  /** As a joiner needs it; `seq` is the place of its own join, the last event so far. */
+  toBaseline(): Baseline {
+    return {
+      parameters: this.parameters,
+      view: this.latestView,
+      seq: this.history.received,
+      stable: this.history.stable,
+      accepted: this.accepted,
+      requests: new Map(this.requests),
+      nextMemberId: this.nextMemberId,
+    }
+  }
+
+  /** The view after every change that is held, accepted or not. */
+  get latestView(): View {
+    return this.pending.at(-1)?.view ?? this.view
+  }
+
+  /** What an entry that has just become held changes; called once for each, in order. */
+  apply(entry: Entry): void {
+    if (lastSeqOf(entry) > this.highest) this.highest = lastSeqOf(entry)
+    if (entry.seq <= this.baseline) return
+    switch (entry.kind) {
+      case BlockKind.messages:
+        this.requests.set(entry.member, entry.firstRequest + entry.count - 1)
+        return
+      case BlockKind.join: {
+        const join = decodeJoin(entry.block)
+        assert(join !== undefined, 'an ordered join can be read', entry.seq)
+        this.requests.set(join.member.id, join.lastRequest)
+        this.nextMemberId = join.member.id + 1
+        this.pending.push({
+          seq: entry.seq,
+          view: withJoined(this.latestView, join.member, entry.seq),
+          join,
+          leave: undefined,
+        })
+        return
+      }
+      case BlockKind.leave: {
+        const leave = decodeLeave(entry.block)
+        assert(leave !== undefined, 'an ordered leave can be read', entry.seq)
+        this.requests.set(leave.member, leave.request)
+        const view = withoutMember(this.latestView, leave.member, entry.seq, leave.successor)
+        this.pending.push({ seq: entry.seq, view, join: undefined, leave })
+        return
+      }
+      case BlockKind.result:
+        assert(false, 'results are ordered by recovery only', entry.seq)
+    }
+  }
+
+  /**
+   * Takes over that everything up to `accepted` is official, as far as it is held, and puts the view
+   * changes among it in force. Gives the highest seq that may be delivered now.
+   */
+  accept(accepted: Seq): Seq {
+    const reach = Math.min(accepted, this.history.received)
+    if (reach <= this.accepted) return this.accepted
+    this.accepted = reach
+    for (
+      let change = this.pending[0];
+      change !== undefined && change.seq <= reach;
+      change = this.pending[0]
+    ) {
+      this.pending.shift()
+      if (change.leave !== undefined) this.forget(change.leave.member, change.seq)
+      this.view = change.view
+    }
+    return reach
+  }
+
+  private forget(id: MemberId, leftAt: Seq): void {
+    const member = findMember(this.view, id)
+    assert(member !== undefined, 'a leaver is in the view before', id)
+    this.requests.delete(id)
+    this.former.push({ member, leftAt })
+    if (this.former.length > FORMER_MEMBERS_KEPT) this.former.shift()
+  }
+
+  /** Frees history that every member has taken. */
+  release(stable: Seq): void {
+    this.history.release(Math.min(stable, this.accepted))
+    assert(
+      this.history.stable <= this.accepted && this.accepted <= this.history.received,
+      'marks are in order',
+      this.history.stable,
+      this.accepted,
+      this.history.received,
+    )
+  }
+}

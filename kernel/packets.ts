@@ -1,0 +1,321 @@
+/**
+ * Bodies of the packets, kind by kind. Each reader gives undefined for bytes that are no such body; none
+ * throws. The layout of each is the order of the calls in its writer.
+ */
+import { BLOCK_HEADER_BYTES, type BlockHeader, readBlockHeader } from './block.ts'
+import { readU32, readU53, writeU32, writeU53 } from './bytes.ts'
+import type { SeqRange } from './history.ts'
+import type { Address, MemberId, Nonce, RequestNumber, Role, Seq } from './identity.ts'
+import { HEADER_BYTES } from './packet.ts'
+import { parameterLimits } from './parameters.ts'
+import { Reader, Writer } from './wire.ts'
+
+// ---- order and repair ---------------------------------------------------------------------------------
+
+/** Flag of an order packet: every member is to report at once what it holds and has taken. */
+export const ORDER_FLAG_REPORT = 1
+/** Body: highest u53, accepted u53, stable u53, first seq u53, entries u16, ackers u16, then the entries. */
+export const ORDER_HEAD_BYTES = 36
+/** An entry is this byte and the block. Append only. */
+export const ENTRY_INLINE = 0
+export const ENTRY_OVERHEAD = 1
+
+export interface OrderHead {
+  /** Highest seq that the sender knows to be numbered. */
+  readonly highest: Seq
+  readonly accepted: Seq
+  readonly stable: Seq
+  /** Place of the first entry; 0 without entries. */
+  readonly firstSeq: Seq
+  readonly entries: number
+  /** So many of the lowest-ranked others are asked to ack at once (design 4.3). */
+  readonly ackers: number
+}
+
+export function writeOrderHead(packet: Uint8Array, head: OrderHead): void {
+  writeU53(packet, HEADER_BYTES, head.highest)
+  writeU53(packet, HEADER_BYTES + 8, head.accepted)
+  writeU53(packet, HEADER_BYTES + 16, head.stable)
+  writeU53(packet, HEADER_BYTES + 24, head.firstSeq)
+  packet[HEADER_BYTES + 32] = head.entries >>> 8
+  packet[HEADER_BYTES + 33] = head.entries & 0xff
+  packet[HEADER_BYTES + 34] = head.ackers >>> 8
+  packet[HEADER_BYTES + 35] = head.ackers & 0xff
+}
+
+export function readOrderHead(packet: Uint8Array): OrderHead | undefined {
+  if (packet.length < HEADER_BYTES + ORDER_HEAD_BYTES) return undefined
+  const at = HEADER_BYTES
+  const highest = readU53(packet, at)
+  const accepted = readU53(packet, at + 8)
+  const stable = readU53(packet, at + 16)
+  const firstSeq = readU53(packet, at + 24)
+  const entries = (packet[at + 32]! << 8) | packet[at + 33]!
+  const ackers = (packet[at + 34]! << 8) | packet[at + 35]!
+  if (stable < 0 || firstSeq < 0 || stable > accepted || accepted > highest) return undefined
+  if (entries > 0 && firstSeq === 0) return undefined
+  return { highest, accepted, stable, firstSeq, entries, ackers }
+}
+
+/** One block where it lies in a packet. */
+export interface PlacedBlock {
+  readonly head: BlockHeader
+  readonly at: number
+}
+
+/** The blocks of an order or repair packet, or undefined if they do not fill it exactly. */
+export function readEntries(packet: Uint8Array, entries: number): PlacedBlock[] | undefined {
+  const blocks: PlacedBlock[] = []
+  let at = HEADER_BYTES + ORDER_HEAD_BYTES
+  for (let i = 0; i < entries; i++) {
+    if (packet[at] !== ENTRY_INLINE) return undefined
+    at += ENTRY_OVERHEAD
+    const head = readBlockHeader(packet, at)
+    if (head === undefined || at + head.length > packet.length) return undefined
+    blocks.push({ head, at })
+    at += head.length
+  }
+  return at === packet.length ? blocks : undefined
+}
+
+// ---- requests -----------------------------------------------------------------------------------------
+
+/** A request is blocks of one member, one behind the other; undefined if they do not fill it exactly. */
+export function readRequestBlocks(packet: Uint8Array): PlacedBlock[] | undefined {
+  const blocks: PlacedBlock[] = []
+  let at = HEADER_BYTES
+  while (at + BLOCK_HEADER_BYTES <= packet.length) {
+    const head = readBlockHeader(packet, at)
+    if (head === undefined || at + head.length > packet.length) return undefined
+    blocks.push({ head, at })
+    at += head.length
+  }
+  return at === packet.length && blocks.length > 0 ? blocks : undefined
+}
+
+export const REQUEST_ACK_BYTES = 8
+
+/** Up to but not including `expected`, the sequencer holds all requests of the asker. */
+export function writeRequestAck(packet: Uint8Array, expected: RequestNumber): void {
+  writeU53(packet, HEADER_BYTES, expected)
+}
+
+export function readRequestAck(packet: Uint8Array): RequestNumber | undefined {
+  if (packet.length !== HEADER_BYTES + REQUEST_ACK_BYTES) return undefined
+  const expected = readU53(packet, HEADER_BYTES)
+  return expected < 0 ? undefined : expected
+}
+
+// ---- gaps ---------------------------------------------------------------------------------------------
+
+export const GAP_RANGES_MAX = 32
+
+export interface GapRequest {
+  /** How many bytes of repair the asker has room for. */
+  readonly budget: number
+  readonly ranges: readonly SeqRange[]
+}
+
+export function gapBytes(ranges: number): number {
+  return 6 + 16 * ranges
+}
+
+export function writeGap(packet: Uint8Array, gap: GapRequest): void {
+  writeU32(packet, HEADER_BYTES, gap.budget)
+  packet[HEADER_BYTES + 4] = 0
+  packet[HEADER_BYTES + 5] = gap.ranges.length
+  gap.ranges.forEach(({ from, to }, i) => {
+    writeU53(packet, HEADER_BYTES + 6 + 16 * i, from)
+    writeU53(packet, HEADER_BYTES + 14 + 16 * i, to)
+  })
+}
+
+export function readGap(packet: Uint8Array): GapRequest | undefined {
+  if (packet.length < HEADER_BYTES + gapBytes(0)) return undefined
+  const count = packet[HEADER_BYTES + 5]!
+  if (count > GAP_RANGES_MAX || packet.length !== HEADER_BYTES + gapBytes(count)) return undefined
+  const ranges: SeqRange[] = []
+  for (let i = 0; i < count; i++) {
+    const from = readU53(packet, HEADER_BYTES + 6 + 16 * i)
+    const to = readU53(packet, HEADER_BYTES + 14 + 16 * i)
+    if (from < 0 || to < from) return undefined
+    ranges.push({ from, to })
+  }
+  return { budget: readU32(packet, HEADER_BYTES), ranges }
+}
+
+// ---- finding a group and joining it -------------------------------------------------------------------
+
+export const LocatePurpose = { create: 1, join: 2, candidate: 3, inspect: 4 } as const
+export type LocatePurpose = (typeof LocatePurpose)[keyof typeof LocatePurpose]
+
+export interface Locate {
+  readonly port: string
+  readonly purpose: LocatePurpose
+}
+
+export function encodeLocate(locate: Locate): Uint8Array {
+  return new Writer().text(locate.port).u8(locate.purpose).finish()
+}
+
+export function decodeLocate(packet: Uint8Array): Locate | undefined {
+  const reader = new Reader(packet, HEADER_BYTES)
+  const port = reader.text()
+  const purpose = reader.u8()
+  if (!reader.done || purpose < 1 || purpose > 4) return undefined
+  return { port, purpose: purpose as LocatePurpose }
+}
+
+/** A member's answer to a question for its port. The header names group, incarnation and coordinator. */
+export interface HereIs {
+  readonly port: string
+  readonly sequencer: MemberId
+  readonly sequencerNonce: Nonce
+  readonly sequencerAddress: Address
+  readonly members: number
+  readonly maxMembers: number
+  /** To be repeated in the join request, so that only who receives here can join (0 from others than the sequencer). */
+  readonly challenge: bigint
+}
+
+export function encodeHereIs(hereIs: HereIs): Uint8Array {
+  return new Writer()
+    .text(hereIs.port)
+    .u53(hereIs.sequencer)
+    .u64(hereIs.sequencerNonce)
+    .text(hereIs.sequencerAddress)
+    .u16(hereIs.members)
+    .u16(hereIs.maxMembers)
+    .u64(hereIs.challenge)
+    .finish()
+}
+
+export function decodeHereIs(packet: Uint8Array): HereIs | undefined {
+  const reader = new Reader(packet, HEADER_BYTES)
+  const hereIs = {
+    port: reader.text(),
+    sequencer: reader.u53(),
+    sequencerNonce: reader.u64(),
+    sequencerAddress: reader.text(),
+    members: reader.u16(),
+    maxMembers: reader.u16(),
+    challenge: reader.u64(),
+  }
+  return reader.done ? hereIs : undefined
+}
+
+export interface JoinRequest {
+  readonly port: string
+  readonly challenge: bigint
+  readonly name: string
+  readonly address: Address
+  readonly role: Role
+  /** The request number before the joiner's first. */
+  readonly lastRequest: RequestNumber
+  readonly header: Uint8Array
+}
+
+export function encodeJoinRequest(request: JoinRequest): Uint8Array {
+  return new Writer()
+    .text(request.port)
+    .u64(request.challenge)
+    .text(request.name)
+    .text(request.address)
+    .u8(request.role)
+    .u53(request.lastRequest)
+    .blob(request.header)
+    .finish()
+}
+
+export function decodeJoinRequest(packet: Uint8Array): JoinRequest | undefined {
+  const reader = new Reader(packet, HEADER_BYTES)
+  const request = {
+    port: reader.text(),
+    challenge: reader.u64(),
+    name: reader.text(),
+    address: reader.text(),
+    role: reader.u8() as Role,
+    lastRequest: reader.u53(),
+    header: reader.blob(),
+  }
+  if (!reader.done || request.role > 1 || request.header.length > parameterLimits.headerBytes)
+    return undefined
+  return request
+}
+
+/** Why a join is refused. Append only. */
+export const JoinRefusal = { full: 1, challenge: 2, notSequencer: 3, busy: 4 } as const
+export type JoinRefusal = (typeof JoinRefusal)[keyof typeof JoinRefusal]
+
+export function encodeJoinRefused(reason: JoinRefusal, challenge: bigint): Uint8Array {
+  return new Writer().u8(reason).u64(challenge).finish()
+}
+
+export function decodeJoinRefused(
+  packet: Uint8Array,
+): { reason: JoinRefusal; challenge: bigint } | undefined {
+  const reader = new Reader(packet, HEADER_BYTES)
+  const reason = reader.u8() as JoinRefusal
+  const challenge = reader.u64()
+  return reader.done && reason >= 1 && reason <= 4 ? { reason, challenge } : undefined
+}
+
+// ---- streams ------------------------------------------------------------------------------------------
+
+/** Body: stream u32, purpose u8, total u32, offset u32, bytes. */
+export const STREAM_HEAD_BYTES = 13
+/** What a stream carries. Append only. */
+export const StreamPurpose = { joinAnswer: 1 } as const
+export type StreamPurpose = (typeof StreamPurpose)[keyof typeof StreamPurpose]
+
+export interface StreamFragment {
+  readonly stream: number
+  readonly purpose: number
+  readonly total: number
+  readonly offset: number
+  readonly bytes: Uint8Array
+}
+
+export function writeStreamFragment(packet: Uint8Array, fragment: StreamFragment): void {
+  writeU32(packet, HEADER_BYTES, fragment.stream)
+  packet[HEADER_BYTES + 4] = fragment.purpose
+  writeU32(packet, HEADER_BYTES + 5, fragment.total)
+  writeU32(packet, HEADER_BYTES + 9, fragment.offset)
+  packet.set(fragment.bytes, HEADER_BYTES + STREAM_HEAD_BYTES)
+}
+
+export function readStreamFragment(packet: Uint8Array): StreamFragment | undefined {
+  if (packet.length < HEADER_BYTES + STREAM_HEAD_BYTES) return undefined
+  const total = readU32(packet, HEADER_BYTES + 5)
+  const offset = readU32(packet, HEADER_BYTES + 9)
+  const bytes = packet.subarray(HEADER_BYTES + STREAM_HEAD_BYTES)
+  if (offset + bytes.length > total || (bytes.length === 0 && total > 0)) return undefined
+  return { stream: readU32(packet, HEADER_BYTES), purpose: packet[HEADER_BYTES + 4]!, total, offset, bytes }
+}
+
+export const STREAM_ACK_BYTES = 8
+
+export function readStreamAck(packet: Uint8Array): { stream: number; received: number } | undefined {
+  if (packet.length !== HEADER_BYTES + STREAM_ACK_BYTES) return undefined
+  return { stream: readU32(packet, HEADER_BYTES), received: readU32(packet, HEADER_BYTES + 4) }
+}
+
+// ---- short notices ------------------------------------------------------------------------------------
+
+/** `gone`: the nonce that lives no more. */
+export function decodeGone(packet: Uint8Array): Nonce | undefined {
+  const reader = new Reader(packet, HEADER_BYTES)
+  const nonce = reader.u64()
+  return reader.done ? nonce : undefined
+}
+
+/** `left`: the place of the leave, which is accepted. */
+export function encodeLeft(seq: Seq): Uint8Array {
+  return new Writer().u53(seq).finish()
+}
+
+export function decodeLeft(packet: Uint8Array): Seq | undefined {
+  const reader = new Reader(packet, HEADER_BYTES)
+  const seq = reader.u53()
+  return reader.done ? seq : undefined
+}

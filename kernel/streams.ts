@@ -1,0 +1,168 @@
+/**
+ * Reliable, flow-controlled unicast between members: byte strings too large for one packet, or that must
+ * not get lost. It carries join answers now; collection, state transfer and replies later (design 8).
+ *
+ * Go-back-n with a small window: the receiver takes fragments in order and acknowledges how far it is, the
+ * sender repeats from there. Identified by (nonce of the sender, stream number), so that a repeated fragment
+ * of a finished stream is acknowledged and nothing else.
+ */
+
+import { writeU32 } from './bytes.ts'
+import type { Address, Micros, Nonce } from './identity.ts'
+import type { Outbox } from './outbox.ts'
+import { HEADER_BYTES, PacketKind } from './packet.ts'
+import { STREAM_ACK_BYTES, STREAM_HEAD_BYTES, type StreamFragment, writeStreamFragment } from './packets.ts'
+import { RoundTrips } from './rtt.ts'
+import type { Timers } from './timers.ts'
+
+const WINDOW_FRAGMENTS = 8
+/** Bytes of one incoming stream; larger ones are not begun. */
+const INCOMING_BYTES_MAX = 4 * 1024 * 1024
+/** Incoming streams under way or just finished; BOUNDED, oldest forgotten first. */
+const INCOMING_KEPT = 8
+
+interface Outgoing {
+  readonly stream: number
+  readonly purpose: number
+  readonly to: Address
+  readonly destination: Nonce
+  readonly bytes: Uint8Array
+  acked: number
+  sent: number
+  tries: number
+  repeatAt: Micros
+}
+
+interface Incoming {
+  readonly from: Nonce
+  readonly stream: number
+  readonly bytes: Uint8Array
+  received: number
+}
+
+export interface StreamTimes {
+  readonly initialRtt: Micros
+  readonly minRto: Micros
+  readonly maxRto: Micros
+}
+
+export class Streams {
+  /** BOUNDED by the openers: the sequencer opens one for each join under way. */
+  private readonly outgoing = new Map<number, Outgoing>()
+  private readonly incoming: Incoming[] = []
+  private nextStream = 1
+  private readonly outbox: Outbox
+  private readonly timers: Timers
+  private readonly fragmentBytes: number
+  private readonly roundTrips: RoundTrips
+  private readonly onRepeat: () => void
+
+  constructor(outbox: Outbox, timers: Timers, packetSize: number, times: StreamTimes, onRepeat: () => void) {
+    this.outbox = outbox
+    this.timers = timers
+    this.fragmentBytes = packetSize - HEADER_BYTES - STREAM_HEAD_BYTES
+    this.roundTrips = new RoundTrips(times.initialRtt, times.minRto, times.maxRto)
+    this.onRepeat = onRepeat
+  }
+
+  /** Begins to send `bytes`; they belong to the stream from here on. */
+  open(to: Address, destination: Nonce, purpose: number, bytes: Uint8Array): void {
+    const stream = this.nextStream++
+    const outgoing = { stream, purpose, to, destination, bytes, acked: 0, sent: 0, tries: 0, repeatAt: 0 }
+    this.outgoing.set(stream, outgoing)
+    this.pump(outgoing)
+  }
+
+  /** Whether anything to this receiver is not acknowledged yet. */
+  isSendingTo(destination: Nonce): boolean {
+    for (const outgoing of this.outgoing.values()) if (outgoing.destination === destination) return true
+    return false
+  }
+
+  get isSending(): boolean {
+    return this.outgoing.size > 0
+  }
+
+  /** Gives up what goes to one that is not there any more. */
+  close(destination: Nonce): void {
+    for (const outgoing of this.outgoing.values()) {
+      if (outgoing.destination === destination) this.outgoing.delete(outgoing.stream)
+    }
+    this.arm()
+  }
+
+  private pump(outgoing: Outgoing): void {
+    const { bytes } = outgoing
+    const limit = Math.min(bytes.length, outgoing.acked + WINDOW_FRAGMENTS * this.fragmentBytes)
+    do {
+      const slice = bytes.subarray(outgoing.sent, Math.min(limit, outgoing.sent + this.fragmentBytes))
+      const packet = this.outbox.packet(
+        PacketKind.streamData,
+        0,
+        outgoing.destination,
+        STREAM_HEAD_BYTES + slice.length,
+      )
+      const { stream, purpose, sent } = outgoing
+      writeStreamFragment(packet, { stream, purpose, total: bytes.length, offset: sent, bytes: slice })
+      this.outbox.unicast(outgoing.to, packet)
+      outgoing.sent += slice.length
+    } while (outgoing.sent < limit)
+    outgoing.repeatAt = this.outbox.now + this.roundTrips.timeout(outgoing.tries)
+    this.arm()
+  }
+
+  /** The receiver has everything up to `received`. */
+  onAck(from: Nonce, ack: { stream: number; received: number }): void {
+    const outgoing = this.outgoing.get(ack.stream)
+    if (outgoing === undefined || outgoing.destination !== from || ack.received > outgoing.sent) return
+    if (ack.received >= outgoing.bytes.length) {
+      this.outgoing.delete(ack.stream)
+      this.arm()
+      return
+    }
+    if (ack.received <= outgoing.acked) return
+    outgoing.acked = ack.received
+    outgoing.tries = 0
+    if (outgoing.sent < outgoing.bytes.length) this.pump(outgoing)
+  }
+
+  /** The `stream` timer has run out. */
+  onTimer(): void {
+    for (const outgoing of this.outgoing.values()) {
+      if (outgoing.repeatAt > this.outbox.now) continue
+      outgoing.tries++
+      outgoing.sent = outgoing.acked
+      this.onRepeat()
+      this.pump(outgoing)
+    }
+    this.arm()
+  }
+
+  private arm(): void {
+    this.timers.stop('stream')
+    for (const outgoing of this.outgoing.values()) this.timers.setEarlier('stream', outgoing.repeatAt)
+  }
+
+  /** Takes a fragment, acknowledges it, and gives the whole when it is complete for the first time. */
+  onFragment(from: Address, sender: Nonce, fragment: StreamFragment): Uint8Array | undefined {
+    let incoming = this.incoming.find((one) => one.from === sender && one.stream === fragment.stream)
+    if (incoming === undefined) {
+      if (fragment.offset !== 0 || fragment.total > INCOMING_BYTES_MAX || fragment.total === 0)
+        return undefined
+      incoming = { from: sender, stream: fragment.stream, bytes: new Uint8Array(fragment.total), received: 0 }
+      this.incoming.push(incoming)
+      if (this.incoming.length > INCOMING_KEPT) this.incoming.shift()
+    }
+    if (fragment.total !== incoming.bytes.length) return undefined
+    const isNext = fragment.offset === incoming.received
+    if (isNext) {
+      incoming.bytes.set(fragment.bytes, fragment.offset)
+      incoming.received += fragment.bytes.length
+    }
+    const ack = this.outbox.packet(PacketKind.streamAck, 0, sender, STREAM_ACK_BYTES)
+    writeU32(ack, HEADER_BYTES, incoming.stream)
+    writeU32(ack, HEADER_BYTES + 4, incoming.received)
+    this.outbox.unicast(from, ack)
+    return isNext && incoming.received === incoming.bytes.length ? incoming.bytes : undefined
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Named deadlines in one table; the caller owns the one real timer. Each name has one setter and one
+ * stopper, told here:
+ */
+import type { Micros } from './identity.ts'
+
+const names = [
+  /** Something waits for the end of this turn of the loop: requests, numbering, reports that are due at once. */
+  'flush',
+  /** The oldest request on its way has had no answer. Set by the sender, stopped when nothing is on its way. */
+  'request',
+  /** A gap is known. Set by gaps, stopped when nothing is missing. */
+  'gap',
+  /** What is held and taken has not been reported. Set by reports, stopped by any packet to the sequencer. */
+  'report',
+  /** The idle sequencer repeats its highest seq. Set by every broadcast. */
+  'heartbeat',
+  /** The sequencer waits for acks of something tentative, or for room. Set and stopped by the sequencer. */
+  'acks',
+  /** The next question for a port. Set and stopped by the locator. */
+  'locate',
+  /** The next join request. Set and stopped by the joiner. */
+  'join',
+  /** A stream has unacknowledged bytes. Set and stopped by streams. */
+  'stream',
+  /** The old sequencer waits for its successor's first broadcast. Set by the leaver. */
+  'linger',
+] as const
+export type TimerName = (typeof names)[number]
+
+export class Timers {
+  private readonly deadlines = new Map<TimerName, Micros>()
+
+  set(name: TimerName, at: Micros): void {
+    this.deadlines.set(name, at)
+  }
+
+  /** Sets the deadline only if it is earlier than the one that stands. */
+  setEarlier(name: TimerName, at: Micros): void {
+    const standing = this.deadlines.get(name)
+    if (standing === undefined || at < standing) this.deadlines.set(name, at)
+  }
+
+  stop(name: TimerName): void {
+    this.deadlines.delete(name)
+  }
+
+  isSet(name: TimerName): boolean {
+    return this.deadlines.has(name)
+  }
+
+  next(): Micros | undefined {
+    let earliest: Micros | undefined
+    for (const at of this.deadlines.values()) if (earliest === undefined || at < earliest) earliest = at
+    return earliest
+  }
+
+  /** Takes one deadline that has passed off the table, in the order of the list above. */
+  takeExpired(now: Micros): TimerName | undefined {
+    for (const name of names) {
+      const at = this.deadlines.get(name)
+      if (at !== undefined && at <= now) {
+        this.deadlines.delete(name)
+        return name
+      }
+    }
+    return undefined
+  }
+
+  clear(): void {
+    this.deadlines.clear()
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * When a numbered event becomes official (design 4.3, 4.4; paper, section 4.2, on resilience).
+ *
+ * The paper lets the sequencer choose the place after the acks. A sequencer that has accepted, delivered and
+ * died then leaves survivors who hold the message but not its place. So it is numbered first, broadcast as
+ * tentative, acked by any r others of the view as of the event, and then accepted, in order.
+ *
+ * A join or leave needs, besides the r acks, more than half of the view before and of the view after, else
+ * two sides of a partition could each count a majority of a view of its own. The leave of the sequencer
+ * itself needs one ack more, because its own copy goes with it.
+ */
+import type { MemberId, Seq } from '../kernel/identity.ts'
+import type { OrderState, PendingChange } from '../kernel/order-state.ts'
+import { resilienceFor } from '../kernel/parameters.ts'
+import { majorityOf, type View } from '../kernel/view.ts'
+import type { ProgressTable } from './progress.ts'
+
+/** The highest seq that may be accepted now. The sequencer `self` holds everything itself. */
+export function acceptableUpTo(state: OrderState, progress: ProgressTable, self: MemberId): Seq {
+  let view = state.view
+  let reach = state.accepted
+  for (const change of state.pending) {
+    reach = Math.max(reach, heldByEnough(state, progress, view, self))
+    if (reach < change.seq - 1) return reach
+    if (!mayChangeView(state, progress, view, change, self)) return Math.min(reach, change.seq - 1)
+    view = change.view
+    reach = change.seq
+  }
+  return Math.max(reach, heldByEnough(state, progress, view, self))
+}
+
+/** Highest seq that the sequencer and r others of `view` hold. */
+function heldByEnough(state: OrderState, progress: ProgressTable, view: View, self: MemberId): Seq {
+  const needed = resilienceFor(state.parameters, view.members.length)
+  if (needed <= 0) return state.history.received
+  const others: Seq[] = []
+  for (const { id } of view.members) if (id !== self) others.push(progress.received(id))
+  others.sort((a, b) => b - a)
+  return Math.min(state.history.received, others[needed - 1] ?? 0)
+}
+
+function mayChangeView(
+  state: OrderState,
+  progress: ProgressTable,
+  before: View,
+  change: PendingChange,
+  self: MemberId,
+): boolean {
+  const after = change.view
+  if (after.members.length === 0) return true
+  const others = after.members.filter(({ id }) => id !== self)
+  const holders = progress.holding(others, change.seq)
+  const isHandover = change.leave?.member === self
+  const needed = isHandover
+    ? Math.min(resilienceOfHandover(state, after), after.members.length)
+    : resilienceFor(state.parameters, after.members.length)
+  if (holders < needed) return false
+  const ownAfter = isHandover ? 0 : 1
+  const holdersBefore =
+    progress.holding(
+      before.members.filter(({ id }) => id !== self),
+      change.seq,
+    ) + 1
+  return holders + ownAfter >= majorityOf(after) && holdersBefore >= majorityOf(before)
+}
+
+function resilienceOfHandover(state: OrderState, after: View): number {
+  const { resilience } = state.parameters
+  return (resilience === 'majority' ? Math.floor(after.members.length / 2) : resilience) + 1
+}
+
+/** How many of the lowest-ranked others are asked to ack at once what is tentative now. */
+export function ackersToAsk(state: OrderState, unansweredTries: number): number {
+  const others = state.latestView.members.length
+  if (state.accepted >= state.history.received) return 0
+  if (state.pending.length > 0) return others
+  return Math.min(others, resilienceFor(state.parameters, state.view.members.length) + unansweredTries)
+}

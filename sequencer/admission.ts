@@ -1,0 +1,95 @@
+/**
+ * Which requests may be numbered: each member's in the order of its request numbers, each once, however
+ * often it is repeated (I2, I3). What comes before its predecessors waits here; what is admitted queues
+ * until the history has room.
+ *
+ * BOUNDED: per member `bytesPerMember` bytes, early and queued together; what does not fit is dropped and
+ * comes again when its sender repeats it.
+ */
+import type { BlockHeader } from '../kernel/block.ts'
+import { Deque } from '../kernel/deque.ts'
+import type { MemberId, RequestNumber } from '../kernel/identity.ts'
+
+export interface Request {
+  readonly head: BlockHeader
+  readonly block: Uint8Array
+}
+
+export type Admission = 'admitted' | 'duplicate' | 'early' | 'overflow'
+
+interface Lane {
+  /** All requests below it are admitted. */
+  expected: RequestNumber
+  /** By first request number. */
+  readonly early: Map<RequestNumber, Request>
+  bytes: number
+}
+
+export class AdmissionQueue {
+  private readonly queue = new Deque<Request>()
+  /** BOUNDED by the members of the view. */
+  private readonly lanes = new Map<MemberId, Lane>()
+  private readonly bytesPerMember: number
+  /** Highest request number that the order holds for a member. */
+  private readonly ordered: (member: MemberId) => RequestNumber | undefined
+
+  constructor(bytesPerMember: number, ordered: (member: MemberId) => RequestNumber | undefined) {
+    this.bytesPerMember = bytesPerMember
+    this.ordered = ordered
+  }
+
+  private lane(member: MemberId): Lane | undefined {
+    let lane = this.lanes.get(member)
+    if (lane === undefined) {
+      const ordered = this.ordered(member)
+      if (ordered === undefined) return undefined
+      lane = { expected: ordered + 1, early: new Map(), bytes: 0 }
+      this.lanes.set(member, lane)
+    }
+    return lane
+  }
+
+  offer(request: Request): Admission {
+    const { head } = request
+    const lane = this.lane(head.member)
+    if (lane === undefined) return 'overflow'
+    if (head.firstRequest < lane.expected) return 'duplicate'
+    if (lane.early.has(head.firstRequest)) return 'early'
+    if (lane.bytes > 0 && lane.bytes + head.length > this.bytesPerMember) return 'overflow'
+    lane.bytes += head.length
+    if (head.firstRequest > lane.expected) {
+      lane.early.set(head.firstRequest, request)
+      return 'early'
+    }
+    for (let next: Request | undefined = request; next !== undefined; next = lane.early.get(lane.expected)) {
+      lane.early.delete(next.head.firstRequest)
+      this.queue.push(next)
+      lane.expected = next.head.firstRequest + next.head.count
+    }
+    return 'admitted'
+  }
+
+  /** The first request number of `member` that is not admitted yet. */
+  expected(member: MemberId): RequestNumber {
+    return this.lane(member)?.expected ?? 0
+  }
+
+  first(): Request | undefined {
+    return this.queue.first()
+  }
+
+  take(): Request | undefined {
+    const request = this.queue.shift()
+    const lane = request && this.lanes.get(request.head.member)
+    if (lane !== undefined) lane.bytes -= request!.head.length
+    return request
+  }
+
+  get length(): number {
+    return this.queue.length
+  }
+
+  forget(member: MemberId): void {
+    this.lanes.delete(member)
+  }
+}

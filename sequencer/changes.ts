@@ -1,0 +1,68 @@
+/**
+ * Joins and leaves waiting for their place in the order. They go one at a time: the next is numbered only
+ * when the last is accepted (design 4.4).
+ */
+import { Deque } from '../kernel/deque.ts'
+import type { Address, MemberId, Micros, Nonce, RequestNumber } from '../kernel/identity.ts'
+import type { LeaveReason } from '../kernel/membership.ts'
+import type { JoinRequest } from '../kernel/packets.ts'
+
+export interface WaitingJoin {
+  readonly change: 'join'
+  readonly nonce: Nonce
+  readonly from: Address
+  readonly request: JoinRequest
+  /** A joiner that has gone silent meanwhile is not let in: the group would wait for it. */
+  heardAt: Micros
+}
+
+export interface WaitingLeave {
+  readonly change: 'leave'
+  readonly member: MemberId
+  /** Numbered only when the member's requests before it are. */
+  readonly request: RequestNumber
+  readonly header: Uint8Array
+  readonly reason: LeaveReason
+}
+
+export type WaitingChange = WaitingJoin | WaitingLeave
+
+/** BOUNDED: joins by this number, leaves by the members of the view. */
+const WAITING_JOINS_MAX = 64
+
+export class WaitingChanges {
+  private readonly waiting = new Deque<WaitingChange>()
+  private joins = 0
+
+  get length(): number {
+    return this.waiting.length
+  }
+
+  /** False if too many wait already. A repeated request only shows that the joiner is still there. */
+  addJoin(join: WaitingJoin): boolean {
+    for (const waiting of this.waiting) {
+      if (waiting.change === 'join' && waiting.nonce === join.nonce) {
+        waiting.heardAt = join.heardAt
+        return true
+      }
+    }
+    if (this.joins >= WAITING_JOINS_MAX) return false
+    this.joins++
+    this.waiting.push(join)
+    return true
+  }
+
+  addLeave(leave: WaitingLeave): void {
+    for (const waiting of this.waiting) {
+      if (waiting.change === 'leave' && waiting.member === leave.member) return
+    }
+    this.waiting.push(leave)
+  }
+
+  /** Takes out the first change that may go now. */
+  takeFirst(ready: (change: WaitingChange) => boolean): WaitingChange | undefined {
+    const change = this.waiting.remove(ready)
+    if (change?.change === 'join') this.joins--
+    return change
+  }
+}

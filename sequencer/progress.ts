@@ -1,0 +1,84 @@
+/**
+ * How far each member is: the paper's table "member i has received all broadcasts up to T_i" (section 4.1),
+ * fed by the numbers piggybacked on every packet to the sequencer.
+ */
+import type { MemberId, Micros, Seq } from '../kernel/identity.ts'
+import type { PacketHeader } from '../kernel/packet.ts'
+import type { Member } from '../kernel/view.ts'
+
+export interface MemberProgress {
+  /** Highest contiguous seq held. */
+  received: Seq
+  /** Highest seq that the program has taken. */
+  taken: Seq
+  /** Bytes that its socket can buffer. */
+  window: number
+  heardAt: Micros
+}
+
+export class ProgressTable {
+  /** BOUNDED by the members of the latest view and one leaver. */
+  private readonly members = new Map<MemberId, MemberProgress>()
+
+  begin(id: MemberId, seq: Seq, window: number, now: Micros): void {
+    this.members.set(id, { received: seq, taken: seq, window, heardAt: now })
+  }
+
+  forget(id: MemberId): void {
+    this.members.delete(id)
+  }
+
+  get(id: MemberId): MemberProgress | undefined {
+    return this.members.get(id)
+  }
+
+  /** Numbers only rise: an old packet that arrives late changes nothing. True if something rose. */
+  report(id: MemberId, header: PacketHeader, now: Micros): boolean {
+    const progress = this.members.get(id)
+    if (progress === undefined) return false
+    progress.heardAt = now
+    if (header.window > 0) progress.window = header.window
+    const rose = header.received > progress.received || header.taken > progress.taken
+    progress.received = Math.max(progress.received, header.received)
+    progress.taken = Math.max(progress.taken, header.taken)
+    return rose
+  }
+
+  received(id: MemberId): Seq {
+    return this.members.get(id)?.received ?? 0
+  }
+
+  taken(id: MemberId): Seq {
+    return this.members.get(id)?.taken ?? 0
+  }
+
+  /** The member that has taken least, and how far it is. */
+  leastTaken(members: Iterable<Member>): { id: MemberId; seq: Seq } | undefined {
+    let least: { id: MemberId; seq: Seq } | undefined
+    for (const { id } of members) {
+      const seq = this.taken(id)
+      if (least === undefined || seq < least.seq) least = { id, seq }
+    }
+    return least
+  }
+
+  leastReceived(members: Iterable<Member>): Seq {
+    let least = Number.POSITIVE_INFINITY
+    for (const { id } of members) least = Math.min(least, this.received(id))
+    return least
+  }
+
+  leastWindow(members: Iterable<Member>): number {
+    let least = Number.POSITIVE_INFINITY
+    for (const { id } of members)
+      least = Math.min(least, this.members.get(id)?.window ?? Number.POSITIVE_INFINITY)
+    return least
+  }
+
+  /** How many of `members` hold everything up to `seq`. */
+  holding(members: readonly Member[], seq: Seq): number {
+    let holders = 0
+    for (const { id } of members) if (this.received(id) >= seq) holders++
+    return holders
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * Whether the next event may be numbered: flow control (design 4.9). Nothing is ever thrown away to make
+ * room; requests wait, and their senders with them (I10).
+ */
+import { Deque } from '../kernel/deque.ts'
+import { RESERVED_SLOTS } from '../kernel/history.ts'
+import type { Seq } from '../kernel/identity.ts'
+import type { OrderState } from '../kernel/order-state.ts'
+import type { ProgressTable } from './progress.ts'
+
+export class Room {
+  /** Broadcasts that some member is not known to have received. BOUNDED by the history. */
+  private readonly flight = new Deque<{ seq: Seq; bytes: number }>()
+  private flightBytes = 0
+  private bytesSinceReport = 0
+  private seqAtReport: Seq
+  private readonly state: OrderState
+  private readonly progress: ProgressTable
+
+  constructor(state: OrderState, progress: ProgressTable) {
+    this.state = state
+    this.progress = progress
+    this.seqAtReport = state.history.received
+  }
+
+  /** Whether a block of `count` messages and `bytes` bytes fits into every member's history and window. */
+  fits(count: number, bytes: number): boolean {
+    const { history, parameters } = this.state
+    if (this.flightBytes > 0 && this.flightBytes + bytes > this.window()) return false
+    if (history.received === history.stable) return true
+    if (history.received + count - history.stable > parameters.historySize) return false
+    return history.bytes + bytes <= parameters.historyBytes
+  }
+
+  /** View changes may use slots that messages may not. */
+  fitsChange(): boolean {
+    const { history, parameters } = this.state
+    return history.received + 1 - history.stable <= parameters.historySize + RESERVED_SLOTS
+  }
+
+  /** The smallest receive buffer among the members bounds what may be in flight (the audience of broadcasts). */
+  private window(): number {
+    return this.progress.leastWindow(this.state.latestView.members)
+  }
+
+  sent(lastSeq: Seq, bytes: number): void {
+    this.flight.push({ seq: lastSeq, bytes })
+    this.flightBytes += bytes
+    this.bytesSinceReport += bytes
+  }
+
+  /** Everybody has received up to `seq`. */
+  landed(seq: Seq): void {
+    for (
+      let first = this.flight.first();
+      first !== undefined && first.seq <= seq;
+      first = this.flight.first()
+    ) {
+      this.flight.shift()
+      this.flightBytes -= first.bytes
+    }
+  }
+
+  /** Whether the next broadcast should ask everybody for a report, before something runs full. */
+  wantsReport(): boolean {
+    const { history, parameters } = this.state
+    const due =
+      history.received - this.seqAtReport >= Math.max(1, parameters.historySize / 4) ||
+      this.bytesSinceReport >= Math.min(this.window(), parameters.historyBytes) / 4
+    if (due) this.reportAsked()
+    return due
+  }
+
+  reportAsked(): void {
+    this.seqAtReport = this.state.history.received
+    this.bytesSinceReport = 0
+  }
+}

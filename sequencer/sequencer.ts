@@ -1,0 +1,482 @@
+/**
+ * The sequencer: it numbers messages and broadcasts them (paper, section 4.1). The same member as all
+ * others, with this beside it for as long as it is the sequencer.
+ *
+ * What arrives during one turn of the loop is admitted at once and numbered at its end (`flush`), so that
+ * waiting requests share a broadcast while a lone one goes out immediately. A block is numbered as a whole;
+ * nobody looks at its messages on the way.
+ *
+ * Start reading at `flush`. Admission, room, acceptance and the changes of view are files of their own.
+ */
+import { assert } from '../kernel/assert.ts'
+import { encodeJoinAnswer } from '../kernel/baseline.ts'
+import { BlockKind, readBlockHeader } from '../kernel/block.ts'
+import type { Counters } from '../kernel/counters.ts'
+import { type Entry, lastSeqOf } from '../kernel/history.ts'
+import type { Address, MemberId, Micros, Nonce, Seq } from '../kernel/identity.ts'
+import { decodeLeave, encodeJoin, encodeLeave, LeaveReason } from '../kernel/membership.ts'
+import type { OrderState } from '../kernel/order-state.ts'
+import type { Outbox } from '../kernel/outbox.ts'
+import { HEADER_BYTES, PACKET_BYTES_MAX, type PacketHeader, PacketKind } from '../kernel/packet.ts'
+import {
+  ENTRY_OVERHEAD,
+  encodeJoinRefused,
+  JoinRefusal,
+  type JoinRequest,
+  ORDER_FLAG_REPORT,
+  ORDER_HEAD_BYTES,
+  type PlacedBlock,
+  REQUEST_ACK_BYTES,
+  StreamPurpose,
+  writeRequestAck,
+} from '../kernel/packets.ts'
+import type { Prng } from '../kernel/prng.ts'
+import { RoundTrips } from '../kernel/rtt.ts'
+import type { Streams } from '../kernel/streams.ts'
+import type { Timers } from '../kernel/timers.ts'
+import { findMember, type Member } from '../kernel/view.ts'
+import { acceptableUpTo, ackersToAsk } from './acceptance.ts'
+import { AdmissionQueue, type Request } from './admission.ts'
+import { type WaitingChange, WaitingChanges, type WaitingJoin, type WaitingLeave } from './changes.ts'
+import { ProgressTable } from './progress.ts'
+import { orderPacket } from './repair.ts'
+import { Room } from './room.ts'
+
+const ORDER_OVERHEAD = HEADER_BYTES + ORDER_HEAD_BYTES
+/** The largest block that still fits into one broadcast. */
+export const BLOCK_BYTES_MAX = PACKET_BYTES_MAX - ORDER_OVERHEAD - ENTRY_OVERHEAD
+/** How long a challenge to joiners is valid, at least. */
+const CHALLENGE_PERIOD: Micros = 10_000_000
+
+export interface SequencerOptions {
+  readonly packetSize: number
+  /** Bytes of requests that are kept for one member. */
+  readonly requestBytes: number
+  readonly window: number
+  readonly heartbeatFirst: Micros
+  readonly heartbeatIdle: Micros
+  readonly initialRtt: Micros
+  readonly minRto: Micros
+  readonly maxRto: Micros
+  /** A joiner not heard for so long is not let in. */
+  readonly joinPatience: Micros
+}
+
+/** What the sequencer needs from the member around it. */
+export interface SequencerHost {
+  /** An entry has been numbered here, hence is held here. */
+  numbered(entry: Entry): void
+  /** More has become official. */
+  accepted(): void
+}
+
+export class Sequencer {
+  readonly progress = new ProgressTable()
+  readonly admission: AdmissionQueue
+  private readonly changes = new WaitingChanges()
+  private readonly room: Room
+  private readonly ackTimes: RoundTrips
+  private ackTries = 0
+  private heartbeat: Micros
+  /** What the last broadcast said, to see whether there is news. */
+  private saidAccepted: Seq
+  private saidStable: Seq
+  private challenge: { current: bigint; previous: bigint; since: Micros }
+
+  private readonly self: Member
+  private readonly state: OrderState
+  private readonly outbox: Outbox
+  private readonly timers: Timers
+  private readonly streams: Streams
+  private readonly counters: Counters
+  private readonly options: SequencerOptions
+  private readonly prng: Prng
+  private readonly host: SequencerHost
+
+  constructor(parts: {
+    self: Member
+    state: OrderState
+    outbox: Outbox
+    timers: Timers
+    streams: Streams
+    counters: Counters
+    options: SequencerOptions
+    prng: Prng
+    host: SequencerHost
+  }) {
+    const { self, state, outbox, timers, streams, counters, options, prng, host } = parts
+    this.self = self
+    this.state = state
+    this.outbox = outbox
+    this.timers = timers
+    this.streams = streams
+    this.counters = counters
+    this.options = options
+    this.prng = prng
+    this.host = host
+    this.admission = new AdmissionQueue(options.requestBytes, (member) => state.requests.get(member))
+    this.room = new Room(state, this.progress)
+    this.ackTimes = new RoundTrips(options.initialRtt, options.minRto, options.maxRto)
+    this.heartbeat = options.heartbeatFirst
+    this.saidAccepted = state.accepted
+    this.saidStable = state.history.stable
+    this.challenge = { current: prng.u64(), previous: prng.u64(), since: outbox.now }
+    for (const { id } of state.latestView.members) {
+      this.progress.begin(id, state.history.stable, options.window, outbox.now)
+    }
+    this.noteOwnProgress()
+  }
+
+  // ---- what comes in ----------------------------------------------------------------------------------
+
+  /** A member's packet has come, of whatever kind: its header says how far the member is. */
+  onReport(id: MemberId, header: PacketHeader): void {
+    if (this.progress.report(id, header, this.outbox.now)) this.advance()
+  }
+
+  onRequest(from: Member, header: PacketHeader, packet: Uint8Array, blocks: readonly PlacedBlock[]): void {
+    let wantsAck = false
+    for (const { head, at } of blocks) {
+      if (head.member !== from.id || head.session !== undefined || !this.isNumberable(head)) {
+        this.counters.rejected.malformed++
+        return
+      }
+      const admission = this.admission.offer({ head, block: packet.subarray(at, at + head.length) })
+      if (admission === 'overflow') this.counters.rejected.overflow++
+      if (admission !== 'admitted') wantsAck = true
+    }
+    if (wantsAck) this.acknowledgeRequests(from)
+    this.timers.setEarlier('flush', this.outbox.now)
+    this.onReport(from.id, header)
+  }
+
+  /** The sequencer's own send takes the same way without a packet. False if there is no room for it yet. */
+  submit(block: Uint8Array): boolean {
+    const head = readBlockHeader(block, 0)
+    assert(head !== undefined && this.isNumberable(head), 'own blocks can be numbered', block.length)
+    this.timers.setEarlier('flush', this.outbox.now)
+    return this.admission.offer({ head, block }) !== 'overflow'
+  }
+
+  private isNumberable(head: { kind: BlockKind; count: number; length: number }): boolean {
+    if (head.length > BLOCK_BYTES_MAX || head.length > this.state.parameters.historyBytes) return false
+    if (head.kind === BlockKind.leave) return true
+    return head.kind === BlockKind.messages && head.count <= this.state.parameters.historySize
+  }
+
+  /** Tells a sender what is already here, so that it neither repeats that nor waits with what is missing. */
+  private acknowledgeRequests(to: Member): void {
+    const packet = this.outbox.packet(PacketKind.requestAck, 0, to.nonce, REQUEST_ACK_BYTES)
+    writeRequestAck(packet, this.admission.expected(to.id))
+    this.outbox.unicast(to.address, packet)
+  }
+
+  onJoinRequest(from: Address, nonce: Nonce, request: JoinRequest): void {
+    const latest = this.state.latestView
+    if (latest.members.some((member) => member.nonce === nonce)) return
+    const refuse = (reason: JoinRefusal) =>
+      this.outbox.unicast(
+        from,
+        this.outbox.packetOf(
+          PacketKind.joinRefused,
+          0,
+          nonce,
+          encodeJoinRefused(reason, this.currentChallenge()),
+        ),
+      )
+    this.currentChallenge()
+    if (request.challenge !== this.challenge.current && request.challenge !== this.challenge.previous) {
+      refuse(JoinRefusal.challenge)
+    } else if (latest.sequencer !== this.self.id) {
+      refuse(JoinRefusal.notSequencer)
+    } else if (latest.members.length >= this.state.parameters.maxMembers) {
+      refuse(JoinRefusal.full)
+    } else if (!this.changes.addJoin({ change: 'join', nonce, from, request, heardAt: this.outbox.now })) {
+      refuse(JoinRefusal.busy)
+    }
+    this.timers.setEarlier('flush', this.outbox.now)
+  }
+
+  /** Random bits that only somebody who receives at its address can repeat. */
+  currentChallenge(): bigint {
+    if (this.outbox.now - this.challenge.since > CHALLENGE_PERIOD) {
+      this.challenge = { current: this.prng.u64(), previous: this.challenge.current, since: this.outbox.now }
+    }
+    return this.challenge.current
+  }
+
+  // ---- numbering --------------------------------------------------------------------------------------
+
+  /** The end of a turn: number what waits and has room, broadcast it, and say what else is news. */
+  flush(): void {
+    let broadcasts = 0
+    for (let batch = this.takeBatch(); batch.length > 0; batch = this.takeBatch()) {
+      this.number(batch)
+      broadcasts++
+    }
+    if (this.numberChange()) broadcasts++
+    this.advance()
+    const isNews = this.state.accepted > this.saidAccepted
+    if (broadcasts === 0 && (isNews || this.isStableNews())) this.broadcast([], false)
+    this.armAckTimer()
+  }
+
+  /** Neighbouring requests that fit into one broadcast, and into everybody's history. */
+  private takeBatch(): Request[] {
+    const batch: Request[] = []
+    if (this.hasHandedOver) return batch
+    let bytes = ORDER_OVERHEAD
+    let count = 0
+    let blockBytes = 0
+    for (let next = this.admission.first(); next !== undefined; next = this.admission.first()) {
+      const { head } = next
+      if (head.kind === BlockKind.leave) {
+        this.admission.take()
+        this.queueLeave(next)
+        continue
+      }
+      if (batch.length > 0 && bytes + ENTRY_OVERHEAD + head.length > this.options.packetSize) break
+      if (!this.room.fits(count + head.count, blockBytes + head.length)) break
+      this.admission.take()
+      batch.push(next)
+      bytes += ENTRY_OVERHEAD + head.length
+      count += head.count
+      blockBytes += head.length
+    }
+    return batch
+  }
+
+  private queueLeave({ head, block }: Request): void {
+    const leave = decodeLeave(block)
+    if (leave === undefined) {
+      this.counters.rejected.malformed++
+      return
+    }
+    const { member, request, header } = leave
+    assert(member === head.member, 'a member asks for its own leave')
+    this.changes.addLeave({ change: 'leave', member, request, header, reason: LeaveReason.wish })
+  }
+
+  private number(batch: readonly Request[]): void {
+    const entries: Entry[] = []
+    let messages = 0
+    for (const { head, block } of batch) {
+      messages += head.count
+      entries.push(this.append({ ...head, seq: this.state.history.received + 1, block }))
+    }
+    this.counters.ordered += messages
+    this.counters.broadcast(messages)
+    this.broadcast(entries, false)
+  }
+
+  private append(fields: Entry): Entry {
+    const { seq, count, kind, member, firstRequest, block } = fields
+    const entry: Entry = { seq, count, kind, member, firstRequest, block }
+    assert(Number.isSafeInteger(lastSeqOf(entry)), 'the order has reached its last number', seq)
+    this.counters.orderedBytes += block.length
+    this.state.history.append(entry)
+    this.state.apply(entry)
+    this.host.numbered(entry)
+    return entry
+  }
+
+  // ---- changes of view --------------------------------------------------------------------------------
+
+  /** One change at a time, and none after the own leave. */
+  private numberChange(): boolean {
+    if (this.changes.length === 0 || this.state.pending.length > 0 || !this.room.fitsChange()) return false
+    for (;;) {
+      const change = this.changes.takeFirst((waiting) => this.isReady(waiting))
+      if (change === undefined) return false
+      if (change.change === 'join') {
+        if (this.outbox.now - change.heardAt > this.options.joinPatience) continue
+        this.numberJoin(change)
+        return true
+      }
+      if (findMember(this.state.latestView, change.member) === undefined) continue
+      this.numberLeave(change)
+      return true
+    }
+  }
+
+  private isReady(change: WaitingChange): boolean {
+    if (change.change === 'join') return true
+    const ordered = this.state.requests.get(change.member)
+    if (ordered !== undefined && ordered !== change.request - 1) return false
+    // the handover waits until every joiner has its answer, which only this sequencer can repeat
+    return change.member !== this.self.id || !this.streams.isSending
+  }
+
+  private numberJoin({ nonce, from, request }: WaitingJoin): void {
+    const { state } = this
+    const id = state.nextMemberId
+    const { name, role, lastRequest, header } = request
+    const member: Member = { id, nonce, name, address: request.address || from, role }
+    this.progress.begin(id, state.history.stable, this.options.window, this.outbox.now)
+    const entry = this.appendChange(
+      BlockKind.join,
+      id,
+      lastRequest,
+      encodeJoin({ member, header, lastRequest }),
+    )
+    const answer = encodeJoinAnswer({ memberId: id, baseline: state.toBaseline() })
+    this.broadcast([entry], false)
+    this.streams.open(member.address, nonce, StreamPurpose.joinAnswer, answer)
+    this.outbox.trace('join-numbered', { id, seq: entry.seq })
+  }
+
+  private numberLeave({ member, request, header, reason }: WaitingLeave): void {
+    const others = this.state.latestView.members.filter(({ id }) => id !== member)
+    const successor = member === this.self.id ? (others[0]?.id ?? 0) : 0
+    const block = encodeLeave({ member, request, header, successor, reason })
+    const entry = this.appendChange(BlockKind.leave, member, request, block)
+    this.broadcast([entry], false)
+    this.outbox.trace(successor === 0 ? 'leave-numbered' : 'handover-numbered', {
+      member,
+      seq: entry.seq,
+      successor,
+    })
+  }
+
+  private appendChange(kind: BlockKind, member: MemberId, firstRequest: number, block: Uint8Array): Entry {
+    return this.append({ seq: this.state.history.received + 1, count: 1, kind, member, firstRequest, block })
+  }
+
+  /** After its own leave the sequencer numbers nothing any more. */
+  get hasHandedOver(): boolean {
+    return findMember(this.state.latestView, this.self.id) === undefined
+  }
+
+  // ---- acks, acceptance, stability --------------------------------------------------------------------
+
+  /** The own numbers count like anybody's; called when the program has taken something. */
+  noteOwnProgress(): void {
+    const own = this.progress.get(this.self.id)
+    if (own === undefined) return
+    own.received = this.state.history.received
+    own.taken = Math.max(own.taken, Math.min(this.outbox.taken, own.received))
+    own.window = Number.POSITIVE_INFINITY
+  }
+
+  /** Draws the consequences of what members have reported. */
+  advance(): void {
+    const { state } = this
+    this.noteOwnProgress()
+    const members = state.latestView.members
+    this.room.landed(this.progress.leastReceived(members))
+    const reach = acceptableUpTo(state, this.progress, this.self.id)
+    if (reach > state.accepted) {
+      const leaving = state.pending[0]?.leave
+      state.accept(reach)
+      this.ackTries = 0
+      if (leaving !== undefined && findMember(state.view, leaving.member) === undefined)
+        this.forget(leaving.member)
+      this.host.accepted()
+      this.timers.setEarlier('flush', this.outbox.now)
+    }
+    const least = this.progress.leastTaken(state.latestView.members)
+    if (least !== undefined && least.seq > state.history.stable) {
+      state.release(least.seq)
+      if (this.isWaitingForRoom) this.timers.setEarlier('flush', this.outbox.now)
+    }
+  }
+
+  private forget(member: MemberId): void {
+    this.progress.forget(member)
+    this.admission.forget(member)
+  }
+
+  /** Whether requests or changes wait here for room or for acks. */
+  get isWaitingForRoom(): boolean {
+    return this.admission.length > 0 || this.changes.length > 0
+  }
+
+  /** Members that wait for stability to rise are told when much of the history has become free. */
+  private isStableNews(): boolean {
+    return this.state.history.stable - this.saidStable >= Math.max(1, this.state.parameters.historySize / 2)
+  }
+
+  private armAckTimer(): void {
+    const isTentative = this.state.accepted < this.state.history.received
+    if (!isTentative && !this.isWaitingForRoom) {
+      this.timers.stop('acks')
+      this.ackTries = 0
+    } else if (!this.timers.isSet('acks')) {
+      this.timers.set('acks', this.outbox.now + this.ackTimes.timeout(this.ackTries))
+    }
+  }
+
+  /** The `acks` timer has run out: ask everybody how far they are, and one more acker than before. */
+  onAckTimer(): void {
+    this.ackTries++
+    this.room.reportAsked()
+    this.broadcast([], true)
+    this.armAckTimer()
+  }
+
+  // ---- broadcasts -------------------------------------------------------------------------------------
+
+  /** All that are in the view, or about to be, or about to leave. */
+  private audience(): Iterable<Member> {
+    const { view, latestView } = this.state
+    if (view === latestView) return view.members
+    return [...view.members, ...latestView.members.filter(({ id }) => findMember(view, id) === undefined)]
+  }
+
+  private broadcast(entries: readonly Entry[], report: boolean): void {
+    const { state, outbox } = this
+    this.advanceQuietly()
+    const flags = this.room.wantsReport() || report ? ORDER_FLAG_REPORT : 0
+    const packet = orderPacket(
+      state,
+      outbox,
+      PacketKind.order,
+      flags,
+      0n,
+      entries,
+      ackersToAsk(state, this.ackTries),
+    )
+    const last = entries.at(-1)
+    if (last !== undefined) this.room.sent(lastSeqOf(last), packet.length)
+    outbox.broadcast(packet, this.audience())
+    this.saidAccepted = state.accepted
+    this.saidStable = state.history.stable
+    this.heartbeat = this.options.heartbeatFirst
+    this.timers.set('heartbeat', outbox.now + this.heartbeat)
+  }
+
+  /** Lets a broadcast at r = 0 say that what it carries is accepted: one packet, not two. */
+  private advanceQuietly(): void {
+    if (this.state.accepted < this.state.history.received) this.advance()
+  }
+
+  /** An idle sequencer repeats its highest seq, so that a lost last broadcast is noticed. */
+  onHeartbeat(): void {
+    const packet = orderPacket(
+      this.state,
+      this.outbox,
+      PacketKind.order,
+      0,
+      0n,
+      [],
+      ackersToAsk(this.state, this.ackTries),
+    )
+    this.outbox.broadcast(packet, this.audience())
+    this.heartbeat = Math.min(this.heartbeat * 2, this.options.heartbeatIdle)
+    this.timers.set('heartbeat', this.outbox.now + this.heartbeat)
+  }
+
+  /** A new sequencer's first words: everybody learns who it is, and reports how far they are. */
+  announce(): void {
+    this.broadcast([], true)
+  }
+
+  /** How many messages each member has yet to take. */
+  lags(): { id: MemberId; messages: number }[] {
+    const { history, view } = this.state
+    return view.members.map(({ id }) => ({
+      id,
+      messages: Math.max(0, history.received - this.progress.taken(id)),
+    }))
+  }
+}
