@@ -61,6 +61,8 @@ export const PacketKind = {
   gone: 14,
   /** To one whose leave is accepted and who may have missed it. */
   left: 15,
+  /** Asks the sequencer to tell about its group; answered by a stream. */
+  inspect: 16,
 } as const
 export type PacketKind = (typeof PacketKind)[keyof typeof PacketKind]
 export type PacketKindName = keyof typeof PacketKind

@@ -265,7 +265,7 @@ export function decodeJoinRefused(
 /** Body: stream u32, purpose u8, total u32, offset u32, bytes. */
 export const STREAM_HEAD_BYTES = 13
 /** What a stream carries. Append only. */
-export const StreamPurpose = { joinAnswer: 1 } as const
+export const StreamPurpose = { joinAnswer: 1, inspection: 2 } as const
 export type StreamPurpose = (typeof StreamPurpose)[keyof typeof StreamPurpose]
 
 export interface StreamFragment {
@@ -318,4 +318,15 @@ export function decodeLeft(packet: Uint8Array): Seq | undefined {
   const reader = new Reader(packet, HEADER_BYTES)
   const seq = reader.u53()
   return reader.done ? seq : undefined
+}
+
+/** `inspect`: the port, and the challenge of the sequencer that is asked. */
+export function encodeInspect(port: string, challenge: bigint): Uint8Array {
+  return new Writer().text(port).u64(challenge).finish()
+}
+
+export function decodeInspect(packet: Uint8Array): { port: string; challenge: bigint } | undefined {
+  const reader = new Reader(packet, HEADER_BYTES)
+  const inspect = { port: reader.text(), challenge: reader.u64() }
+  return reader.done ? inspect : undefined
 }

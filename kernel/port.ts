@@ -49,6 +49,8 @@ export type Call =
   | { readonly call: 'taken'; readonly seq: Seq }
   /** Answered by `left` or `failed`. */
   | { readonly call: 'leave'; readonly token: Token; readonly header: Uint8Array }
+  /** Asks about a port without joining it; for an Inspector machine only. Answered by `inspected` or `failed`. */
+  | { readonly call: 'inspect'; readonly token: Token; readonly port: string }
   /** Answered by `reset` or `failed`. */
   | {
       readonly call: 'reset'
@@ -79,6 +81,7 @@ export type Output =
     }
   /** In the group's order; never empty. */
   | { readonly output: 'deliveries'; readonly deliveries: readonly OrderedEvent[] }
+  | { readonly output: 'inspected'; readonly token: Token; readonly inspection: GroupInspection }
   | { readonly output: 'left'; readonly token: Token }
   | { readonly output: 'reset'; readonly token: Token; readonly size: number }
   | { readonly output: 'event'; readonly event: MemberEvent }
@@ -141,5 +144,20 @@ export interface MemberInfo {
   /** Requests that the sequencer holds and has not numbered yet; 0 elsewhere. */
   readonly queuedRequests: number
   /** How far each member is behind, in messages; known at the sequencer, empty elsewhere. */
+  readonly lags: readonly { readonly id: MemberId; readonly messages: number }[]
+}
+
+/** A group as its sequencer tells about it, to members and to others (`amoebacast info`). */
+export interface GroupInspection {
+  readonly port: string
+  readonly view: View
+  readonly parameters: GroupParameters
+  /** Highest seq numbered. */
+  readonly seq: Seq
+  readonly accepted: Seq
+  readonly stable: Seq
+  readonly historyMessages: number
+  readonly historyBytes: number
+  /** How many messages each member has yet to take. */
   readonly lags: readonly { readonly id: MemberId; readonly messages: number }[]
 }

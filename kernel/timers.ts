@@ -23,8 +23,8 @@ const names = [
   'join',
   /** A stream has unacknowledged bytes. Set and stopped by streams. */
   'stream',
-  /** The old sequencer waits for its successor's first broadcast. Set by the leaver. */
-  'linger',
+  /** A leaver whose leave is ordered asks whether it is accepted. Set and stopped by the leaver. */
+  'leave',
 ] as const
 export type TimerName = (typeof names)[number]
 

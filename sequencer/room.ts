@@ -23,11 +23,14 @@ export class Room {
     this.seqAtReport = state.history.received
   }
 
-  /** Whether a block of `count` messages and `bytes` bytes fits into every member's history and window. */
-  fits(count: number, bytes: number): boolean {
+  /**
+   * Whether `count` messages of `bytes` bytes together fit into every member's history and window. A single
+   * block always fits into an empty one: whatever the limits are, the group must be able to go on.
+   */
+  fits(count: number, bytes: number, isSingle: boolean): boolean {
     const { history, parameters } = this.state
-    if (this.flightBytes > 0 && this.flightBytes + bytes > this.window()) return false
-    if (history.received === history.stable) return true
+    if ((this.flightBytes > 0 || !isSingle) && this.flightBytes + bytes > this.window()) return false
+    if (history.received === history.stable && isSingle) return true
     if (history.received + count - history.stable > parameters.historySize) return false
     return history.bytes + bytes <= parameters.historyBytes
   }

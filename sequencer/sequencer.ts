@@ -8,8 +8,9 @@
  *
  * Start reading at `flush`. Admission, room, acceptance and the changes of view are files of their own.
  */
+
+import { encodeJoinAnswer } from '../kernel/answers.ts'
 import { assert } from '../kernel/assert.ts'
-import { encodeJoinAnswer } from '../kernel/baseline.ts'
 import { BlockKind, readBlockHeader } from '../kernel/block.ts'
 import type { Counters } from '../kernel/counters.ts'
 import { type Entry, lastSeqOf } from '../kernel/history.ts'
@@ -78,6 +79,8 @@ export class Sequencer {
   private readonly ackTimes: RoundTrips
   private ackTries = 0
   private heartbeat: Micros
+  /** Whose leave has been accepted since the last broadcast: that one is for them, too. BOUNDED by the view. */
+  private readonly farewell: Member[] = []
   /** What the last broadcast said, to see whether there is news. */
   private saidAccepted: Seq
   private saidStable: Seq
@@ -184,8 +187,7 @@ export class Sequencer {
           encodeJoinRefused(reason, this.currentChallenge()),
         ),
       )
-    this.currentChallenge()
-    if (request.challenge !== this.challenge.current && request.challenge !== this.challenge.previous) {
+    if (!this.isCurrentChallenge(request.challenge)) {
       refuse(JoinRefusal.challenge)
     } else if (latest.sequencer !== this.self.id) {
       refuse(JoinRefusal.notSequencer)
@@ -203,6 +205,10 @@ export class Sequencer {
       this.challenge = { current: this.prng.u64(), previous: this.challenge.current, since: this.outbox.now }
     }
     return this.challenge.current
+  }
+
+  isCurrentChallenge(challenge: bigint): boolean {
+    return challenge === this.currentChallenge() || challenge === this.challenge.previous
   }
 
   // ---- numbering --------------------------------------------------------------------------------------
@@ -236,7 +242,7 @@ export class Sequencer {
         continue
       }
       if (batch.length > 0 && bytes + ENTRY_OVERHEAD + head.length > this.options.packetSize) break
-      if (!this.room.fits(count + head.count, blockBytes + head.length)) break
+      if (!this.room.fits(count + head.count, blockBytes + head.length, batch.length === 0)) break
       this.admission.take()
       batch.push(next)
       bytes += ENTRY_OVERHEAD + head.length
@@ -366,11 +372,11 @@ export class Sequencer {
     this.room.landed(this.progress.leastReceived(members))
     const reach = acceptableUpTo(state, this.progress, this.self.id)
     if (reach > state.accepted) {
-      const leaving = state.pending[0]?.leave
+      const leaving = state.pending[0]?.leave?.member
+      const leaver = leaving === undefined ? undefined : findMember(state.view, leaving)
       state.accept(reach)
       this.ackTries = 0
-      if (leaving !== undefined && findMember(state.view, leaving.member) === undefined)
-        this.forget(leaving.member)
+      if (leaver !== undefined && findMember(state.view, leaver.id) === undefined) this.forget(leaver)
       this.host.accepted()
       this.timers.setEarlier('flush', this.outbox.now)
     }
@@ -381,9 +387,10 @@ export class Sequencer {
     }
   }
 
-  private forget(member: MemberId): void {
-    this.progress.forget(member)
-    this.admission.forget(member)
+  private forget(leaver: Member): void {
+    this.progress.forget(leaver.id)
+    this.admission.forget(leaver.id)
+    if (leaver.id !== this.self.id) this.farewell.push(leaver)
   }
 
   /** Whether requests or changes wait here for room or for acks. */
@@ -419,8 +426,12 @@ export class Sequencer {
   /** All that are in the view, or about to be, or about to leave. */
   private audience(): Iterable<Member> {
     const { view, latestView } = this.state
-    if (view === latestView) return view.members
-    return [...view.members, ...latestView.members.filter(({ id }) => findMember(view, id) === undefined)]
+    if (view === latestView && this.farewell.length === 0) return view.members
+    return [
+      ...view.members,
+      ...this.farewell,
+      ...latestView.members.filter(({ id }) => findMember(view, id) === undefined),
+    ]
   }
 
   private broadcast(entries: readonly Entry[], report: boolean): void {
@@ -439,6 +450,7 @@ export class Sequencer {
     const last = entries.at(-1)
     if (last !== undefined) this.room.sent(lastSeqOf(last), packet.length)
     outbox.broadcast(packet, this.audience())
+    this.farewell.length = 0
     this.saidAccepted = state.accepted
     this.saidStable = state.history.stable
     this.heartbeat = this.options.heartbeatFirst

@@ -3,15 +3,15 @@
  * the accepted leave. It composes what the other files hold and decides, phase by phase, which packet goes
  * where.
  *
- *   idle -> locating -> joining -> member -> lingering -> closed
- *              |                     ^
- *              +------- creates -----+
+ *   idle -> opening -> member -> lingering (an old sequencer) -> closed
  *
  * The sequencer is a member like all others with a Sequencer beside it (paper, section 4: "the same code, a
  * flag tells it to process messages differently"). Reading order: onPacket, onMemberPacket, onTimer, onCall.
  */
+
+import type { JoinAnswer } from '../../kernel/answers.ts'
 import { assert } from '../../kernel/assert.ts'
-import { decodeJoinAnswer } from '../../kernel/baseline.ts'
+import { BlockKind } from '../../kernel/block.ts'
 import { Counters } from '../../kernel/counters.ts'
 import { ErrorCode } from '../../kernel/errors.ts'
 import type { Address, MemberId, Micros, Seq } from '../../kernel/identity.ts'
@@ -21,14 +21,10 @@ import { type Baseline, OrderState } from '../../kernel/order-state.ts'
 import { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind, type RejectReason, readHeader } from '../../kernel/packet.ts'
 import {
-  decodeHereIs,
-  decodeJoinRefused,
   decodeJoinRequest,
   decodeLeft,
   decodeLocate,
-  encodeHereIs,
   encodeLeft,
-  type Locate,
   ORDER_FLAG_REPORT,
   readGap,
   readOrderHead,
@@ -36,7 +32,6 @@ import {
   readRequestBlocks,
   readStreamAck,
   readStreamFragment,
-  StreamPurpose,
 } from '../../kernel/packets.ts'
 import type { Call, MemberInfo, Token } from '../../kernel/port.ts'
 import { Prng } from '../../kernel/prng.ts'
@@ -46,26 +41,22 @@ import { type TimerName, Timers } from '../../kernel/timers.ts'
 import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
 import { repair } from '../../sequencer/repair.ts'
 import { Sequencer } from '../../sequencer/sequencer.ts'
+import { Concierge } from './concierge.ts'
 import { admit } from './door.ts'
 import { Gaps } from './gaps.ts'
-import { Joiner } from './joiner.ts'
-import { Locator } from './locator.ts'
-import type { MemberOptions } from './options.ts'
+import { type OpenCall, Opening } from './opening.ts'
+import { type MemberOptions, timesOf } from './options.ts'
 import { Receiver } from './receiver.ts'
 import { Reports } from './reports.ts'
 import { Sender } from './sender.ts'
 
-type OpenCall = Extract<Call, { call: 'open' }>
-
-/** How often a joiner whose sequencer got lost looks for the group again. */
-const LOCATE_ROUNDS = 4
 /** Requests kept for one member at the sequencer, as a multiple of what a sender may have on its way. */
 const REQUEST_WINDOWS = 4
 
 export class Member implements Machine {
   readonly options: MemberOptions
   readonly counters = new Counters()
-  private phase: 'idle' | 'locating' | 'joining' | 'member' | 'lingering' | 'closed' = 'idle'
+  private phase: 'idle' | 'opening' | 'member' | 'lingering' | 'closed' = 'idle'
   private readonly timers = new Timers()
   private readonly outbox: Outbox
   private readonly prng: Prng
@@ -76,13 +67,9 @@ export class Member implements Machine {
   private readonly reports: Reports
   private peers: readonly Address[]
 
-  private opening: OpenCall | undefined
-  /** The program has given the open up, but the group may have taken it for a wish: join, and leave at once. */
-  private isAbandoned = false
-  private rounds = 0
-  private locator: Locator | undefined
-  private joiner: Joiner | undefined
-
+  private port = ''
+  private opening: Opening | undefined
+  private concierge: Concierge | undefined
   private state: OrderState | undefined
   private receiver: Receiver | undefined
   private sequencer: Sequencer | undefined
@@ -90,6 +77,7 @@ export class Member implements Machine {
   private joinSeq: Seq | undefined
   private leaving: { token: Token } | undefined
   private lingerTries = 0
+  private leaveTries = 0
   private sequencerHeardAt: Micros = 0
 
   constructor(options: MemberOptions) {
@@ -97,14 +85,14 @@ export class Member implements Machine {
     this.peers = options.peers
     this.prng = new Prng(options.seed)
     this.outbox = new Outbox(options, this.counters, () => this.state)
-    const { initialRtt, minRto, maxRto } = this.times
+    const { initialRtt, minRto, maxRto } = timesOf(options.detection)
     this.roundTrips = new RoundTrips(initialRtt, minRto, maxRto)
     const { outbox, timers, counters, roundTrips } = this
     this.streams = new Streams(
       outbox,
       timers,
       options.packetSize,
-      this.times,
+      timesOf(options.detection),
       () => this.counters.retransmissions.stream++,
     )
     const toSequencer = {
@@ -134,25 +122,13 @@ export class Member implements Machine {
       { window: options.window },
     )
     this.reports = new Reports(
-      { outbox, timers, roundTrips, host: toSequencer },
-      { quietAck: this.times.quietAck },
+      { outbox, timers, host: toSequencer },
+      { quietAck: timesOf(this.options.detection).quietAck },
     )
   }
 
   private get firstRequest(): number {
     return this.options.start?.request ?? 1
-  }
-
-  private get times() {
-    const { detection } = this.options
-    return {
-      initialRtt: detection.initialRttMs * 1000,
-      minRto: detection.minRtoMs * 1000,
-      maxRto: detection.maxRtoMs * 1000,
-      quietAck: detection.quietAckMs * 1000,
-      heartbeatFirst: detection.heartbeatFirstMs * 1000,
-      heartbeatIdle: detection.heartbeatIdleMs * 1000,
-    }
   }
 
   // ---- the machine ------------------------------------------------------------------------------------
@@ -201,16 +177,14 @@ export class Member implements Machine {
         this.sequencer?.onAckTimer()
         return
       case 'locate':
-        this.locator?.onTimer()
-        return
       case 'join':
-        this.joiner?.onTimer()
+        this.opening?.onTimer(name)
         return
       case 'stream':
         this.streams.onTimer()
         return
-      case 'linger':
-        this.finishLeave()
+      case 'leave':
+        this.onLeaveTimer()
         return
     }
   }
@@ -242,7 +216,7 @@ export class Member implements Machine {
         })
         return
       case 'cancel':
-        if (this.opening?.token === call.token) this.abandonOpen()
+        if (this.opening?.call.token === call.token) this.cancelOpen(this.opening)
         else this.sender.cancel(call.token)
         return
       case 'taken':
@@ -250,6 +224,9 @@ export class Member implements Machine {
         return
       case 'leave':
         this.leave(call.token, call.header)
+        return
+      case 'inspect':
+        assert(false, 'an Inspector machine asks about groups, not a member')
         return
       case 'reset':
         this.fail(
@@ -294,72 +271,34 @@ export class Member implements Machine {
     else this.reports.onProgress()
   }
 
-  // ---- opening: locate, create, join ------------------------------------------------------------------
+  // ---- opening ----------------------------------------------------------------------------------------
 
   private open(call: OpenCall): void {
     assert(this.phase === 'idle', 'a member machine is opened once', this.phase)
-    this.opening = call
-    this.locate()
+    this.phase = 'opening'
+    this.port = call.port
+    const { outbox, timers, counters, streams } = this
+    this.opening = new Opening(call, { outbox, timers, counters, streams }, this.options, this.firstRequest, {
+      peers: () => this.peers,
+      create: () => this.create(call),
+      enter: (answer) => this.enterByJoin(answer),
+      failed: (code, message) => this.failOpen(call.token, code, message),
+    })
+    this.opening.locate()
   }
 
-  private locate(): void {
-    const { opening } = this
-    assert(opening !== undefined, 'there is an open under way')
-    this.joiner?.stop()
-    this.joiner = undefined
-    this.phase = 'locating'
-    const { locateTries, locateIntervalMs } = this.options.detection
-    this.locator = new Locator(
-      { port: opening.port, how: opening.how },
-      {
-        outbox: this.outbox,
-        timers: this.timers,
-        host: { notFound: () => this.onNotFound(), peers: () => this.peers },
-      },
-      {
-        nonce: this.options.nonce,
-        tries: locateTries,
-        interval: locateIntervalMs * 1000,
-        useMulticast: this.options.transport === 'multicast',
-      },
-    )
-    this.locator.start()
-  }
-
-  private onNotFound(): void {
-    const { opening } = this
-    assert(opening !== undefined, 'there is an open under way')
-    if (this.isAbandoned) {
-      this.close(undefined, 'given up before it had joined')
-    } else if (opening.how === 'join') {
-      this.failOpen(
-        ErrorCode.notFound,
-        `no group answered for port ${JSON.stringify(opening.port)}; check the port's name, the interface and the peers, or create it`,
-      )
-    } else {
-      this.create(opening)
-    }
-  }
-
-  private failOpen(code: ErrorCode, message: string): void {
-    const { opening } = this
-    if (opening !== undefined && !this.isAbandoned) this.fail(opening.token, code, message)
+  private failOpen(token: Token, code: ErrorCode | undefined, message: string): void {
+    if (code !== undefined && this.opening?.isAbandoned === false) this.fail(token, code, message)
     this.close(code, message)
   }
 
-  /** A candidate or joiner that is given up before it has asked to join is simply gone. */
-  private abandonOpen(): void {
-    const { opening } = this
-    assert(opening !== undefined, 'there is an open under way')
-    this.fail(opening.token, ErrorCode.aborted, 'opening the group was cancelled')
-    if (this.phase === 'locating' && this.rounds === 0) {
-      this.close(undefined, 'cancelled')
-    } else {
-      this.isAbandoned = true
-    }
+  private cancelOpen(opening: Opening): void {
+    if (opening.isAbandoned) return
+    this.fail(opening.call.token, ErrorCode.aborted, 'opening the group was cancelled')
+    opening.abandon()
   }
 
-  private create(opening: OpenCall): void {
+  private create(call: OpenCall): void {
     const { options } = this
     const { start } = options
     const self: ViewMember = {
@@ -380,7 +319,7 @@ export class Member implements Machine {
     }
     this.outbox.trace('created', { groupId: view.groupId.toString(16) })
     this.enter(self.id, {
-      parameters: opening.parameters,
+      parameters: call.parameters,
       view,
       seq,
       stable: seq,
@@ -392,66 +331,10 @@ export class Member implements Machine {
     this.joined()
   }
 
-  private onHereIs(header: PacketHeader, packet: Uint8Array): void {
-    const hereIs = decodeHereIs(packet)
-    const { opening } = this
-    if (hereIs === undefined || opening === undefined || hereIs.port !== opening.port)
-      return this.reject('malformed')
-    this.locator?.stop()
-    this.locator = undefined
-    if (opening.how === 'create') {
-      this.failOpen(
-        ErrorCode.exists,
-        `a group with ${hereIs.members} members is alive on port ${JSON.stringify(hereIs.port)}; join it, or choose another port`,
-      )
-      return
-    }
-    this.phase = 'joining'
-    const { groupId, incarnation, coordinator } = header
-    this.joiner = new Joiner(
-      { port: opening.port, header: opening.header, found: { groupId, incarnation, coordinator, hereIs } },
-      {
-        outbox: this.outbox,
-        timers: this.timers,
-        host: {
-          lost: () => this.onJoinLost(),
-          full: (maxMembers) =>
-            this.failOpen(
-              ErrorCode.full,
-              `the group has its ${maxMembers} members already; create it with a larger maxMembers`,
-            ),
-        },
-      },
-      {
-        name: this.options.name,
-        address: this.options.address,
-        role: this.options.role,
-        lastRequest: this.firstRequest - 1,
-        tries: this.options.detection.tries,
-        ...this.times,
-      },
-    )
-    this.joiner.start()
-  }
-
-  private onJoinLost(): void {
-    if (++this.rounds < LOCATE_ROUNDS) this.locate()
-    else
-      this.failOpen(ErrorCode.notFound, 'the group was found, but its sequencer does not answer; try again')
-  }
-
-  private onJoinAnswer(bytes: Uint8Array): void {
-    const answer = decodeJoinAnswer(bytes)
-    if (answer === undefined) return this.reject('malformed')
-    this.joiner?.stop()
-    this.joiner = undefined
-    this.enter(answer.memberId, answer.baseline)
-    this.joinSeq = answer.baseline.seq
-    this.outbox.trace('join-answered', {
-      id: answer.memberId,
-      seq: this.joinSeq,
-      stable: answer.baseline.stable,
-    })
+  private enterByJoin({ memberId, baseline }: JoinAnswer): void {
+    this.enter(memberId, baseline)
+    this.joinSeq = baseline.seq
+    this.outbox.trace('join-answered', { id: memberId, seq: baseline.seq, stable: baseline.stable })
     this.gaps.check()
     this.reports.onProgress()
   }
@@ -468,6 +351,15 @@ export class Member implements Machine {
     this.state = state
     this.outbox.taken = baseline.seq
     this.sequencerHeardAt = this.outbox.now
+    this.concierge = new Concierge({
+      port: this.port,
+      state,
+      outbox: this.outbox,
+      streams: this.streams,
+      sequencer: () => this.sequencer,
+      isAskedSingly: this.options.transport === 'unicast',
+      silence: 3 * timesOf(this.options.detection).heartbeatIdle,
+    })
     this.receiver = new Receiver({
       state,
       self: memberId,
@@ -476,7 +368,10 @@ export class Member implements Machine {
       outbox: this.outbox,
       counters: this.counters,
       host: {
-        ownOrdered: (entry) => this.sender.onOrdered(entry),
+        ownOrdered: (entry) => {
+          this.sender.onOrdered(entry)
+          if (entry.kind === BlockKind.leave) this.armLeaveTimer()
+        },
         ownLeave: () => this.onOwnLeave(),
       },
     })
@@ -487,20 +382,22 @@ export class Member implements Machine {
     assert(opening !== undefined, 'there is an open under way')
     this.joinSeq = undefined
     this.opening = undefined
-    if (this.isAbandoned) {
-      this.leave(opening.token, NO_BYTES)
+    const { token, port } = opening.call
+    if (opening.isAbandoned) {
+      this.leave(token, NO_BYTES)
       return
     }
+    const { parameters, view } = this.ordering
+    const { memberId } = this.outbox.identity
     this.outbox.output({
       output: 'joined',
-      token: opening.token,
-      memberId: this.outbox.identity.memberId,
+      token,
+      memberId,
       nonce: this.options.nonce,
-      port: opening.port,
-      parameters: this.ordering.parameters,
-      view: this.ordering.view,
+      port,
+      parameters,
+      view,
     })
-    this.port = opening.port
     this.timers.setEarlier('flush', this.outbox.now)
   }
 
@@ -513,41 +410,36 @@ export class Member implements Machine {
     if (header.destination !== 0n && header.destination !== this.options.nonce)
       return this.reject('destination')
     if (header.senderNonce === this.options.nonce) return this.reject('stranger')
-    if (header.kind === PacketKind.locate) return this.onLocate(from, header, packet)
     if (header.kind === PacketKind.gone) return
-    if (this.state === undefined) this.onOpeningPacket(from, header, packet)
-    else this.onGroupPacket(this.state, from, header, packet)
+    if (header.kind === PacketKind.locate) {
+      const locate = decodeLocate(packet)
+      if (locate === undefined) return this.reject('malformed')
+      this.opening?.onLocate(from, header, locate)
+      if (this.phase === 'member') this.concierge?.onLocate(from, header, locate, this.sequencerHeardAt)
+      return
+    }
+    if (this.state !== undefined) this.onGroupPacket(this.state, from, header, packet)
+    else if (this.opening !== undefined) this.opening.onPacket(from, header, packet)
+    else this.reject('phase')
   }
 
   private reject(reason: RejectReason): void {
     this.counters.rejected[reason]++
   }
 
-  private onOpeningPacket(from: Address, header: PacketHeader, packet: Uint8Array): void {
-    const { joiner } = this
-    if (this.phase === 'locating' && header.kind === PacketKind.hereIs) return this.onHereIs(header, packet)
-    if (this.phase !== 'joining' || joiner === undefined) return this.reject('phase')
-    if (header.groupId !== joiner.found.groupId) return this.reject('group')
-    if (header.kind === PacketKind.joinRefused) {
-      const refusal = decodeJoinRefused(packet)
-      if (refusal === undefined) return this.reject('malformed')
-      joiner.onRefused(header, refusal)
-    } else if (header.kind === PacketKind.streamData) {
-      this.onStreamData(from, header, packet)
-    } else {
-      this.reject('phase')
-    }
-  }
-
   private onGroupPacket(state: OrderState, from: Address, header: PacketHeader, packet: Uint8Array): void {
+    if (header.kind === PacketKind.inspect && header.groupId === state.view.groupId) {
+      if (this.concierge?.onInspect(from, header, packet) !== true) this.reject('malformed')
+      return
+    }
     const admittance = admit(state, header, this.outbox.identity.memberId)
     if (typeof admittance === 'string') return this.reject(admittance)
     switch (admittance.who) {
       case 'joiner': {
         const request = decodeJoinRequest(packet)
         if (request === undefined || request.port !== this.port) return this.reject('malformed')
-        if (this.sequencer === undefined) return this.redirectJoiner(from, header)
-        this.sequencer.onJoinRequest(from, header.senderNonce, request)
+        if (this.sequencer === undefined) this.concierge?.tellWhere(from, header)
+        else this.sequencer.onJoinRequest(from, header.senderNonce, request)
         return
       }
       case 'former': {
@@ -593,9 +485,13 @@ export class Member implements Machine {
         this.sender.onRequestAck(expected)
         return
       }
-      case PacketKind.streamData:
-        this.onStreamData(from, header, packet)
+      case PacketKind.streamData: {
+        // a join's answer that is here already: acknowledged again, because the ack was lost
+        const fragment = readStreamFragment(packet)
+        if (fragment === undefined) return this.reject('malformed')
+        this.streams.onFragment(from, header.senderNonce, fragment)
         return
+      }
       case PacketKind.streamAck: {
         const ack = readStreamAck(packet)
         if (ack === undefined) return this.reject('malformed')
@@ -645,55 +541,6 @@ export class Member implements Machine {
       to,
       gap,
     )
-  }
-
-  private onStreamData(from: Address, header: PacketHeader, packet: Uint8Array): void {
-    const fragment = readStreamFragment(packet)
-    if (fragment === undefined) return this.reject('malformed')
-    const bytes = this.streams.onFragment(from, header.senderNonce, fragment)
-    if (bytes === undefined || this.phase !== 'joining') return
-    if (fragment.purpose === StreamPurpose.joinAnswer) this.onJoinAnswer(bytes)
-  }
-
-  // ---- who asks for the port --------------------------------------------------------------------------
-
-  private port: string | undefined
-
-  private onLocate(from: Address, header: PacketHeader, packet: Uint8Array): void {
-    const locate = decodeLocate(packet)
-    if (locate === undefined) return this.reject('malformed')
-    if (this.locator !== undefined && this.opening?.port === locate.port) {
-      this.locator.onCandidate(from, header.senderNonce, locate)
-    } else if (this.phase === 'member' && locate.port === this.port && this.shouldAnswer(locate)) {
-      this.answerLocate(from, header)
-    }
-  }
-
-  /** The sequencer answers; the others where they are asked one by one, or when the sequencer is not heard. */
-  private shouldAnswer(_locate: Locate): boolean {
-    if (this.sequencer !== undefined || this.options.transport === 'unicast') return true
-    return this.outbox.now - this.sequencerHeardAt > 3 * this.times.heartbeatIdle
-  }
-
-  private answerLocate(to: Address, question: PacketHeader): void {
-    const { view, parameters } = this.ordering
-    const sequencer = findMember(view, view.sequencer)
-    if (sequencer === undefined || this.port === undefined) return
-    const body = encodeHereIs({
-      port: this.port,
-      sequencer: sequencer.id,
-      sequencerNonce: sequencer.nonce,
-      sequencerAddress: sequencer.address,
-      members: view.members.length,
-      maxMembers: parameters.maxMembers,
-      challenge: this.sequencer?.currentChallenge() ?? 0n,
-    })
-    this.outbox.unicast(to, this.outbox.packetOf(PacketKind.hereIs, 0, question.senderNonce, body))
-  }
-
-  /** A joiner that still takes this member for the sequencer is told who is. */
-  private redirectJoiner(to: Address, question: PacketHeader): void {
-    this.answerLocate(to, question)
   }
 
   // ---- the order goes on ------------------------------------------------------------------------------
@@ -756,8 +603,8 @@ export class Member implements Machine {
         packetSize: this.options.packetSize,
         requestBytes: REQUEST_WINDOWS * this.options.sendWindow,
         window: this.options.window,
-        joinPatience: 2 * this.times.maxRto,
-        ...this.times,
+        joinPatience: 2 * timesOf(this.options.detection).maxRto,
+        ...timesOf(this.options.detection),
       },
       host: {
         numbered: (entry) => receiver.noteHeld(entry),
@@ -808,6 +655,24 @@ export class Member implements Machine {
     }
   }
 
+  private armLeaveTimer(): void {
+    this.timers.set('leave', this.outbox.now + this.roundTrips.timeout(this.leaveTries))
+  }
+
+  /**
+   * Whoever holds the accepted leave tells a former member so; the sequencer may have left itself meanwhile,
+   * so everybody is asked in turn. When nobody answers any more there is nothing left to leave.
+   */
+  private onLeaveTimer(): void {
+    if (this.sequencer !== undefined) return
+    const others = this.others()
+    const asked = others[this.leaveTries % Math.max(1, others.length)]
+    if (asked === undefined || ++this.leaveTries > this.options.detection.tries * others.length)
+      return this.finishLeave()
+    this.outbox.unicast(asked.address, this.outbox.packet(PacketKind.state, 0, asked.nonce, 0))
+    this.armLeaveTimer()
+  }
+
   private finishLeave(): void {
     if (this.leaving !== undefined) this.outbox.output({ output: 'left', token: this.leaving.token })
     this.leaving = undefined
@@ -826,11 +691,16 @@ export class Member implements Machine {
 
   // ---- for people -------------------------------------------------------------------------------------
 
+  private get phaseName(): string {
+    if (this.phase === 'opening') return this.opening?.phase ?? 'opening'
+    return this.leaving !== undefined && this.phase === 'member' ? 'leaving' : this.phase
+  }
+
   info(): MemberInfo {
     const { state } = this
     return {
-      phase: this.leaving !== undefined && this.phase === 'member' ? 'leaving' : this.phase,
-      port: this.port ?? this.opening?.port ?? '',
+      phase: this.phaseName,
+      port: this.port,
       memberId: this.outbox.identity.memberId,
       role: this.options.role,
       view: state?.view,

@@ -84,3 +84,15 @@ export interface MemberOptions {
     readonly request?: RequestNumber
   }
 }
+
+/** The detection times as the machine counts them, in microseconds. */
+export function timesOf(detection: DetectionTimes) {
+  return {
+    initialRtt: detection.initialRttMs * 1000,
+    minRto: detection.minRtoMs * 1000,
+    maxRto: detection.maxRtoMs * 1000,
+    quietAck: detection.quietAckMs * 1000,
+    heartbeatFirst: detection.heartbeatFirstMs * 1000,
+    heartbeatIdle: detection.heartbeatIdleMs * 1000,
+  }
+}

@@ -7,9 +7,11 @@ import type { Micros, Seq } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { PacketKind } from '../../kernel/packet.ts'
-import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Timers } from '../../kernel/timers.ts'
 import { rankAmongOthers, type Member as ViewMember } from '../../kernel/view.ts'
+
+/** Between two reports of a member that the group may be waiting for. */
+const HOLD_UP_SPACING: Micros = 500
 
 export interface ReportsHost {
   state(): OrderState | undefined
@@ -25,17 +27,12 @@ export class Reports {
   private reportedAt: Micros = 0
   private readonly outbox: Outbox
   private readonly timers: Timers
-  private readonly roundTrips: RoundTrips
   private readonly host: ReportsHost
   private readonly quietAck: Micros
 
-  constructor(
-    parts: { outbox: Outbox; timers: Timers; roundTrips: RoundTrips; host: ReportsHost },
-    options: { quietAck: Micros },
-  ) {
+  constructor(parts: { outbox: Outbox; timers: Timers; host: ReportsHost }, options: { quietAck: Micros }) {
     this.outbox = parts.outbox
     this.timers = parts.timers
-    this.roundTrips = parts.roundTrips
     this.host = parts.host
     this.quietAck = options.quietAck
   }
@@ -66,8 +63,8 @@ export class Reports {
     }
     const holdsUp = state.highest - this.reportedTaken >= state.parameters.historySize / 2
     if (holdsUp && taken > this.reportedTaken) {
-      // the group may be waiting for this: say so at once, but not more often than a packet travels
-      this.timers.setEarlier('report', Math.max(now, this.reportedAt + Math.round(this.roundTrips.mean / 2)))
+      // the group may be waiting for this: say so at once, but not for every message that the program takes
+      this.timers.setEarlier('report', Math.max(now, this.reportedAt + HOLD_UP_SPACING))
       return
     }
     if (!this.timers.isSet('report')) {

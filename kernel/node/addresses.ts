@@ -81,7 +81,11 @@ export function localInterface(address: string): LocalInterface {
   if (version === 0) throw invalidArgument('interface', address, 'an IPv4 or IPv6 address of this machine')
   const host = canonicalHost(address)
   if (host === '0.0.0.0' || host === '::') {
-    throw invalidArgument('interface', address, 'the address of one interface, so that packets leave where others listen')
+    throw invalidArgument(
+      'interface',
+      address,
+      'the address of one interface, so that packets leave where others listen',
+    )
   }
   const [bare, scope] = host.split('%', 2)
   const loopback = isLoopback(host)
@@ -93,7 +97,11 @@ export function localInterface(address: string): LocalInterface {
   if (version === 4) return { host, family: 4, loopback, multicastInterface: host }
   if (scope === undefined && /^fe[89ab]/.test(host)) {
     const name = found[0]!.name
-    throw invalidArgument('interface', address, `a link-local address with its interface, such as ${host}%${name}`)
+    throw invalidArgument(
+      'interface',
+      address,
+      `a link-local address with its interface, such as ${host}%${name}`,
+    )
   }
   return { host, family: 6, loopback, multicastInterface: `::%${found[0]!.name}` }
 }

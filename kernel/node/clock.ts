@@ -16,3 +16,28 @@ export function monotonicClock(): Clock {
     return last
   }
 }
+
+/** Where the driver's wake-ups come from. The system's, or virtual time in tests. */
+export interface Wakeups {
+  /** Deadlines nearer than this are met by turning the loop until they come. */
+  readonly spinMicros: Micros
+  /** Calls back at the end of this turn, when what has arrived by now is handed in. Returns how to call it off. */
+  soon(callback: () => void): () => void
+  /** Calls back after about so many microseconds; early is harmless. Returns how to call it off. */
+  after(micros: Micros, callback: () => void): () => void
+}
+
+/** setTimeout fires at once for more than 2^31 − 1 ms; an early wake-up only arms it again. */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1
+
+export const systemWakeups: Wakeups = {
+  spinMicros: 300,
+  soon(callback) {
+    const immediate = setImmediate(callback)
+    return () => clearImmediate(immediate)
+  },
+  after(micros, callback) {
+    const timer = setTimeout(callback, Math.min(TIMEOUT_MS_MAX, Math.max(1, Math.floor(micros / 1000))))
+    return () => clearTimeout(timer)
+  },
+}

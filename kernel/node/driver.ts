@@ -8,7 +8,7 @@
  *   stepped afterwards: nothing is re-entered.
  * - A deadline that has come waits for the end of this turn of the loop (setImmediate): whatever else has
  *   arrived is handed in first, so that a busy machine fills its packets.
- * - Real timers have grains of a millisecond. A deadline nearer than SPIN_MICROS is met by turning the loop
+ * - Real timers have grains of a millisecond. A deadline nearer than `spinMicros` is met by turning the loop
  *   until it comes; the timer aims that much early for those further off. That costs a core for 300 µs at
  *   most for each deadline, and only where a deadline is to be met, not where packets come in before it.
  * - An open membership keeps the process alive, by the transport's sockets and by the timer; a driver without
@@ -16,12 +16,12 @@
  */
 import { assert } from '../assert.ts'
 import { Deque } from '../deque.ts'
-import { ErrorCode } from '../errors.ts'
+import { ErrorCode, GroupError } from '../errors.ts'
 import type { Address, Micros, Nonce } from '../identity.ts'
 import type { Input, Machine } from '../machine.ts'
-import type { Call } from '../port.ts'
+import type { Call, Output } from '../port.ts'
 import { seal } from './checksum.ts'
-import { type Clock, monotonicClock } from './clock.ts'
+import { type Clock, monotonicClock, systemWakeups, type Wakeups } from './clock.ts'
 import { publishTrace } from './diagnostics.ts'
 import { Effects } from './effects.ts'
 import { Hosted, type OutputHandler } from './hosted.ts'
@@ -29,18 +29,15 @@ import { type Log, logOutput, silentLog } from './log.ts'
 import { Router } from './router.ts'
 import type { Transport } from './transport.ts'
 
-/** Deadlines nearer than this are met by turning the loop, others by a timer. */
-const SPIN_MICROS = 300
 /** Inputs stepped in one go before the loop gets a turn: siblings that talk to each other must not lock it out. */
 const DRAIN_MAX = 1024
-/** setTimeout fires at once for more than 2^31 − 1 ms; an early wake-up only arms it again. */
-const TIMEOUT_MS_MAX = 2 ** 31 - 1
 
 const TICK: Input = { kind: 'tick' }
 
 export interface DriverOptions {
   readonly transport: Transport
   readonly clock?: Clock
+  readonly wakeups?: Wakeups
   readonly log?: Log
   /** The program's output handler threw, or a machine did. The driver goes on. Default: logged. */
   readonly onFault?: (fault: Fault) => void
@@ -81,6 +78,7 @@ export class Driver {
   readonly transport: Transport
   readonly router = new Router()
   private readonly clock: Clock
+  private readonly wakeups: Wakeups
   private readonly log: Log
   private readonly onFault: (fault: Fault) => void
   private readonly effects: Effects
@@ -89,15 +87,17 @@ export class Driver {
   /** Whose step runs or whose effects are carried out. */
   private running: Hosted | undefined
   private busy = false
-  private timer: NodeJS.Timeout | undefined
+  /** Each calls its wake-up off. */
+  private timer: (() => void) | undefined
   private timerAt: Micros = 0
-  private immediate: NodeJS.Immediate | undefined
+  private immediate: (() => void) | undefined
   private flushed: (() => void)[] = []
   private closing: Promise<void> | undefined
 
   constructor(options: DriverOptions) {
     this.transport = options.transport
     this.clock = options.clock ?? monotonicClock()
+    this.wakeups = options.wakeups ?? systemWakeups
     this.log = options.log ?? silentLog
     this.onFault = options.onFault ?? (() => {})
     this.effects = new Effects((event) => {
@@ -114,19 +114,18 @@ export class Driver {
   /** Begins to listen to the group's multicasts, then hosts the machine. Rejects with the transport's GroupError. */
   async attach(machine: Machine, { port, nonce }: AttachOptions): Promise<MachineHandle> {
     assert(nonce !== 0n, 'a machine has a nonce')
-    assert(this.closing === undefined, 'the driver is open')
+    this.checkOpen()
     await this.transport.listen(port)
-    assert(this.closing === undefined, 'the driver was closed while a machine was attached')
+    this.checkOpen()
     const hosted = new Hosted(machine, port, nonce)
     this.router.add(hosted)
     this.transport.hold(true)
-    const driver = this
     return {
-      call: (call) => driver.handIn(hosted, { kind: 'call', call }),
+      call: (call) => this.handIn(hosted, { kind: 'call', call }),
       onOutput: (handler) => {
-        for (const output of hosted.setHandler(handler)) driver.emit(hosted, output)
+        for (const output of hosted.setHandler(handler)) this.hand(hosted, output)
       },
-      detach: () => driver.detach(hosted),
+      detach: () => this.detach(hosted),
       get isAttached() {
         return hosted.attached
       },
@@ -134,6 +133,11 @@ export class Driver {
         return hosted.sequencerBusy / 1e6
       },
     }
+  }
+
+  private checkOpen(): void {
+    if (this.closing !== undefined)
+      throw new GroupError(ErrorCode.closed, 'the kernel is closed; start another')
   }
 
   /** Resolves when nothing waits to be stepped and all packets sent so far are with the system. */
@@ -209,7 +213,9 @@ export class Driver {
   private tick(): void {
     const now = this.clock()
     for (const hosted of this.router.machines) {
-      if (hosted.deadline !== undefined && hosted.deadline <= now) this.waiting.push({ hosted, input: TICK })
+      if (hosted.deadline === undefined || hosted.deadline > now || hosted.tickWaits) continue
+      hosted.tickWaits = true
+      this.waiting.push({ hosted, input: TICK })
     }
     this.drain()
   }
@@ -220,6 +226,7 @@ export class Driver {
     const { effects } = this
     const began = this.clock()
     this.running = hosted
+    if (input.kind === 'tick') hosted.tickWaits = false
     try {
       hosted.machine.step(began, input, effects)
       hosted.deadline = hosted.machine.nextDeadline()
@@ -256,9 +263,13 @@ export class Driver {
     else this.transport.send(to, packet)
   }
 
-  private emit(hosted: Hosted, output: Parameters<OutputHandler>[0]): void {
+  private emit(hosted: Hosted, output: Output): void {
     hosted.learnFromOutput(output)
     logOutput(this.log, hosted.port, output)
+    this.hand(hosted, output)
+  }
+
+  private hand(hosted: Hosted, output: Output): void {
     try {
       hosted.emit(output)
     } catch (error) {
@@ -270,7 +281,10 @@ export class Driver {
   /** A machine with a broken invariant is worse than none: its group goes on without it. */
   private stop(hosted: Hosted, error: unknown): void {
     const reason = `this member was stopped by a fault inside it: ${error instanceof Error ? error.message : String(error)}`
-    this.log.error({ group: hosted.port, err: error }, 'a member was stopped by a fault inside it; please report this')
+    this.log.error(
+      { group: hosted.port, err: error },
+      'a member was stopped by a fault inside it; please report this',
+    )
     this.detach(hosted)
     this.emit(hosted, { output: 'event', event: { event: 'closed', code: ErrorCode.closed, reason } })
     this.onFault({ kind: 'machine', port: hosted.port, error })
@@ -290,13 +304,13 @@ export class Driver {
     }
     if (nearest === undefined) return
     const away = nearest - this.clock()
-    if (away <= SPIN_MICROS) this.turn()
+    if (away <= this.wakeups.spinMicros) this.turn()
     else this.setTimer(nearest, away)
   }
 
   /** Comes back at the end of this turn of the loop. */
   private turn(): void {
-    this.immediate = setImmediate(() => {
+    this.immediate = this.wakeups.soon(() => {
       this.immediate = undefined
       this.tick()
     })
@@ -305,18 +319,17 @@ export class Driver {
   private setTimer(at: Micros, away: Micros): void {
     // One that is set earlier wakes up in vain and is set anew, which costs less than moving it each time.
     if (this.timer !== undefined && this.timerAt <= at) return
-    if (this.timer !== undefined) clearTimeout(this.timer)
+    this.timer?.()
     this.timerAt = at
-    const milliseconds = Math.min(TIMEOUT_MS_MAX, Math.max(1, Math.floor((away - SPIN_MICROS) / 1000)))
-    this.timer = setTimeout(() => {
+    this.timer = this.wakeups.after(away - this.wakeups.spinMicros, () => {
       this.timer = undefined
       this.tick()
-    }, milliseconds)
+    })
   }
 
   private disarm(): void {
-    if (this.timer !== undefined) clearTimeout(this.timer)
-    if (this.immediate !== undefined) clearImmediate(this.immediate)
+    this.timer?.()
+    this.immediate?.()
     this.timer = undefined
     this.immediate = undefined
   }

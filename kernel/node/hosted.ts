@@ -4,6 +4,9 @@ import type { GroupId, Micros, Nonce } from '../identity.ts'
 import type { Machine } from '../machine.ts'
 import type { Output } from '../port.ts'
 
+/** Where a packet's header has the group id (packet.ts). */
+export const GROUP_AT = 8
+
 export type OutputHandler = (output: Output) => void
 
 export class Hosted {
@@ -13,6 +16,8 @@ export class Hosted {
   attached = true
   /** Its next deadline, as of its last step. */
   deadline: Micros | undefined
+  /** A tick is queued for it; a second one would tell it nothing. */
+  tickWaits = false
   /** Whether it numbers messages, as its outputs tell; its steps are the sequencer's load. */
   isSequencer = false
   /** Microseconds spent in steps and sends, as sequencer. Only rises. */
@@ -45,8 +50,8 @@ export class Hosted {
 
   /** The group is known by what the machine sends; packets from before it has one say 0, and teach nothing. */
   learnFromPacket(packet: Uint8Array): void {
-    const high = readU32(packet, 8)
-    const low = readU32(packet, 12)
+    const high = readU32(packet, GROUP_AT)
+    const low = readU32(packet, GROUP_AT + 4)
     if (low !== 0 || high !== 0) {
       this.groupHigh = high
       this.groupLow = low

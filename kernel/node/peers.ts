@@ -53,7 +53,7 @@ function parsePeer(entry: string, defaultPort: number | undefined): HostPort {
   const usable = isIP(host) !== 0 || (/^[a-z0-9_]([\w.-]*[a-z0-9_.])?$/i.test(host) && !/^[\d.]+$/.test(host))
   if (usable && parts !== undefined) return parts
   if (usable && defaultPort !== undefined) return { host: canonicalHost(host), port: defaultPort }
-  const form = 'host:port, [v6]:port' + (defaultPort === undefined ? '' : ', or a DNS name')
+  const form = `host:port, [v6]:port${defaultPort === undefined ? '' : ', or a DNS name'}`
   throw invalidArgument('peers', entry, `a list of ${form}`)
 }
 
@@ -72,7 +72,8 @@ export function watchPeers(
   options: PeersOptions = {},
 ): PeerWatch {
   const { resolve = systemResolve, family, retryMs = { first: 100, most: 5000 } } = options
-  const wanted = (host: string): boolean => isIP(host) !== 0 && (family === undefined || isIP(host) === family)
+  const wanted = (host: string): boolean =>
+    isIP(host) !== 0 && (family === undefined || isIP(host) === family)
   // Bounded by the peers given, times ADDRESSES_MAX.
   const known = new Set<Address>()
   const timers = new Set<NodeJS.Timeout>()

@@ -5,17 +5,25 @@
 import { readU32, readU64, writeU64 } from '../bytes.ts'
 import { Counters } from '../counters.ts'
 import type { Micros } from '../identity.ts'
-import { HEADER_BYTES, MAGIC, PacketKind, packetKindNames, type RejectReason, WIRE_VERSION, writeHeader } from '../packet.ts'
+import {
+  HEADER_BYTES,
+  MAGIC,
+  PacketKind,
+  packetKindNames,
+  type RejectReason,
+  WIRE_VERSION,
+  writeHeader,
+} from '../packet.ts'
 import { verify } from './checksum.ts'
-import type { Hosted } from './hosted.ts'
+import { GROUP_AT, type Hosted } from './hosted.ts'
 
 export const GONE_BYTES = HEADER_BYTES + 8
 /** Answers to the dead's mail: so many at once, and one more each so many microseconds. */
 const GONE_BURST = 64
 const GONE_INTERVAL = 5_000
 
-const GROUP_AT = 8
-const INCARNATION_AT = 16
+/** Where a packet's header has its other fields (packet.ts). */
+const SENDER_AT = 32
 const SENDER_NONCE_AT = 40
 const DESTINATION_AT = 48
 
@@ -87,7 +95,8 @@ export class Router {
    */
   private gone(question: Uint8Array, now: Micros): Uint8Array | undefined {
     const kind = question[2]
-    if (kind === PacketKind.gone || kind === PacketKind.locate || question.length < GONE_BYTES) return undefined
+    if (kind === PacketKind.gone || kind === PacketKind.locate || question.length < GONE_BYTES)
+      return undefined
     const asker = readU64(question, SENDER_NONCE_AT)
     if (asker === 0n || !this.mayAnswer(now)) return undefined
     const answer = new Uint8Array(GONE_BYTES)
@@ -104,7 +113,7 @@ export class Router {
       taken: 0,
       window: 0,
     })
-    answer.set(question.subarray(GROUP_AT, INCARNATION_AT + 16), GROUP_AT)
+    answer.set(question.subarray(GROUP_AT, SENDER_AT), GROUP_AT)
     writeU64(answer, HEADER_BYTES, readU64(question, DESTINATION_AT))
     this.counters.packet('out', PacketKind.gone, answer.length)
     return answer

@@ -80,12 +80,18 @@ export function windowOf(buffers: SocketBuffers): number {
 }
 
 /** Why the buffers are far below what was asked for and what to do about it; undefined if they are not. */
-export function clampAdvice(buffers: SocketBuffers, wanted: number, platform: string = process.platform): string | undefined {
+export function clampAdvice(
+  buffers: SocketBuffers,
+  wanted: number,
+  platform: string = process.platform,
+): string | undefined {
   const linux = platform === 'linux'
   const given = (bytes: number): number => (linux ? bytes / 2 : bytes)
   const short: string[] = []
-  if (given(buffers.receive) < wanted / 2) short.push(linux ? `net.core.rmem_max=${wanted}` : `kern.ipc.maxsockbuf=${wanted * 2}`)
-  if (given(buffers.send) < wanted / 2) short.push(linux ? `net.core.wmem_max=${wanted}` : `kern.ipc.maxsockbuf=${wanted * 2}`)
+  if (given(buffers.receive) < wanted / 2)
+    short.push(linux ? `net.core.rmem_max=${wanted}` : `kern.ipc.maxsockbuf=${wanted * 2}`)
+  if (given(buffers.send) < wanted / 2)
+    short.push(linux ? `net.core.wmem_max=${wanted}` : `kern.ipc.maxsockbuf=${wanted * 2}`)
   if (short.length === 0) return undefined
   return (
     `the system gives sockets ${given(buffers.receive)} bytes to receive and ${given(buffers.send)} to send, ` +

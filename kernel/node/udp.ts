@@ -56,7 +56,16 @@ const QUEUE_BYTES_MAX = 8 * 1024 * 1024
 const QUEUE_LOOK = 512
 
 /** The system's way of saying that this packet did not go out; the protocol repeats it like any lost one. */
-const LOSS = new Set(['EPERM', 'ENETUNREACH', 'EHOSTUNREACH', 'ENOBUFS', 'ECONNREFUSED', 'EAGAIN', 'ENETDOWN', 'EHOSTDOWN'])
+const LOSS = new Set([
+  'EPERM',
+  'ENETUNREACH',
+  'EHOSTUNREACH',
+  'ENOBUFS',
+  'ECONNREFUSED',
+  'EAGAIN',
+  'ENETDOWN',
+  'EHOSTDOWN',
+])
 
 interface Listening {
   readonly socket: Socket
@@ -125,7 +134,13 @@ export class UdpTransport implements Transport {
     }
   }
 
-  private constructor(socket: Socket, local: LocalInterface, mode: TransportMode, buffers: SocketBuffers, options: UdpOptions) {
+  private constructor(
+    socket: Socket,
+    local: LocalInterface,
+    mode: TransportMode,
+    buffers: SocketBuffers,
+    options: UdpOptions,
+  ) {
     this.socket = socket
     this.local = local
     this.mode = mode
@@ -134,11 +149,15 @@ export class UdpTransport implements Transport {
     this.multicastPort = options.multicastPort!
     const port = socket.address().port
     this.bound = formatAddress(local.host, port)
-    this.address = options.advertise === undefined ? this.bound : advertised(options.advertise, port, local.family)
+    this.address =
+      options.advertise === undefined ? this.bound : advertised(options.advertise, port, local.family)
     this.window = windowOf(buffers)
     // A datagram must fit into the send buffer in one piece, with the system's bookkeeping.
     this.packetSizeMax = Math.min(PACKET_BYTES_MAX, Math.floor(buffers.send / 2))
-    this.packetSizeDefault = Math.min(this.packetSizeMax, local.loopback ? PACKET_BYTES_LOOPBACK : PACKET_BYTES_NETWORK)
+    this.packetSizeDefault = Math.min(
+      this.packetSizeMax,
+      local.loopback ? PACKET_BYTES_LOOPBACK : PACKET_BYTES_NETWORK,
+    )
     const advice = clampAdvice(buffers, options.bufferBytes ?? SOCKET_BUFFER_BYTES)
     if (advice !== undefined) this.warn(advice)
     socket.on('message', (bytes, from) => this.receive(bytes, from))
@@ -326,7 +345,8 @@ function checkPort(field: string, value: number, least: number): void {
 function advertised(text: string, port: number, family: 4 | 6): Address {
   const bare = isIP(text) !== 0
   const address = parseAddress(bare ? formatAddress(text, port) : text, 'advertise')
-  if (isIP(address.host) !== family) throw invalidArgument('advertise', text, `an IPv${family} address, as the interface is`)
+  if (isIP(address.host) !== family)
+    throw invalidArgument('advertise', text, `an IPv${family} address, as the interface is`)
   return formatAddress(address.host, address.port)
 }
 

@@ -1,9 +1,11 @@
 /**
- * The bytes of a baseline: parameters, view and tables, as the join's answer carries them (design 4.4).
+ * The bytes of what the sequencer tells about its group: the baseline of a join's answer, with parameters,
+ * view and tables (design 4.4), and the inspection that anybody may ask for.
  */
 import type { MemberId, RequestNumber, Role } from './identity.ts'
 import type { Baseline } from './order-state.ts'
 import type { GroupParameters } from './parameters.ts'
+import type { GroupInspection } from './port.ts'
 import type { Member, View } from './view.ts'
 import { Reader, Writer } from './wire.ts'
 
@@ -43,6 +45,37 @@ export function decodeJoinAnswer(bytes: Uint8Array): JoinAnswer | undefined {
   if (!reader.done || stable > accepted || accepted > seq) return undefined
   if (!view.members.some((member) => member.id === memberId)) return undefined
   return { memberId, baseline: { parameters, view, seq, stable, accepted, requests, nextMemberId } }
+}
+
+export function encodeInspection(inspection: GroupInspection): Uint8Array {
+  const writer = new Writer(1024).text(inspection.port)
+  writeParameters(writer, inspection.parameters)
+  writeView(writer, inspection.view)
+  writer.u53(inspection.seq).u53(inspection.accepted).u53(inspection.stable)
+  writer.u53(inspection.historyMessages).u53(inspection.historyBytes)
+  writer.u16(inspection.lags.length)
+  for (const { id, messages } of inspection.lags) writer.u53(id).u53(messages)
+  return writer.finish()
+}
+
+export function decodeInspection(bytes: Uint8Array): GroupInspection | undefined {
+  const reader = new Reader(bytes)
+  const port = reader.text()
+  const parameters = readParameters(reader)
+  const view = readView(reader)
+  const seq = reader.u53()
+  const accepted = reader.u53()
+  const stable = reader.u53()
+  const historyMessages = reader.u53()
+  const historyBytes = reader.u53()
+  const lags: { id: MemberId; messages: number }[] = []
+  const count = reader.u16()
+  for (let i = 0; i < count && !reader.bad; i++) {
+    const id = reader.u53()
+    lags.push({ id, messages: reader.u53() })
+  }
+  if (!reader.done) return undefined
+  return { port, parameters, view, seq, accepted, stable, historyMessages, historyBytes, lags }
 }
 
 function writeParameters(writer: Writer, parameters: GroupParameters): void {

@@ -1,0 +1,179 @@
+/**
+ * One member process of the demo. Its supervisor tells it when to send and when to stop; if the supervisor
+ * is gone, so is the member. Ctrl-C reaches the whole terminal's processes, but only the supervisor heeds it.
+ */
+import { createHistogram } from 'node:perf_hooks'
+import type { Delivery, Group } from '../group/index.ts'
+import { startKernel } from '../group/index.ts'
+import type { FromMember, MemberOrder, ToMember } from './demo-messages.ts'
+import { OrderDigest } from './digest.ts'
+import { describeError } from './errors.ts'
+import { aborted } from './stop.ts'
+
+const COUNT_BYTES = 8
+const NO_BYTES = new Uint8Array(0)
+
+class DemoMember {
+  private readonly order: MemberOrder
+  private readonly group: Group<Uint8Array>
+  private readonly memberId: number
+  private readonly digest = new OrderDigest()
+  private readonly latency = createHistogram({ lowest: 1, highest: 3_600_000_000, figures: 3 })
+  private readonly stopping = new AbortController()
+  private sent = 0
+  private failed = 0
+  private nextCount = 0
+  private nextOwn = 0
+  private ownOutOfOrder = 0
+  private seq = 0
+  private delivered = 0
+  private lastOwnSeq = 0
+  private awaited: { seq: number; resolve: () => void } | undefined
+
+  constructor(order: MemberOrder, group: Group<Uint8Array>) {
+    this.order = order
+    this.group = group
+    const { memberId, view } = group
+    this.memberId = memberId
+    this.seq = view.seq
+    say({ say: 'ready', memberId, sequencer: view.sequencer })
+  }
+
+  /** Sends until it is told to stop, and resolves when every send has ended. */
+  async sendUntilStopped(): Promise<void> {
+    const report = setInterval(() => this.reportStats(), this.order.reportEveryMs)
+    await Promise.all(Array.from({ length: this.order.outstanding }, () => this.sendOneByOne()))
+    clearInterval(report)
+    this.reportStats()
+    this.digest.hold()
+    say({ say: 'stopped', lastSeq: Math.max(this.lastOwnSeq, this.digest.lastSeq) })
+  }
+
+  stop(): void {
+    this.stopping.abort()
+  }
+
+  async finish(lastSeq: number): Promise<void> {
+    if (this.seq < lastSeq) {
+      await new Promise<void>((resolve) => {
+        this.awaited = { seq: lastSeq, resolve }
+      })
+    }
+    const { memberId, sent, failed, ownOutOfOrder } = this
+    say({ say: 'report', report: { memberId, sent, failed, ownOutOfOrder, ...this.digest.finish(lastSeq) } })
+  }
+
+  async receive(): Promise<void> {
+    for await (const delivery of this.group) this.take(delivery)
+  }
+
+  private async sendOneByOne(): Promise<void> {
+    while (!this.stopping.signal.aborted) {
+      const calledAt = performance.now()
+      try {
+        this.lastOwnSeq = Math.max(this.lastOwnSeq, await this.group.sendToGroup(this.nextBody()))
+        this.sent++
+        this.latency.record(Math.max(1, Math.round((performance.now() - calledAt) * 1000)))
+      } catch (error) {
+        this.failed++
+        say({ say: 'failed', message: describeError(error) })
+        return
+      }
+    }
+  }
+
+  /** A message says which of its sender's messages it is; the rest is padding. */
+  private nextBody(): Uint8Array {
+    const body = Buffer.alloc(this.order.messageBytes, this.order.name)
+    body.writeBigUInt64BE(BigInt(this.nextCount++), 0)
+    return body
+  }
+
+  private take(delivery: Delivery<Uint8Array>): void {
+    const { seq, kind, sender } = delivery
+    if (kind === 'message') {
+      const body = delivery.body ?? NO_BYTES
+      this.digest.add(seq, sender, body)
+      this.delivered++
+      if (sender === this.memberId) this.checkOwn(body)
+    } else {
+      const { sequencer, members } = delivery.view
+      say({ say: 'view', kind, sequencer, members: members.map(({ id }) => id) })
+    }
+    this.seq = seq
+    if (this.awaited !== undefined && seq >= this.awaited.seq) {
+      this.awaited.resolve()
+      this.awaited = undefined
+    }
+  }
+
+  private checkOwn(body: Uint8Array): void {
+    const bytes = Buffer.from(body.buffer, body.byteOffset, body.length)
+    const count = bytes.length < COUNT_BYTES ? -1 : Number(bytes.readBigUInt64BE(0))
+    if (count !== this.nextOwn) this.ownOutOfOrder++
+    this.nextOwn = count + 1
+  }
+
+  private reportStats(): void {
+    const { latency, seq, sent, delivered } = this
+    const isEmpty = latency.count === 0
+    say({
+      say: 'stats',
+      seq,
+      sent,
+      delivered,
+      p50Us: isEmpty ? null : latency.percentile(50),
+      p99Us: isEmpty ? null : latency.percentile(99),
+    })
+    latency.reset()
+  }
+}
+
+function say(message: FromMember): void {
+  if (process.connected) process.send?.(message)
+}
+
+async function main(order: MemberOrder): Promise<number> {
+  const orphaned = new AbortController()
+  process.on('disconnect', () => orphaned.abort())
+  process.on('SIGINT', () => {})
+  process.on('SIGTERM', () => orphaned.abort())
+  const kernel = await startKernel(order.kernel)
+  try {
+    const options = {
+      ...order.group,
+      memberName: order.name,
+      codec: 'binary' as const,
+      signal: orphaned.signal,
+    }
+    const group = await (order.how === 'create'
+      ? kernel.createGroup<Uint8Array>(order.port, options)
+      : kernel.joinGroup<Uint8Array>(order.port, options))
+    const member = new DemoMember(order, group)
+    const receiving = member.receive()
+    const finished = new Promise<void>((resolve, reject) => {
+      process.on('message', (message) => {
+        const told = message as ToMember
+        if (told.say === 'start') member.sendUntilStopped().catch(reject)
+        else if (told.say === 'stop') member.stop()
+        else member.finish(told.lastSeq).then(resolve, reject)
+      })
+    })
+    const endedEarly = receiving.then(() => Promise.reject(new Error('the group ended before the demo did')))
+    endedEarly.catch(() => {})
+    await Promise.race([finished, endedEarly, aborted(orphaned.signal)])
+    member.stop()
+    await group.leaveGroup()
+    await receiving
+    return 0
+  } catch (error) {
+    say({ say: 'failed', message: describeError(error) })
+    process.stderr.write(`amoebacast: ${describeError(error)}\n`)
+    return 1
+  } finally {
+    await kernel.close()
+    if (process.connected) process.disconnect()
+  }
+}
+
+process.exitCode = await main(JSON.parse(process.argv[2] ?? '{}') as MemberOrder)

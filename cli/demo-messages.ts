@@ -1,0 +1,44 @@
+/** What the demo's supervisor and its member processes tell each other, over the channel that fork() makes. */
+import type { MemberReport } from './demo-verdict.ts'
+
+/** Handed to a member process as its one argument, as JSON. */
+export interface MemberOrder {
+  readonly port: string
+  readonly how: 'create' | 'join'
+  readonly name: string
+  readonly group: Readonly<Record<string, unknown>>
+  readonly kernel: Readonly<Record<string, unknown>>
+  readonly reportEveryMs: number
+  /** Sends that are on their way at any time. */
+  readonly outstanding: number
+  readonly messageBytes: number
+}
+
+export type ToMember =
+  | { readonly say: 'start' }
+  /** Send nothing more; answered by `stopped` when every send has ended. */
+  | { readonly say: 'stop' }
+  /** Answered by `report` when everything up to this seq is delivered; then the member leaves. */
+  | { readonly say: 'finish'; readonly lastSeq: number }
+
+export type FromMember =
+  | { readonly say: 'ready'; readonly memberId: number; readonly sequencer: number }
+  | {
+      readonly say: 'stats'
+      readonly seq: number
+      /** Own sends returned and messages delivered since the start. */
+      readonly sent: number
+      readonly delivered: number
+      /** Microseconds from call to return, over the last interval; null if no send returned. */
+      readonly p50Us: number | null
+      readonly p99Us: number | null
+    }
+  | {
+      readonly say: 'view'
+      readonly sequencer: number
+      readonly members: readonly number[]
+      readonly kind: string
+    }
+  | { readonly say: 'stopped'; readonly lastSeq: number }
+  | { readonly say: 'report'; readonly report: MemberReport }
+  | { readonly say: 'failed'; readonly message: string }

@@ -1,0 +1,139 @@
+/** What the demo shows while it runs: a table that is redrawn in place, plain lines, or JSON lines. */
+import { createLogUpdate } from 'log-update'
+import type { Verdict } from './demo-verdict.ts'
+import type { Output } from './output.ts'
+
+export interface MemberRow {
+  readonly name: string
+  readonly pid: number
+  readonly memberId: number | undefined
+  readonly isSequencer: boolean
+  readonly state: 'starting' | 'running' | 'ended'
+  readonly seq: number
+  /** Messages a second that this member's sends returned for. */
+  readonly rate: number
+  readonly p50Us: number | null
+  readonly p99Us: number | null
+}
+
+export interface DemoState {
+  readonly port: string
+  readonly seconds: number
+  readonly totalSeconds: number
+  readonly rows: readonly MemberRow[]
+}
+
+export interface DemoScreen {
+  /** How often the screen wants news, in milliseconds. */
+  readonly everyMs: number
+  note(text: string): void
+  show(state: DemoState): void
+  verdict(verdict: Verdict): void
+}
+
+export function jsonScreen(output: Output): DemoScreen {
+  return {
+    everyMs: 1000,
+    note() {},
+    show({ seconds, rows }) {
+      output.json({
+        event: 'stats',
+        seconds,
+        rate: totalRate(rows),
+        members: rows.map(({ name, pid, memberId, isSequencer, seq, rate, p50Us, p99Us }) => ({
+          name,
+          pid,
+          memberId: memberId ?? null,
+          role: isSequencer ? 'sequencer' : 'member',
+          seq,
+          rate,
+          p50Us,
+          p99Us,
+        })),
+      })
+    },
+    verdict({ problems, ...verdict }) {
+      output.json({ event: 'verdict', ...verdict, ...(problems.length === 0 ? {} : { problems }) })
+    },
+  }
+}
+
+/** For pipes and files: a line a second, nothing overwritten. */
+export function plainScreen(output: Output): DemoScreen {
+  return {
+    everyMs: 1000,
+    note: (text) => output.line(text),
+    show({ seconds, rows }) {
+      const cells = rows.map((row) => {
+        const mark = row.isSequencer ? '*' : ''
+        return `${row.name}${mark} seq ${row.seq} ${row.rate}/s p50 ${time(row.p50Us)} p99 ${time(row.p99Us)}`
+      })
+      output.line(`${seconds} s | ${cells.join(' | ')} | total ${totalRate(rows)} msg/s`)
+    },
+    verdict(verdict) {
+      for (const line of verdictLines(verdict)) output.line(line)
+    },
+  }
+}
+
+/** For a terminal: redrawn in place several times a second. */
+export function liveScreen(output: Output, stream: NodeJS.WriteStream): DemoScreen {
+  const update = createLogUpdate(stream)
+  return {
+    everyMs: 250,
+    // What stood there stays above, and the table goes on below it.
+    note(text) {
+      update.clear()
+      stream.write(`${text}\n`)
+    },
+    show: (state) => update(drawTable(state)),
+    verdict(verdict) {
+      update.done()
+      for (const line of verdictLines(verdict)) output.line(line)
+    },
+  }
+}
+
+export function drawTable({ port, seconds, totalSeconds, rows }: DemoState): string {
+  const head = ['member', 'pid', 'role', 'seq', 'msg/s', 'p50', 'p99']
+  const cells = rows.map((row) => [
+    row.name,
+    String(row.pid),
+    row.state === 'running' ? (row.isSequencer ? 'sequencer' : 'member') : row.state,
+    String(row.seq),
+    String(row.rate),
+    time(row.p50Us),
+    time(row.p99Us),
+  ])
+  cells.push(['total', '', '', '', String(totalRate(rows)), '', ''])
+  const widths = head.map((title, i) => Math.max(title.length, ...cells.map((line) => line[i]!.length)))
+  const draw = (line: readonly string[]): string =>
+    line
+      .map((cell, i) => (i === 0 || i === 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .join('  ')
+      .trimEnd()
+  const shown = Math.min(Math.round(seconds), totalSeconds)
+  return [
+    `group ${port}, ${shown} of ${totalSeconds} s (Ctrl-C ends it)`,
+    draw(head),
+    ...cells.map(draw),
+  ].join('\n')
+}
+
+export function verdictLines({ ok, members, messages, digest, resetMs, problems }: Verdict): string[] {
+  if (!ok) return ['NOT OK', ...problems.map((problem) => `  ${problem}`)]
+  const reset = resetMs === null ? '' : `, reset after ${Math.round(resetMs)} ms`
+  return [
+    `OK: ${messages} messages in the same order at all ${members} members, none lost${reset}`,
+    `sha256 ${digest}`,
+  ]
+}
+
+function totalRate(rows: readonly MemberRow[]): number {
+  return rows.reduce((sum, { rate }) => sum + rate, 0)
+}
+
+function time(micros: number | null): string {
+  if (micros === null) return '-'
+  return micros < 10_000 ? `${Math.round(micros)} µs` : `${(micros / 1000).toFixed(1)} ms`
+}

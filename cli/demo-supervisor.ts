@@ -1,0 +1,158 @@
+/**
+ * The demo's member processes as their supervisor sees them: it starts them, knows each one's pid and which
+ * is the sequencer, and takes them through ready, sending, stopped, reported and gone. Every wait has an end.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { FromMember, MemberOrder, ToMember } from './demo-messages.ts'
+import type { MemberRow } from './demo-screen.ts'
+import type { MemberReport } from './demo-verdict.ts'
+import { CommandError } from './errors.ts'
+
+const GONE_WITHIN_MS = 5_000
+/** Of a member's standard error, its last characters are kept for the verdict. */
+const KEPT_ERROR_CHARACTERS = 2_000
+
+const script = fileURLToPath(new URL('./demo-member.js', import.meta.url))
+
+export class MemberProcess {
+  readonly name: string
+  readonly child: ChildProcess
+  readonly ready: Promise<number>
+  readonly stopped: Promise<number>
+  readonly report: Promise<MemberReport>
+  readonly gone: Promise<void>
+  memberId: number | undefined
+  /** The sequencer's id, as far as this member knows. */
+  sequencer = 0
+  hasEnded = false
+  /** Set when the supervisor itself ends the process: then its end is no problem. */
+  isEndedOnPurpose = false
+  problem: string | undefined
+  private seq = 0
+  private sent = 0
+  private countedAt = performance.now()
+  private rate = 0
+  private p50Us: number | null = null
+  private p99Us: number | null = null
+  private errorText = ''
+
+  constructor(order: MemberOrder) {
+    this.name = order.name
+    this.child = fork(script, [JSON.stringify(order)], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.errorText = (this.errorText + text).slice(-KEPT_ERROR_CHARACTERS)
+    })
+    this.gone = new Promise((resolve) => {
+      this.child.on('error', (error) => this.end(`could not be started: ${error.message}`, resolve))
+      this.child.on('close', (code, signal) => this.end(endOf(code, signal), resolve))
+    })
+    this.child.on('message', (message) => this.hear(message as FromMember))
+    this.ready = this.first('ready', ({ memberId }) => memberId)
+    this.stopped = this.first('stopped', ({ lastSeq }) => lastSeq)
+    this.report = this.first('report', ({ report }) => report)
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0
+  }
+
+  row(isSequencer: boolean): MemberRow {
+    const { name, pid, memberId, seq, rate, p50Us, p99Us } = this
+    const state = this.hasEnded ? 'ended' : memberId === undefined ? 'starting' : 'running'
+    return { name, pid, memberId, isSequencer, state, seq, rate: this.hasEnded ? 0 : rate, p50Us, p99Us }
+  }
+
+  tell(message: ToMember): void {
+    if (this.child.connected) this.child.send(message, () => {})
+  }
+
+  /** The member leaves its group when it is on its own. */
+  letGo(): void {
+    if (this.child.connected) this.child.disconnect()
+  }
+
+  /** Ends the process if it does not end by itself. */
+  async endSoon(): Promise<void> {
+    const timer = setTimeout(() => this.kill('SIGKILL'), GONE_WITHIN_MS)
+    await this.gone
+    clearTimeout(timer)
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    if (!this.hasEnded) this.child.kill(signal)
+  }
+
+  private hear(message: FromMember): void {
+    if (message.say === 'stats') {
+      const now = performance.now()
+      this.rate = Math.round(((message.sent - this.sent) * 1000) / Math.max(1, now - this.countedAt))
+      this.countedAt = now
+      this.sent = message.sent
+      this.seq = message.seq
+      this.p50Us = message.p50Us
+      this.p99Us = message.p99Us
+    } else if (message.say === 'ready') {
+      this.memberId = message.memberId
+      this.sequencer = message.sequencer
+    } else if (message.say === 'view') this.sequencer = message.sequencer
+    else if (message.say === 'failed') this.problem ??= message.message
+  }
+
+  private end(how: string, resolve: () => void): void {
+    if (this.hasEnded) return
+    this.hasEnded = true
+    const lastLine = this.errorText.trim().split('\n').at(-1)
+    if (how !== '' && !this.isEndedOnPurpose)
+      this.problem ??= lastLine === undefined || lastLine === '' ? how : `${how}: ${lastLine}`
+    resolve()
+  }
+
+  /** The first message of this kind; rejects if the process ends without it. */
+  private first<Say extends FromMember['say'], Result>(
+    say: Say,
+    take: (message: Extract<FromMember, { say: Say }>) => Result,
+  ): Promise<Result> {
+    const promise = new Promise<Result>((resolve, reject) => {
+      this.child.on('message', (message) => {
+        const heard = message as FromMember
+        if (heard.say === say) resolve(take(heard as Extract<FromMember, { say: Say }>))
+      })
+      void this.gone.then(() => reject(new CommandError(this.describeProblem())))
+    })
+    // Whoever waits hears of it; a wait that nobody makes is no fault.
+    promise.catch(() => {})
+    return promise
+  }
+
+  /** What went wrong with this process, or that it is gone. */
+  describeProblem(): string {
+    return `${this.name} (pid ${this.pid}): ${this.problem ?? 'ended too early'}`
+  }
+}
+
+/** Waits for all of these members; one that takes longer than `ms` has failed. */
+export async function allWithin<T>(
+  ms: number,
+  task: string,
+  members: readonly MemberProcess[],
+  wait: (member: MemberProcess) => Promise<T>,
+): Promise<PromiseSettledResult<T>[]> {
+  const timers: NodeJS.Timeout[] = []
+  const results = await Promise.allSettled(
+    members.map((member) => {
+      const late = new Promise<never>((_resolve, reject) => {
+        const why = `${member.name} (pid ${member.pid}) did not ${task} within ${ms / 1000} s`
+        timers.push(setTimeout(() => reject(new CommandError(why)), ms))
+      })
+      return Promise.race([wait(member), late])
+    }),
+  )
+  for (const timer of timers) clearTimeout(timer)
+  return results
+}
+
+function endOf(code: number | null, signal: NodeJS.Signals | null): string {
+  if (signal !== null) return `was ended by ${signal}`
+  return code === 0 ? '' : `ended with status ${code}`
+}

@@ -1,0 +1,84 @@
+/**
+ * How bodies become bytes and back. The machine sees bytes only (design 2).
+ *
+ * A body that goes out is read when its block is packed, which may be after the call has returned; a binary
+ * body must therefore not be changed before its send has settled. A body that comes in is a view into its
+ * block, which nobody overwrites; such a view keeps the whole block alive, so `copy: true` is for programs
+ * that keep many small bodies.
+ */
+import { Packr } from 'msgpackr'
+import { ErrorCode, GroupError, invalidArgument } from '../kernel/errors.ts'
+
+/** A codec of the program's own. `decode` must not change or keep writing to the bytes. */
+export interface Codec<T> {
+  encode(value: T): Uint8Array
+  decode(bytes: Uint8Array): T
+}
+
+/** `'msgpack'`: any value msgpackr takes. `'binary'`: Uint8Array in, Uint8Array out. Or an own codec. */
+export type CodecOption<T> = 'msgpack' | 'binary' | Codec<T>
+
+/**
+ * Dates, Sets, typed arrays, bigints, RegExps and Errors keep their type; a Map arrives as an object, as in
+ * plain MessagePack. No record structures are shared between messages: every body stands alone.
+ */
+function msgpack(copy: boolean): Codec<unknown> {
+  const packr = new Packr({ useRecords: false, moreTypes: true, copyBuffers: copy })
+  return { encode: (value) => packr.pack(value), decode: (bytes) => packr.unpack(bytes) }
+}
+
+const binary: Codec<unknown> = {
+  encode(value) {
+    if (!(value instanceof Uint8Array))
+      throw invalidArgument('body', value, "a Uint8Array with codec 'binary'")
+    return value
+  },
+  decode: (bytes) => bytes,
+}
+
+const binaryCopying: Codec<unknown> = { ...binary, decode: (bytes) => bytes.slice() }
+
+export function codecFor<T>(option: CodecOption<T> | undefined, copy: boolean): Codec<T> {
+  if (option === undefined || option === 'msgpack') return msgpack(copy) as Codec<T>
+  if (option === 'binary') return (copy ? binaryCopying : binary) as Codec<T>
+  if (typeof option === 'object' && option !== null) {
+    const { encode, decode } = option
+    if (typeof encode === 'function' && typeof decode === 'function') return ownCodec(option, copy)
+  }
+  throw invalidArgument('codec', option, "'msgpack', 'binary' or { encode, decode }")
+}
+
+function ownCodec<T>(codec: Codec<T>, copy: boolean): Codec<T> {
+  return {
+    encode(value) {
+      const bytes = codec.encode(value)
+      if (!(bytes instanceof Uint8Array))
+        throw invalidArgument("the codec's encoded body", bytes, 'a Uint8Array')
+      return bytes
+    },
+    decode: (bytes) => codec.decode(copy ? bytes.slice() : bytes),
+  }
+}
+
+/** Encodes a body that is about to be sent; what the codec throws becomes a refused send. */
+export function encodeBody<T>(codec: Codec<T>, value: T): Uint8Array {
+  try {
+    return codec.encode(value)
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    throw new GroupError(ErrorCode.invalid, `the body cannot be encoded: ${message}`, {
+      outcome: 'refused',
+      cause,
+    })
+  }
+}
+
+/** What a delivery carries in place of a body that could not be decoded. */
+export function undecodable(seq: number, cause: unknown): GroupError {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return new GroupError(
+    ErrorCode.invalid,
+    `the body at seq ${seq} cannot be decoded: ${message}; do all members use the same codec?`,
+    { cause },
+  )
+}

@@ -1,0 +1,101 @@
+/** What a program is handed, and the view beside it, in the form that programs see. */
+import type { GroupError } from '../kernel/errors.ts'
+import { hex64, type Incarnation, type MemberId, Role, type RoleName, type Seq } from '../kernel/identity.ts'
+import type { View as MachineView } from '../kernel/view.ts'
+
+export interface ViewMember {
+  readonly id: MemberId
+  /** For people; not unique. */
+  readonly name: string
+  /** `host:port` where the member's kernel receives. */
+  readonly address: string
+  readonly role: RoleName
+}
+
+/** The members and the sequencer as of one place in the order (paper, section 3; design, section 1). */
+export interface View {
+  /** 16 hexadecimal digits, drawn by the creator: another life of the same port has another. */
+  readonly groupId: string
+  /** Raised by every attempt at a reset. */
+  readonly incarnation: Incarnation
+  /** The member whose attempt formed this incarnation; the creator at first. */
+  readonly coordinator: MemberId
+  /** The place in the order at which this view begins. */
+  readonly seq: Seq
+  readonly sequencer: MemberId
+  /** In order of id, so the oldest is first. */
+  readonly members: readonly ViewMember[]
+}
+
+interface Place {
+  /** Place in the group's one order. */
+  readonly seq: Seq
+  /** Who sent, joined, left, or coordinated the reset. */
+  readonly sender: MemberId
+  /** The small header given beside the body, or with the join, leave or reset; empty if none was. */
+  readonly header: Uint8Array
+  /** Whether another delivery is waiting already. */
+  readonly more: boolean
+  /** The view as of this place; the new one for a join, leave or reset. */
+  readonly view: View
+}
+
+/** A message whose body the codec could decode. */
+export interface MessageDelivery<T> extends Place {
+  readonly kind: 'message'
+  readonly body: T
+  readonly error?: undefined
+}
+
+/**
+ * A message whose body this member's codec could not decode. It keeps its place in the order, so that the
+ * program decides: `error` is an ERR_INVALID_ARGUMENT whose `cause` is what the codec threw.
+ */
+export interface UndecodableDelivery extends Place {
+  readonly kind: 'message'
+  readonly body: undefined
+  readonly error: GroupError
+}
+
+export interface MembershipDelivery extends Place {
+  readonly kind: 'join' | 'leave'
+  readonly body: undefined
+}
+
+export interface ResetDelivery extends Place {
+  readonly kind: 'reset'
+  readonly body: undefined
+  /** Members of the view before that are not in the new one. */
+  readonly removed: readonly MemberId[]
+  /** Whether messages whose send had returned may be missing: more members were lost than `resilience`. */
+  readonly lossPossible: boolean
+}
+
+/** One event of the group's order; tell them apart by `kind`, and undecodable messages by `error`. */
+export type Delivery<T = unknown> =
+  | MessageDelivery<T>
+  | UndecodableDelivery
+  | MembershipDelivery
+  | ResetDelivery
+
+const roleNames = Object.fromEntries(Object.entries(Role).map(([name, role]) => [role, name])) as Record<
+  Role,
+  RoleName
+>
+
+/** The machine's view in the form that programs see. */
+export function toView(view: MachineView): View {
+  return {
+    groupId: hex64(view.groupId),
+    incarnation: view.incarnation,
+    coordinator: view.coordinator,
+    seq: view.seq,
+    sequencer: view.sequencer,
+    members: view.members.map(({ id, name, address, role }) => ({
+      id,
+      name,
+      address,
+      role: roleNames[role],
+    })),
+  }
+}

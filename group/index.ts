@@ -1,0 +1,29 @@
+/** The package's one public door: ordered group communication. */
+export { ErrorCode, GroupError, type Outcome } from '../kernel/errors.ts'
+export type { MemberId, RoleName, Seq } from '../kernel/identity.ts'
+export { type GroupParameters, parameterDefaults, parameterLimits } from '../kernel/parameters.ts'
+export type { Codec, CodecOption } from './codec.ts'
+export { createGroup, joinGroup, joinOrCreateGroup } from './default-kernel.ts'
+export type {
+  Delivery,
+  MembershipDelivery,
+  MessageDelivery,
+  ResetDelivery,
+  UndecodableDelivery,
+  View,
+  ViewMember,
+} from './deliveries.ts'
+export type { Closed, GroupEventName, GroupEvents, GroupListener } from './events.ts'
+export type {
+  Group,
+  GroupInfo,
+  ReceiveBatchOptions,
+  ReceiveOptions,
+  ResetOptions,
+  SendOptions,
+} from './group.ts'
+export type { GroupReport, Kernel } from './kernel.ts'
+export { type DetectionTimes, detectionPresets } from './member/options.ts'
+export type { DetectionPreset, GroupOptions, KernelOptions, LogLevel } from './options.ts'
+export { SendManyError } from './send-calls.ts'
+export { startKernel } from './start-kernel.ts'

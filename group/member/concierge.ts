@@ -1,0 +1,95 @@
+/**
+ * Answers processes that are not members: who asks for the port, who asks about the group, and joiners that
+ * come to the wrong member. The sequencer answers; the others only where they are asked one by one, or when
+ * the sequencer has not been heard for a while, so that a question costs one answer and not n.
+ */
+import { encodeInspection } from '../../kernel/answers.ts'
+import type { Address, Micros } from '../../kernel/identity.ts'
+import type { OrderState } from '../../kernel/order-state.ts'
+import type { Outbox } from '../../kernel/outbox.ts'
+import { type PacketHeader, PacketKind } from '../../kernel/packet.ts'
+import { decodeInspect, encodeHereIs, type Locate, StreamPurpose } from '../../kernel/packets.ts'
+import type { Streams } from '../../kernel/streams.ts'
+import { findMember } from '../../kernel/view.ts'
+import type { Sequencer } from '../../sequencer/sequencer.ts'
+
+export class Concierge {
+  private readonly port: string
+  private readonly state: OrderState
+  private readonly outbox: Outbox
+  private readonly streams: Streams
+  private readonly sequencer: () => Sequencer | undefined
+  /** Whether each member is asked by itself. */
+  private readonly isAskedSingly: boolean
+  private readonly silence: Micros
+
+  constructor(parts: {
+    port: string
+    state: OrderState
+    outbox: Outbox
+    streams: Streams
+    sequencer: () => Sequencer | undefined
+    isAskedSingly: boolean
+    silence: Micros
+  }) {
+    this.port = parts.port
+    this.state = parts.state
+    this.outbox = parts.outbox
+    this.streams = parts.streams
+    this.sequencer = parts.sequencer
+    this.isAskedSingly = parts.isAskedSingly
+    this.silence = parts.silence
+  }
+
+  onLocate(from: Address, header: PacketHeader, locate: Locate, sequencerHeardAt: Micros): void {
+    if (locate.port !== this.port) return
+    const answers =
+      this.sequencer() !== undefined ||
+      this.isAskedSingly ||
+      this.outbox.now - sequencerHeardAt > this.silence
+    if (answers) this.tellWhere(from, header)
+  }
+
+  /** Where the group's sequencer is, as far as this member knows. */
+  tellWhere(to: Address, question: PacketHeader): void {
+    const { view, parameters } = this.state
+    const sequencer = findMember(view, view.sequencer)
+    if (sequencer === undefined) return
+    const body = encodeHereIs({
+      port: this.port,
+      sequencer: sequencer.id,
+      sequencerNonce: sequencer.nonce,
+      sequencerAddress: sequencer.address,
+      members: view.members.length,
+      maxMembers: parameters.maxMembers,
+      challenge: this.sequencer()?.currentChallenge() ?? 0n,
+    })
+    this.outbox.unicast(to, this.outbox.packetOf(PacketKind.hereIs, 0, question.senderNonce, body))
+  }
+
+  /** Everything that may be asked about the group; only for who can repeat the challenge. */
+  onInspect(from: Address, header: PacketHeader, packet: Uint8Array): boolean {
+    const inspect = decodeInspect(packet)
+    const sequencer = this.sequencer()
+    if (inspect === undefined || inspect.port !== this.port) return false
+    if (sequencer === undefined || !sequencer.isCurrentChallenge(inspect.challenge)) {
+      this.tellWhere(from, header)
+      return true
+    }
+    if (this.streams.isSendingTo(header.senderNonce)) return true
+    const { view, parameters, accepted, history, highest } = this.state
+    const inspection = encodeInspection({
+      port: this.port,
+      view,
+      parameters,
+      seq: highest,
+      accepted,
+      stable: history.stable,
+      historyMessages: history.messages,
+      historyBytes: history.bytes,
+      lags: sequencer.lags(),
+    })
+    this.streams.open(from, header.senderNonce, StreamPurpose.inspection, inspection)
+    return true
+  }
+}

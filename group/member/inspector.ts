@@ -1,0 +1,158 @@
+/**
+ * Asks about a port without becoming a member: locates it, and lets the sequencer tell view, seqs, history
+ * and lags by a stream. A machine of its own, for `amoebacast info` and its like.
+ */
+import { decodeInspection } from '../../kernel/answers.ts'
+import { assert } from '../../kernel/assert.ts'
+import { Counters } from '../../kernel/counters.ts'
+import { ErrorCode } from '../../kernel/errors.ts'
+import type { Address, Micros, Nonce } from '../../kernel/identity.ts'
+import type { Input, Machine, Sink } from '../../kernel/machine.ts'
+import { Outbox } from '../../kernel/outbox.ts'
+import { type PacketHeader, PacketKind, readHeader } from '../../kernel/packet.ts'
+import {
+  decodeHereIs,
+  encodeInspect,
+  encodeLocate,
+  LocatePurpose,
+  readStreamFragment,
+  StreamPurpose,
+} from '../../kernel/packets.ts'
+import type { Token } from '../../kernel/port.ts'
+import { RoundTrips } from '../../kernel/rtt.ts'
+import { Streams } from '../../kernel/streams.ts'
+import { Timers } from '../../kernel/timers.ts'
+import { type MemberOptions, timesOf } from './options.ts'
+
+export class Inspector implements Machine {
+  readonly counters = new Counters()
+  private readonly options: MemberOptions
+  private readonly timers = new Timers()
+  private readonly outbox: Outbox
+  private readonly streams: Streams
+  private readonly roundTrips: RoundTrips
+  private asking: { token: Token; port: string } | undefined
+  private target: { address: Address; nonce: Nonce; challenge: bigint } | undefined
+  private tries = 0
+
+  constructor(options: MemberOptions) {
+    this.options = options
+    const times = timesOf(options.detection)
+    this.outbox = new Outbox(options, this.counters, () => undefined)
+    this.roundTrips = new RoundTrips(times.initialRtt, times.minRto, times.maxRto)
+    this.streams = new Streams(this.outbox, this.timers, options.packetSize, times, () => {})
+  }
+
+  step(now: Micros, input: Input, sink: Sink): void {
+    this.outbox.begin(now, sink)
+    try {
+      if (input.kind === 'packet') this.onPacket(input.from, input.bytes)
+      else if (input.kind === 'tick') this.onTick()
+      else if (input.call.call === 'inspect') {
+        assert(this.asking === undefined, 'an inspector asks once')
+        this.asking = { token: input.call.token, port: input.call.port }
+        this.ask()
+      } else if (input.call.call === 'cancel' && this.asking?.token === input.call.token) {
+        this.fail(ErrorCode.aborted, 'the question was cancelled')
+      }
+    } finally {
+      this.outbox.end()
+    }
+  }
+
+  nextDeadline(): Micros | undefined {
+    return this.timers.next()
+  }
+
+  private onTick(): void {
+    for (
+      let name = this.timers.takeExpired(this.outbox.now);
+      name;
+      name = this.timers.takeExpired(this.outbox.now)
+    ) {
+      if (name === 'locate') this.ask()
+    }
+  }
+
+  private ask(): void {
+    const { asking, target, outbox } = this
+    if (asking === undefined) return
+    const { locateTries, locateIntervalMs, tries } = this.options.detection
+    if (this.tries >= (target === undefined ? locateTries : tries)) {
+      const port = JSON.stringify(asking.port)
+      this.fail(
+        ErrorCode.notFound,
+        `no group answered for port ${port}; check the port's name, the interface and the peers`,
+      )
+      return
+    }
+    this.tries++
+    if (target === undefined) {
+      const question = outbox.packetOf(
+        PacketKind.locate,
+        0,
+        0n,
+        encodeLocate({ port: asking.port, purpose: LocatePurpose.inspect }),
+      )
+      if (this.options.transport === 'multicast') outbox.multicast(question)
+      for (const peer of this.options.peers) outbox.unicast(peer, question)
+      this.timers.set('locate', outbox.now + locateIntervalMs * 1000)
+    } else {
+      const body = encodeInspect(asking.port, target.challenge)
+      outbox.unicast(target.address, outbox.packetOf(PacketKind.inspect, 0, target.nonce, body))
+      this.timers.set('locate', outbox.now + this.roundTrips.timeout(this.tries))
+    }
+  }
+
+  private fail(code: ErrorCode, message: string): void {
+    if (this.asking === undefined) return
+    this.outbox.output({ output: 'failed', token: this.asking.token, code, message })
+    this.finish()
+  }
+
+  private finish(): void {
+    this.asking = undefined
+    this.timers.clear()
+  }
+
+  private onPacket(from: Address, packet: Uint8Array): void {
+    const header = readHeader(packet)
+    if (typeof header === 'string') {
+      this.counters.rejected[header]++
+      return
+    }
+    this.counters.packet('in', header.kind, packet.length)
+    if (this.asking === undefined || header.destination !== this.options.nonce) return
+    if (header.kind === PacketKind.hereIs) this.onHereIs(header, packet)
+    else if (header.kind === PacketKind.streamData) this.onStreamData(from, header, packet)
+  }
+
+  private onHereIs(header: PacketHeader, packet: Uint8Array): void {
+    const hereIs = decodeHereIs(packet)
+    if (hereIs === undefined || hereIs.port !== this.asking?.port) return
+    const isNews = this.target === undefined || hereIs.challenge !== this.target.challenge
+    if (!isNews) return
+    const { identity } = this.outbox
+    identity.groupId = header.groupId
+    identity.incarnation = header.incarnation
+    identity.coordinator = header.coordinator
+    this.target = {
+      address: hereIs.sequencerAddress,
+      nonce: hereIs.sequencerNonce,
+      challenge: hereIs.challenge,
+    }
+    this.tries = 0
+    this.ask()
+  }
+
+  private onStreamData(from: Address, header: PacketHeader, packet: Uint8Array): void {
+    const fragment = readStreamFragment(packet)
+    if (fragment === undefined || fragment.purpose !== StreamPurpose.inspection) return
+    if (header.senderNonce !== this.target?.nonce) return
+    const bytes = this.streams.onFragment(from, header.senderNonce, fragment)
+    const inspection = bytes && decodeInspection(bytes)
+    if (inspection === undefined || this.asking === undefined) return
+    this.outbox.output({ output: 'inspected', token: this.asking.token, inspection })
+    this.finish()
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * From the first question for the port to the moment at which this process enters the group: CreateGroup,
+ * JoinGroup, and "join or create" (paper, section 3; design 4.4 and 4.8).
+ *
+ *   locating --found--> joining --answer--> entered
+ *      |    <--lost---
+ *      +--nobody there--> creates, or fails
+ */
+import { decodeJoinAnswer, type JoinAnswer } from '../../kernel/answers.ts'
+import type { Counters } from '../../kernel/counters.ts'
+import { ErrorCode } from '../../kernel/errors.ts'
+import type { Address } from '../../kernel/identity.ts'
+import type { Outbox } from '../../kernel/outbox.ts'
+import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
+import {
+  decodeHereIs,
+  decodeJoinRefused,
+  type Locate,
+  readStreamFragment,
+  StreamPurpose,
+} from '../../kernel/packets.ts'
+import type { Call } from '../../kernel/port.ts'
+import type { Streams } from '../../kernel/streams.ts'
+import type { Timers } from '../../kernel/timers.ts'
+import { Joiner } from './joiner.ts'
+import { Locator } from './locator.ts'
+import { type MemberOptions, timesOf } from './options.ts'
+
+export type OpenCall = Extract<Call, { call: 'open' }>
+
+/** How often a joiner whose sequencer got lost looks for the group again. */
+const LOCATE_ROUNDS = 4
+
+export interface OpeningHost {
+  peers(): readonly Address[]
+  /** Nobody is there, and the call wants the group to exist. */
+  create(): void
+  /** The sequencer's answer is here: this process is a member from now on. */
+  enter(answer: JoinAnswer): void
+  /** The call has failed; a program that has given up is not told. */
+  failed(code: ErrorCode | undefined, message: string): void
+}
+
+export class Opening {
+  readonly call: OpenCall
+  /** The program has given up, but the group may have taken it for a wish: join, and leave at once. */
+  isAbandoned = false
+  private rounds = 0
+  private locator: Locator | undefined
+  private joiner: Joiner | undefined
+  private readonly parts: { outbox: Outbox; timers: Timers; counters: Counters; streams: Streams }
+  private readonly options: MemberOptions
+  private readonly firstRequest: number
+  private readonly host: OpeningHost
+
+  constructor(
+    call: OpenCall,
+    parts: { outbox: Outbox; timers: Timers; counters: Counters; streams: Streams },
+    options: MemberOptions,
+    firstRequest: number,
+    host: OpeningHost,
+  ) {
+    this.call = call
+    this.parts = parts
+    this.options = options
+    this.firstRequest = firstRequest
+    this.host = host
+  }
+
+  get phase(): 'locating' | 'joining' {
+    return this.joiner === undefined ? 'locating' : 'joining'
+  }
+
+  locate(): void {
+    this.joiner?.stop()
+    this.joiner = undefined
+    const { outbox, timers } = this.parts
+    const { nonce, detection, transport } = this.options
+    this.locator = new Locator(
+      this.call,
+      { outbox, timers, host: { notFound: () => this.onNotFound(), peers: () => this.host.peers() } },
+      {
+        nonce,
+        tries: detection.locateTries,
+        interval: detection.locateIntervalMs * 1000,
+        useMulticast: transport === 'multicast',
+      },
+    )
+    this.locator.start()
+  }
+
+  /** The program gives up. Who has not asked to join yet is simply gone. */
+  abandon(): void {
+    this.isAbandoned = true
+    if (this.phase === 'locating' && this.rounds === 0) {
+      this.stop()
+      this.host.failed(undefined, 'cancelled before it had asked to join')
+    }
+  }
+
+  stop(): void {
+    this.locator?.stop()
+    this.joiner?.stop()
+  }
+
+  onTimer(name: 'locate' | 'join'): void {
+    if (name === 'locate') this.locator?.onTimer()
+    else this.joiner?.onTimer()
+  }
+
+  /** Somebody else asks for this port. */
+  onLocate(from: Address, header: PacketHeader, locate: Locate): void {
+    if (locate.port === this.call.port) this.locator?.onCandidate(from, header.senderNonce, locate)
+  }
+
+  onPacket(from: Address, header: PacketHeader, packet: Uint8Array): void {
+    const { joiner } = this
+    if (joiner === undefined) {
+      if (header.kind === PacketKind.hereIs) this.onHereIs(header, packet)
+      else this.reject('phase')
+    } else if (header.groupId !== joiner.found.groupId) {
+      this.reject('group')
+    } else if (header.kind === PacketKind.joinRefused) {
+      const refusal = decodeJoinRefused(packet)
+      if (refusal === undefined) this.reject('malformed')
+      else joiner.onRefused(header, refusal)
+    } else if (header.kind === PacketKind.hereIs) {
+      this.onRedirect(header, packet)
+    } else if (header.kind === PacketKind.streamData) {
+      this.onStreamData(from, header, packet)
+    } else {
+      this.reject('phase')
+    }
+  }
+
+  private reject(reason: RejectReason): void {
+    this.parts.counters.rejected[reason]++
+  }
+
+  private onNotFound(): void {
+    const port = JSON.stringify(this.call.port)
+    if (this.isAbandoned) {
+      this.host.failed(undefined, 'given up before it had joined')
+    } else if (this.call.how === 'join') {
+      this.host.failed(
+        ErrorCode.notFound,
+        `no group answered for port ${port}; check the port's name, the interface and the peers, or create it`,
+      )
+    } else {
+      this.host.create()
+    }
+  }
+
+  private onHereIs(header: PacketHeader, packet: Uint8Array): void {
+    const hereIs = decodeHereIs(packet)
+    if (hereIs === undefined || hereIs.port !== this.call.port) {
+      this.reject('malformed')
+      return
+    }
+    this.locator?.stop()
+    this.locator = undefined
+    if (this.call.how === 'create') {
+      const port = JSON.stringify(hereIs.port)
+      this.host.failed(
+        ErrorCode.exists,
+        `a group of ${hereIs.members} is alive on port ${port}; join it, or choose another port`,
+      )
+      return
+    }
+    const { groupId, incarnation, coordinator } = header
+    this.join({ groupId, incarnation, coordinator, hereIs })
+  }
+
+  /** The one that was asked is not the sequencer any more, and says who is. */
+  private onRedirect(header: PacketHeader, packet: Uint8Array): void {
+    const hereIs = decodeHereIs(packet)
+    const { joiner } = this
+    if (hereIs === undefined || joiner === undefined || hereIs.port !== this.call.port) return
+    if (header.senderNonce !== joiner.sequencerNonce || hereIs.sequencerNonce === joiner.sequencerNonce)
+      return
+    const { groupId, incarnation, coordinator } = header
+    this.join({ groupId, incarnation, coordinator, hereIs })
+  }
+
+  private join(found: Joiner['found']): void {
+    const { outbox, timers } = this.parts
+    const { name, address, role, detection } = this.options
+    this.joiner?.stop()
+    this.joiner = new Joiner(
+      { port: this.call.port, header: this.call.header, found },
+      {
+        outbox,
+        timers,
+        host: {
+          lost: () => this.onLost(),
+          full: (maxMembers) =>
+            this.host.failed(
+              ErrorCode.full,
+              `the group has its ${maxMembers} members already; let one leave, or create it with a larger maxMembers`,
+            ),
+        },
+      },
+      {
+        name,
+        address,
+        role,
+        lastRequest: this.firstRequest - 1,
+        tries: detection.tries,
+        ...timesOf(detection),
+      },
+    )
+    this.joiner.start()
+  }
+
+  private onLost(): void {
+    if (++this.rounds < LOCATE_ROUNDS) this.locate()
+    else
+      this.host.failed(
+        ErrorCode.notFound,
+        'the group was found, but its sequencer does not answer; try again',
+      )
+  }
+
+  private onStreamData(from: Address, header: PacketHeader, packet: Uint8Array): void {
+    const fragment = readStreamFragment(packet)
+    if (fragment === undefined || header.senderNonce !== this.joiner?.sequencerNonce) {
+      this.reject('malformed')
+      return
+    }
+    const bytes = this.parts.streams.onFragment(from, header.senderNonce, fragment)
+    if (bytes === undefined || fragment.purpose !== StreamPurpose.joinAnswer) return
+    const answer = decodeJoinAnswer(bytes)
+    if (answer === undefined) {
+      this.reject('malformed')
+      return
+    }
+    this.joiner?.stop()
+    this.host.enter(answer)
+  }
+}

@@ -1,0 +1,280 @@
+/** Checks of the options that programs give: every fault names the field, the value and what is allowed. */
+import { isIP } from 'node:net'
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import { ErrorCode, GroupError, invalidArgument } from '../kernel/errors.ts'
+import { Role, type RoleName } from '../kernel/identity.ts'
+import { splitHostPort } from '../kernel/node/addresses.ts'
+import { parsePeers } from '../kernel/node/peers.ts'
+import {
+  completeParameters,
+  type GroupParameters,
+  parameterDefaults,
+  parameterLimits,
+} from '../kernel/parameters.ts'
+import { checkSignal } from './abort.ts'
+import { type CodecOption, codecFor } from './codec.ts'
+import { type DetectionTimes, detectionPresets } from './member/options.ts'
+
+export type DetectionPreset = keyof typeof detectionPresets
+export type LogLevel = 'silent' | 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
+
+/** The settings of one process: sockets, addresses, times, metrics, log. */
+export interface KernelOptions {
+  /** Address of the network interface to use, IPv4 or IPv6. Default 127.0.0.1: nothing goes onto a network. */
+  readonly interface?: string
+  /** One multicast for a broadcast, or one unicast to each member. Default multicast; unicast on ::1. */
+  readonly transport?: 'multicast' | 'unicast'
+  /**
+   * Where members may be found, beside multicast or without it: `host:port` each (`[host]:port` for IPv6), as
+   * a list or one text with commas. A host may be a DNS name; it is asked again until it answers.
+   */
+  readonly peers?: string | readonly string[]
+  /** UDP port to receive unicast on, 0 to 65,535; 0 (default) lets the system choose. */
+  readonly udpPort?: number
+  /** UDP port of all multicasts, 1 to 65,535; the same at everybody who is to meet. Default 52,673. */
+  readonly multicastPort?: number
+  /** `host` or `host:port` that others reach this process at, if not what the socket says (containers). */
+  readonly advertise?: string
+  /** Times of failure detection and repetition: a preset, or single times (milliseconds) over a preset. */
+  readonly detection?: DetectionPreset | (Partial<DetectionTimes> & { readonly preset?: DetectionPreset })
+  /** Method 1 (pb), method 2 (bb), or by size; see the paper, section 4.1. Default auto. */
+  readonly method?: 'auto' | 'pb' | 'bb'
+  /** Bytes of the largest packet, 512 to 65,507. */
+  readonly packetSize?: number
+  /** Where metrics are registered. Default: a registry of this kernel's own. */
+  readonly registry?: Registry
+  /** Port of the HTTP server for /metrics, /healthz and /readyz; 0 lets the system choose. Default: no server. */
+  readonly metricsPort?: number
+  /** A pino logger of the program's own; else one on standard error at `logLevel`. */
+  readonly logger?: Logger
+  /** Default 'warn'. */
+  readonly logLevel?: LogLevel
+  /** Name of this kernel's members, for people and metrics. Default: host name and process id. */
+  readonly name?: string
+}
+
+/** The settings of one membership. The group's parameters count where this call creates the group. */
+export interface GroupOptions<T = unknown> extends Partial<GroupParameters> {
+  /** Delivered to the others with the join; at most 1,024 bytes. */
+  readonly header?: Uint8Array
+  /** How bodies become bytes; all members of a group use the same. Default 'msgpack'. */
+  readonly codec?: CodecOption<T>
+  /** Copy received bodies and headers out of their packets; for programs that keep many. Default false. */
+  readonly copy?: boolean
+  /** Gives up creating or joining. */
+  readonly signal?: AbortSignal
+  /** Name of this member, for people and metrics. Default: the kernel's name. */
+  readonly memberName?: string
+  /** 'full' (default) takes part in everything; 'observer' only receives. */
+  readonly role?: RoleName
+}
+
+const kernelFields = [
+  'interface',
+  'transport',
+  'peers',
+  'udpPort',
+  'multicastPort',
+  'advertise',
+  'detection',
+  'method',
+  'packetSize',
+  'registry',
+  'metricsPort',
+  'logger',
+  'logLevel',
+  'name',
+] as const satisfies readonly (keyof KernelOptions)[]
+const parameterFields = Object.keys(parameterDefaults) as readonly (keyof GroupParameters)[]
+const groupFields = ['header', 'codec', 'copy', 'signal', 'memberName', 'role'] as const
+const logLevels: readonly LogLevel[] = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']
+const NAME_BYTES = 255
+
+export interface CheckedKernelOptions extends Omit<KernelOptions, 'detection'> {
+  readonly interface: string
+  readonly transport: 'multicast' | 'unicast'
+  readonly peers: string | readonly string[]
+  readonly udpPort: number
+  readonly detection: DetectionTimes
+  readonly method: 'auto' | 'pb' | 'bb'
+  readonly logLevel: LogLevel
+}
+
+export function checkKernelOptions(given: KernelOptions = {}): CheckedKernelOptions {
+  checkFields('startKernel', given, kernelFields)
+  const {
+    peers = [],
+    udpPort = 0,
+    method = 'auto',
+    logLevel = 'warn',
+    advertise,
+    multicastPort,
+    packetSize,
+    metricsPort,
+    name,
+  } = given
+  const address = given.interface ?? '127.0.0.1'
+  if (typeof address !== 'string' || isIP(address) === 0) {
+    throw invalidArgument('interface', address, 'an IPv4 or IPv6 address of this machine')
+  }
+  const transport = given.transport ?? (address === '::1' ? 'unicast' : 'multicast')
+  oneOf('transport', transport, ['multicast', 'unicast'])
+  oneOf('method', method, ['auto', 'pb', 'bb'])
+  oneOf('logLevel', logLevel, logLevels)
+  wholeNumber('udpPort', udpPort, 0, 65_535)
+  if (multicastPort !== undefined) wholeNumber('multicastPort', multicastPort, 1, 65_535)
+  if (packetSize !== undefined) wholeNumber('packetSize', packetSize, 512, 65_507)
+  if (metricsPort !== undefined) wholeNumber('metricsPort', metricsPort, 0, 65_535)
+  if (name !== undefined) shortText('name', name, NAME_BYTES)
+  if (typeof peers !== 'string' && !Array.isArray(peers))
+    throw invalidArgument('peers', peers, 'a list of host:port')
+  parsePeers(peers, udpPort === 0 ? undefined : udpPort)
+  if (
+    advertise !== undefined &&
+    !(typeof advertise === 'string' && (isIP(advertise) || splitHostPort(advertise)))
+  ) {
+    throw invalidArgument('advertise', advertise, 'an address, or host:port')
+  }
+  const detection = checkDetection(given.detection)
+  return { ...given, interface: address, transport, peers, udpPort, method, logLevel, detection }
+}
+
+function checkDetection(given: KernelOptions['detection']): DetectionTimes {
+  if (given === undefined) return detectionPresets.default
+  const presets = Object.keys(detectionPresets)
+  if (typeof given !== 'object' || given === null) {
+    oneOf('detection', given, presets)
+    return detectionPresets[given]
+  }
+  const fields = Object.keys(detectionPresets.default) as (keyof DetectionTimes)[]
+  checkFields('detection', given, ['preset', ...fields])
+  const { preset = 'default', ...single } = given
+  oneOf('detection.preset', preset, presets)
+  const times = { ...detectionPresets[preset], ...definedOnly(single) }
+  for (const field of fields) wholeNumber(`detection.${field}`, times[field], 1, 3_600_000)
+  if (times.minRtoMs > times.maxRtoMs) {
+    throw invalidArgument('detection.minRtoMs', times.minRtoMs, `at most maxRtoMs (${times.maxRtoMs})`)
+  }
+  return times
+}
+
+export interface CheckedGroupOptions<T> {
+  readonly parameters: GroupParameters
+  readonly header: Uint8Array
+  readonly codec: ReturnType<typeof codecFor<T>>
+  readonly copy: boolean
+  readonly signal: AbortSignal | undefined
+  readonly memberName: string | undefined
+  readonly role: RoleName
+}
+
+export function checkGroupOptions<T>(caller: string, given: GroupOptions<T> = {}): CheckedGroupOptions<T> {
+  checkFields(caller, given, [...parameterFields, ...groupFields])
+  const { header, codec, copy = false, signal, memberName, role = 'full', ...parameters } = given
+  if (typeof copy !== 'boolean') throw invalidArgument('copy', copy, 'true or false')
+  checkSignal(signal)
+  if (memberName !== undefined) shortText('memberName', memberName, NAME_BYTES)
+  oneOf('role', role, Object.keys(Role))
+  return {
+    parameters: completeParameters(parameters),
+    header: checkHeader(header),
+    codec: codecFor(codec, copy),
+    copy,
+    signal,
+    memberName,
+    role,
+  }
+}
+
+export function checkPort(port: unknown): asserts port is string {
+  shortText('port', port, parameterLimits.portBytes)
+}
+
+const NO_BYTES = new Uint8Array(0)
+
+/** A header as given with a send, join, leave or reset. */
+export function checkHeader(header: unknown): Uint8Array {
+  if (header === undefined) return NO_BYTES
+  const max = parameterLimits.headerBytes
+  if (!(header instanceof Uint8Array))
+    throw invalidArgument('header', header, `a Uint8Array of at most ${max} bytes`)
+  if (header.length > max)
+    throw invalidArgument('header', `${header.length} bytes long`, `at most ${max} bytes`)
+  return header
+}
+
+export function checkMinMembers(minMembers: unknown): asserts minMembers is number {
+  wholeNumber('minMembers', minMembers, 1, parameterLimits.maxMembers)
+}
+
+export function wholeNumber(
+  field: string,
+  value: unknown,
+  min: number,
+  max: number,
+): asserts value is number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
+    throw invalidArgument(field, value, `a whole number from ${min} to ${max}`)
+  }
+}
+
+function oneOf(field: string, value: unknown, allowed: readonly string[]): void {
+  if (typeof value !== 'string' || !allowed.includes(value)) {
+    throw invalidArgument(field, value, allowed.map((name) => `'${name}'`).join(' or '))
+  }
+}
+
+function shortText(field: string, value: unknown, maxBytes: number): void {
+  const isText = typeof value === 'string' && value.length > 0 && Buffer.byteLength(value) <= maxBytes
+  // A lone surrogate has no UTF-8 form: two different names would become one on the wire.
+  if (!isText || Buffer.from(value).toString() !== value) {
+    throw invalidArgument(field, value, `a string of 1 to ${maxBytes} bytes of UTF-8`)
+  }
+}
+
+/** Refuses options that do not exist, naming the nearest that does. */
+export function checkFields(caller: string, given: unknown, known: readonly string[]): void {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw invalidArgument(`the options of ${caller}`, given, 'an object')
+  }
+  for (const field of Object.keys(given))
+    if (!known.includes(field)) throw unknownName('option', field, known)
+}
+
+export function unknownName(what: string, name: unknown, known: readonly string[]): GroupError {
+  const nearest = typeof name === 'string' ? nearestName(name, known) : undefined
+  const advice = nearest === undefined ? `known are ${known.join(', ')}` : `did you mean ${nearest}?`
+  return new GroupError(ErrorCode.invalid, `there is no ${what} ${String(name)}; ${advice}`)
+}
+
+/** The known name with the fewest edits from `name`, if a slip of the fingers explains the difference. */
+export function nearestName(name: string, known: readonly string[]): string | undefined {
+  let nearest: string | undefined
+  let fewest = Math.max(2, Math.floor(name.length / 3)) + 1
+  for (const candidate of known) {
+    const edits = editDistance(name.toLowerCase(), candidate.toLowerCase())
+    if (edits < fewest) {
+      fewest = edits
+      nearest = candidate
+    }
+  }
+  return nearest
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1))
+    }
+    row = next
+  }
+  return row[b.length]!
+}
+
+function definedOnly<O extends object>(options: O): O {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as O
+}

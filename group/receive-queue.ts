@@ -1,0 +1,280 @@
+/**
+ * The receiving half of a group at the program's side (paper, section 3: ReceiveFromGroup).
+ *
+ * Blocks lie here as they came from the machine and are walked record by record; one record is looked at
+ * ahead, to know `more`, and nothing is decoded before it is handed out. What is handed out counts as
+ * taken. The machine is told so when the queue is empty (in a microtask, so that one report serves a turn),
+ * every `reportEvery` places under load, and otherwise at the end of the event loop's turn: a program that
+ * stops receiving never holds the group up by more than what it really has not taken.
+ *
+ * Records on other channels than the programs' are not handed out; they are taken when all before them are.
+ * A malformed block gives fewer records; the rest of its places count as such.
+ *
+ * BOUNDED: events by the group's history (kernel/port.ts, credit); waiters by the program's own calls.
+ */
+import { assert } from '../kernel/assert.ts'
+import { Channel, type MessageRecord, RecordReader } from '../kernel/block.ts'
+import { Deque } from '../kernel/deque.ts'
+import type { GroupError } from '../kernel/errors.ts'
+import type { Seq } from '../kernel/identity.ts'
+import type { OrderedEvent } from '../kernel/port.ts'
+import { aborted, doNothing, rejected, watchSignal } from './abort.ts'
+import { undecodable } from './codec.ts'
+import { type Delivery, toView, type View } from './deliveries.ts'
+
+export interface ReceiveQueueOptions<T> {
+  decode(bytes: Uint8Array): T
+  /** Headers are copied too. */
+  readonly copy: boolean
+  /** The view as of the own join: deliveries begin after it. */
+  readonly view: View
+  /** Tells the machine that everything up to `seq` is taken. */
+  taken(seq: Seq): void
+  /** Places between two reports under load; at least 1, and small against the history. */
+  readonly reportEvery: number
+}
+
+type ViewChange = Exclude<OrderedEvent, { kind: 'messages' }>
+type Messages = Extract<OrderedEvent, { kind: 'messages' }>
+
+/** A call that waits: `serve` hands it something, `end` tells it that nothing comes any more. */
+interface Waiter {
+  serve(): void
+  end(): void
+}
+
+export class ReceiveQueue<T> {
+  private readonly options: ReceiveQueueOptions<T>
+  private readonly events = new Deque<OrderedEvent>()
+  private readonly waiters = new Set<Waiter>()
+  private view: View
+
+  /** The block being walked, and the place of its next record. */
+  private block: Messages | undefined
+  private reader: RecordReader | undefined
+  private recordSeq: Seq = 0
+  /** What is handed out next: a record at `nextSeq`, or a change of view. */
+  private nextRecord: MessageRecord | undefined
+  private nextChange: ViewChange | undefined
+  private nextSeq: Seq = 0
+
+  /** Everything up to here is handed out, or not for programs. */
+  private passed: Seq
+  private reported: Seq
+  private lastPushed: Seq
+  private reportsSoon = false
+  private reportsThisTurn = false
+  private ended: { readonly error: GroupError | undefined } | undefined
+
+  constructor(options: ReceiveQueueOptions<T>) {
+    this.options = options
+    this.view = options.view
+    this.passed = this.reported = this.lastPushed = options.view.seq
+  }
+
+  /** Whether something can be handed out at once. */
+  get hasNext(): boolean {
+    return this.nextRecord !== undefined || this.nextChange !== undefined
+  }
+
+  push(events: readonly OrderedEvent[]): void {
+    if (this.ended !== undefined) return
+    for (const event of events) {
+      assert(event.seq > this.lastPushed, 'deliveries rise in seq', event.seq, this.lastPushed)
+      this.lastPushed = event.kind === 'messages' ? event.seq + event.count - 1 : event.seq
+      this.events.push(event)
+    }
+    if (!this.hasNext) this.lookAhead()
+    for (const waiter of this.waiters) {
+      if (!this.hasNext) break
+      this.waiters.delete(waiter)
+      waiter.serve()
+    }
+    if (this.passed > this.reported) this.scheduleReport()
+  }
+
+  /** What is here can still be received; after it, calls end, with `error` unless the end was orderly. */
+  end(error: GroupError | undefined): void {
+    if (this.ended !== undefined) return
+    this.ended = { error }
+    for (const waiter of this.waiters) waiter.end()
+    this.waiters.clear()
+  }
+
+  tryTake(): Delivery<T> | undefined {
+    if (!this.hasNext) return undefined
+    const delivery = this.handOut()
+    if (this.passed > this.reported) this.scheduleReport()
+    return delivery
+  }
+
+  /** The next delivery; undefined once the member has left in order and all is received. */
+  take(signal: AbortSignal | undefined): Promise<Delivery<T> | undefined> {
+    if (this.hasNext && !signal?.aborted) return Promise.resolve(this.tryTake())
+    return this.wait<Delivery<T> | undefined>(signal, () => this.tryTake(), undefined)
+  }
+
+  /** At least one delivery and at most `max`; none once the member has left in order and all is received. */
+  takeBatch(max: number, signal: AbortSignal | undefined): Promise<Delivery<T>[]> {
+    return this.wait(signal, () => this.tryTakeBatch(max), [])
+  }
+
+  private tryTakeBatch(max: number): Delivery<T>[] {
+    const batch: Delivery<T>[] = []
+    while (batch.length < max && this.hasNext) batch.push(this.handOut())
+    if (this.passed > this.reported) this.scheduleReport()
+    return batch
+  }
+
+  private wait<R>(signal: AbortSignal | undefined, take: () => R, atEnd: R): Promise<R> {
+    if (signal?.aborted) return rejected(aborted(signal))
+    // A call that came earlier is served earlier: who waits is in the set only while there is nothing.
+    if (this.hasNext) return Promise.resolve(take())
+    if (this.ended !== undefined)
+      return this.ended.error ? rejected(this.ended.error) : Promise.resolve(atEnd)
+    const promise = new Promise<R>((resolve, reject) => {
+      const stopWatching = watchSignal(signal, () => {
+        this.waiters.delete(waiter)
+        reject(aborted(signal!))
+      })
+      const waiter: Waiter = {
+        serve: () => {
+          stopWatching?.()
+          resolve(take())
+        },
+        end: () => {
+          stopWatching?.()
+          const error = this.ended?.error
+          if (error === undefined) resolve(atEnd)
+          else reject(error)
+        },
+      }
+      this.waiters.add(waiter)
+    })
+    promise.catch(doNothing)
+    return promise
+  }
+
+  private handOut(): Delivery<T> {
+    const seq = this.nextSeq
+    const record = this.nextRecord
+    const change = this.nextChange
+    const sender = change?.sender ?? this.block!.sender
+    this.lookAhead()
+    if (change !== undefined) return this.changeDelivery(change)
+    return this.messageDelivery(seq, sender, record!)
+  }
+
+  private messageDelivery(seq: Seq, sender: number, record: MessageRecord): Delivery<T> {
+    const header = this.ownBytes(record.header)
+    const { view, hasNext: more } = this
+    try {
+      return { seq, kind: 'message', sender, header, body: this.options.decode(record.body), more, view }
+    } catch (cause) {
+      return {
+        seq,
+        kind: 'message',
+        sender,
+        header,
+        body: undefined,
+        more,
+        view,
+        error: undecodable(seq, cause),
+      }
+    }
+  }
+
+  private changeDelivery(change: ViewChange): Delivery<T> {
+    this.view = toView(change.view)
+    const { seq, kind, sender } = change
+    const common = {
+      seq,
+      sender,
+      header: this.ownBytes(change.header),
+      body: undefined,
+      more: this.hasNext,
+      view: this.view,
+    }
+    if (kind !== 'reset') return { kind, ...common }
+    return { kind, ...common, removed: change.removed, lossPossible: change.lossPossible }
+  }
+
+  private ownBytes(bytes: Uint8Array): Uint8Array {
+    return this.options.copy && bytes.length > 0 ? bytes.slice() : bytes
+  }
+
+  /** Called when everything found so far is handed out: what lies before the next find is passed. */
+  private lookAhead(): void {
+    this.nextRecord = undefined
+    this.nextChange = undefined
+    this.findNext()
+    this.passed = this.hasNext ? this.nextSeq - 1 : this.lastPushed
+  }
+
+  /** Finds what is handed out next, passing over what is not for programs. */
+  private findNext(): void {
+    for (;;) {
+      if (this.reader !== undefined) {
+        if (this.nextRecordOfBlock()) return
+        this.reader = undefined
+      }
+      const event = this.events.shift()
+      if (event === undefined) return
+      if (event.kind !== 'messages') {
+        this.nextChange = event
+        this.nextSeq = event.seq
+        return
+      }
+      this.block = event
+      this.reader = new RecordReader(plainBytes(event.block))
+      this.recordSeq = event.seq
+    }
+  }
+
+  private nextRecordOfBlock(): boolean {
+    const end = this.block!.seq + this.block!.count
+    while (this.recordSeq < end) {
+      const record = this.reader!.next()
+      if (record === undefined) return false
+      this.nextSeq = this.recordSeq++
+      if (record.channel === Channel.program) {
+        this.nextRecord = record
+        return true
+      }
+    }
+    return false
+  }
+
+  private scheduleReport(): void {
+    if (this.ended !== undefined) return
+    if (this.passed - this.reported >= this.options.reportEvery) {
+      this.report()
+    } else if (!this.hasNext) {
+      if (this.reportsSoon) return
+      this.reportsSoon = true
+      queueMicrotask(() => {
+        this.reportsSoon = false
+        this.report()
+      })
+    } else if (!this.reportsThisTurn) {
+      this.reportsThisTurn = true
+      setImmediate(() => {
+        this.reportsThisTurn = false
+        this.report()
+      })
+    }
+  }
+
+  private report(): void {
+    if (this.ended !== undefined || this.passed === this.reported) return
+    this.reported = this.passed
+    this.options.taken(this.passed)
+  }
+}
+
+/** Without Buffer's methods, whatever the transport received into: a body is a Uint8Array and looks like one. */
+function plainBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.constructor === Uint8Array
+    ? bytes
+    : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+}

@@ -1,0 +1,228 @@
+/**
+ * The rim of one kernel: transport, driver, peers, metrics and log put together, and members made over them.
+ * The same over UDP and over the test network, which brings its own transport, clock and dice.
+ */
+import { isIPv6 } from 'node:net'
+import { hostname } from 'node:os'
+import type { Registry } from 'prom-client'
+import { invalidArgument } from '../kernel/errors.ts'
+import type { Address, Nonce } from '../kernel/identity.ts'
+import type { Clock, Wakeups } from '../kernel/node/clock.ts'
+import { Driver, type MachineHandle } from '../kernel/node/driver.ts'
+import { addHealthRoutes, HttpServer } from '../kernel/node/http.ts'
+import { startLog } from '../kernel/node/log.ts'
+import { Metrics } from '../kernel/node/metrics.ts'
+import { type PeerWatch, watchPeers } from '../kernel/node/peers.ts'
+import { randomNonce, randomSeed } from '../kernel/node/random.ts'
+import type { Transport } from '../kernel/node/transport.ts'
+import { UdpTransport } from '../kernel/node/udp.ts'
+import { type GroupParameters, resilienceFor } from '../kernel/parameters.ts'
+import type { Output } from '../kernel/port.ts'
+import type { View } from '../kernel/view.ts'
+import type { MemberSettings, OpenedMember, Rim } from './kernel.ts'
+import { Inspector } from './member/inspector.ts'
+import { Member } from './member/member.ts'
+import type { MemberOptions } from './member/options.ts'
+import type { MemberPort, OutputHandler } from './member-port.ts'
+import type { CheckedKernelOptions } from './options.ts'
+
+/** What stands in for the system in tests. */
+export interface Outside {
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly wakeups: Wakeups
+  nonce(): Nonce
+  seed(): number
+}
+
+export async function openRim(options: CheckedKernelOptions, outside?: Outside): Promise<Rim> {
+  const log = options.logger ?? startLog(options.logLevel)
+  const transport = outside?.transport ?? (await openUdp(options, (message) => log.warn(message)))
+  try {
+    const packetSize = checkPacketSize(options.packetSize, transport)
+    const driver = new Driver({ transport, clock: outside?.clock, wakeups: outside?.wakeups, log })
+    const metrics = new Metrics(options.registry)
+    const http = await openHttp(options)
+    const dice = outside ?? { nonce: randomNonce, seed: randomSeed }
+    const rim = new KernelRim(driver, metrics, http, { ...options, packetSize }, dice)
+    metrics.addRim(driver.router)
+    if (http !== undefined) addHealthRoutes(http, { metrics, members: () => rim.infos() })
+    return rim
+  } catch (error) {
+    await transport.close()
+    throw error
+  }
+}
+
+function openUdp(options: CheckedKernelOptions, onWarning: (message: string) => void): Promise<UdpTransport> {
+  const { transport: mode, udpPort, multicastPort, advertise } = options
+  return UdpTransport.open({
+    interface: options.interface,
+    mode,
+    udpPort,
+    multicastPort,
+    advertise,
+    onWarning,
+  })
+}
+
+/** On the interface's own address, so that whoever can reach the group can read its numbers, and nobody else. */
+async function openHttp({
+  metricsPort,
+  interface: host,
+}: CheckedKernelOptions): Promise<HttpServer | undefined> {
+  return metricsPort === undefined ? undefined : HttpServer.open({ host, port: metricsPort })
+}
+
+function checkPacketSize(given: number | undefined, transport: Transport): number {
+  if (given === undefined) return transport.packetSizeDefault
+  if (given <= transport.packetSizeMax) return given
+  throw invalidArgument(
+    'packetSize',
+    given,
+    `at most ${transport.packetSizeMax}, which the socket's buffer allows`,
+  )
+}
+
+type RimOptions = CheckedKernelOptions & { readonly packetSize: number }
+
+class KernelRim implements Rim {
+  readonly address: Address
+  readonly registry: Registry
+  readonly metricsAddress: string | undefined
+  private readonly driver: Driver
+  private readonly metrics: Metrics
+  private readonly http: HttpServer | undefined
+  private readonly options: RimOptions
+  private readonly dice: Pick<Outside, 'nonce' | 'seed'>
+  private readonly peerWatch: PeerWatch | undefined
+  private peers: readonly Address[] = []
+  /** BOUNDED by what the program opens. */
+  private readonly members = new Map<Member, MachineHandle>()
+
+  constructor(
+    driver: Driver,
+    metrics: Metrics,
+    http: HttpServer | undefined,
+    options: RimOptions,
+    dice: Pick<Outside, 'nonce' | 'seed'>,
+  ) {
+    this.driver = driver
+    this.metrics = metrics
+    this.http = http
+    this.options = options
+    this.dice = dice
+    this.address = driver.transport.address
+    this.registry = metrics.registry
+    this.metricsAddress = http?.url.replace('http://', '')
+    if (options.peers.length > 0) {
+      this.peerWatch = watchPeers(options.peers, (addresses) => this.learnPeers(addresses), {
+        family: isIPv6(options.interface) ? 6 : 4,
+        defaultPort: options.udpPort === 0 ? undefined : options.udpPort,
+      })
+    }
+  }
+
+  async openMember(settings: MemberSettings, onOutput: OutputHandler): Promise<OpenedMember> {
+    const { driver, members } = this
+    const nonce = this.dice.nonce()
+    const machine = new Member(this.memberOptions(settings, nonce))
+    const handle = await driver.attach(machine, { port: settings.port, nonce })
+    members.set(machine, handle)
+    const group = new GroupFacts()
+    const metrics = this.metrics.addMember({
+      group: settings.port,
+      name: machine.options.name,
+      counters: machine.counters,
+      info: () => machine.info(),
+      historyCapacity: () => group.parameters?.historySize,
+      sequencerBusySeconds: () => handle.sequencerBusySeconds,
+    })
+    handle.onOutput((output) => {
+      group.learn(output)
+      onOutput(output)
+    })
+    // Peers that were found while the machine was attached.
+    if (this.peers.length > 0) handle.call({ call: 'peers', addresses: this.peers })
+    return {
+      port: {
+        call: (call) => handle.call(call),
+        info: () => machine.info(),
+        now: () => driver.now(),
+        close: () => {
+          handle.detach()
+          metrics.remove()
+          members.delete(machine)
+        },
+      },
+      observer: { sendAnswered: (seconds) => metrics.observeSend('pb', group.resilience, seconds) },
+    }
+  }
+
+  async openInspector(port: string, onOutput: OutputHandler): Promise<Pick<MemberPort, 'call' | 'close'>> {
+    const nonce = this.dice.nonce()
+    const settings = { port, name: undefined, role: 'observer' } as const
+    const handle = await this.driver.attach(new Inspector(this.memberOptions(settings, nonce)), {
+      port,
+      nonce,
+    })
+    handle.onOutput(onOutput)
+    return { call: (call) => handle.call(call), close: () => handle.detach() }
+  }
+
+  *infos(): Iterable<ReturnType<Member['info']>> {
+    for (const machine of this.members.keys()) yield machine.info()
+  }
+
+  async close(): Promise<void> {
+    this.peerWatch?.close()
+    await this.driver.flush()
+    await this.driver.close()
+    await this.http?.close()
+    this.metrics.close()
+  }
+
+  private memberOptions({ name, role }: MemberSettings, nonce: Nonce): MemberOptions {
+    const { transport } = this.driver
+    const { detection, packetSize } = this.options
+    return {
+      nonce,
+      seed: this.dice.seed(),
+      address: this.address,
+      name: name ?? this.options.name ?? `${hostname()}-${process.pid}`,
+      role,
+      transport: transport.mode,
+      peers: this.peers,
+      packetSize,
+      window: transport.window,
+      // Several senders share the sequencer's socket; a few packets may always be on their way.
+      sendWindow: Math.max(4 * packetSize, Math.floor(transport.window / 4)),
+      detection,
+    }
+  }
+
+  private learnPeers(addresses: readonly Address[]): void {
+    this.peers = addresses
+    for (const handle of this.members.values()) handle.call({ call: 'peers', addresses })
+  }
+}
+
+/** What the metrics of a member need to know of its group, learnt from the outputs that pass. */
+class GroupFacts {
+  parameters: GroupParameters | undefined
+  /** Acks of others that a message needs in the present view. */
+  resilience = 0
+
+  learn(output: Output): void {
+    if (output.output === 'joined') {
+      this.parameters = output.parameters
+      this.learnView(output.view)
+    } else if (output.output === 'deliveries') {
+      for (const event of output.deliveries) if (event.kind !== 'messages') this.learnView(event.view)
+    }
+  }
+
+  private learnView(view: View): void {
+    if (this.parameters !== undefined) this.resilience = resilienceFor(this.parameters, view.members.length)
+  }
+}

@@ -1,0 +1,284 @@
+/** The metrics of one registry, by name, and how each is read from the members that are registered. */
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import type { Counters } from '../counters.ts'
+import { packetKindNames, rejectReasons } from '../packet.ts'
+import type { MemberInfo } from '../port.ts'
+import { BatchHistogram } from './batch-histogram.ts'
+
+/** What metrics read of one member; all of it while a page is made, and never otherwise. */
+export interface MemberSource {
+  /** The group's port. */
+  readonly group: string
+  /** For the `member` label, where one is needed. */
+  readonly name: string
+  readonly counters: Counters
+  info(): MemberInfo
+  /** The group's `historySize`; undefined while the group is not known. */
+  historyCapacity(): number | undefined
+  sequencerBusySeconds(): number
+}
+
+/** Packets that were rejected or answered before a member was found; they have no `group`. */
+export interface RimSource {
+  readonly counters: Counters
+}
+
+export interface MemberMetrics {
+  /** A send that returned, from call to return. */
+  observeSend(method: 'pb' | 'bb', resilience: number, seconds: number): void
+  observeReset(outcome: string, seconds: number): void
+  /** Takes the member's series away. */
+  remove(): void
+}
+
+export type Labels = Readonly<Record<string, string>>
+
+export interface Entry {
+  readonly source: MemberSource
+  readonly labels: Labels
+}
+
+const SECONDS = [
+  0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5,
+]
+
+export class MetricSet {
+  /** Bounded by the memberships of this process. */
+  readonly entries = new Set<Entry>()
+  /** Bounded by the kernels of this process. */
+  readonly rims = new Set<RimSource>()
+  private readonly sendSeconds: Histogram
+  private readonly resetSeconds: Histogram
+  private readonly resets: Counter
+
+  constructor(registry: Registry) {
+    const registers = [registry]
+    this.defineView(registers)
+    this.defineSequencer(registers)
+    this.defineHistory(registers)
+    this.definePackets(registers)
+    this.sendSeconds = new Histogram({
+      name: 'amoebacast_send_seconds',
+      help: 'Time from the call of a send to its return',
+      labelNames: ['group', 'member', 'method', 'resilience'],
+      buckets: SECONDS,
+      registers,
+    })
+    this.resets = new Counter({
+      name: 'amoebacast_resets_total',
+      help: 'Resets that this member took part in',
+      labelNames: ['group', 'member', 'outcome'],
+      registers,
+    })
+    this.resetSeconds = new Histogram({
+      name: 'amoebacast_reset_seconds',
+      help: 'Time from the begin of a reset to its end',
+      labelNames: ['group', 'member'],
+      buckets: SECONDS,
+      registers,
+    })
+  }
+
+  addMember(source: MemberSource): MemberMetrics {
+    const entry: Entry = { source, labels: this.labelsFor(source) }
+    this.entries.add(entry)
+    const sends = new Map<string, Labels>()
+    const outcomes = new Map<string, Labels>()
+    return {
+      observeSend: (method, resilience, seconds) => {
+        const labels = remembered(sends, `${method} ${resilience}`, () => {
+          return { ...entry.labels, method, resilience: String(resilience) }
+        })
+        this.sendSeconds.observe(labels, seconds)
+      },
+      observeReset: (outcome, seconds) => {
+        this.resets.inc(remembered(outcomes, outcome, () => ({ ...entry.labels, outcome })))
+        this.resetSeconds.observe(entry.labels, seconds)
+      },
+      remove: () => {
+        this.entries.delete(entry)
+        for (const labels of sends.values()) this.sendSeconds.remove(labels)
+        for (const labels of outcomes.values()) this.resets.remove(labels)
+        this.resetSeconds.remove(entry.labels)
+      },
+    }
+  }
+
+  /** Chosen once, so that a member's series keep their names while others come and go. */
+  private labelsFor({ group, name }: MemberSource): Labels {
+    const taken = new Set(
+      [...this.entries].filter((e) => e.source.group === group).map((e) => e.labels.member),
+    )
+    if (!taken.has(undefined)) return { group }
+    let member = name
+    for (let i = 2; taken.has(member); i++) member = `${name}-${i}`
+    return { group, member }
+  }
+
+  private defineView(registers: Registry[]): void {
+    const gauge = (name: string, help: string, read: (info: MemberInfo) => number | undefined) =>
+      this.gauge(registers, name, help, ({ source }) => read(source.info()))
+    gauge('is_sequencer', '1 at the member that numbers messages, else 0', (info) =>
+      info.isSequencer ? 1 : 0,
+    )
+    gauge('view_members', 'Members in the view; 0 without one', (info) => info.view?.members.length ?? 0)
+    gauge('incarnation', 'Incarnation of the view', (info) => info.view?.incarnation)
+    gauge('seq', 'Highest place known to be numbered', (info) => info.seq)
+    gauge('stable_seq', 'Everything up to here has been taken by every member', (info) => info.stable)
+    gauge('blocked_sends', 'Sends that wait for room', (info) => info.waitingSends)
+    this.counter(registers, 'suspicions_total', 'Suspicions raised by this member', [], ({ source }, add) => {
+      add({}, source.counters.suspicions)
+    })
+    this.counter(
+      registers,
+      'deliveries_total',
+      'Events handed to the program',
+      ['kind'],
+      ({ source }, add) => {
+        for (const [kind, count] of Object.entries(source.counters.deliveries)) add({ kind }, count)
+      },
+    )
+    const { entries } = this
+    new Gauge({
+      name: 'amoebacast_member_lag_messages',
+      help: 'How far each member is behind, as the sequencer knows it',
+      labelNames: ['group', 'member'],
+      registers,
+      collect() {
+        this.reset()
+        for (const { source } of entries) {
+          for (const { id, messages } of source.info().lags) {
+            this.set({ group: source.group, member: String(id) }, messages)
+          }
+        }
+      },
+    })
+  }
+
+  private defineSequencer(registers: Registry[]): void {
+    this.counter(registers, 'sequencer_ordered_total', 'Messages numbered here', [], ({ source }, add) => {
+      add({}, source.counters.ordered)
+    })
+    this.counter(registers, 'sequencer_ordered_bytes_total', 'Bytes numbered here', [], ({ source }, add) => {
+      add({}, source.counters.orderedBytes)
+    })
+    this.counter(
+      registers,
+      'sequencer_busy_seconds_total',
+      "Time spent in the sequencer's steps and sends; its rate is the load",
+      [],
+      ({ source }, add) => add({}, source.sequencerBusySeconds()),
+    )
+    this.gauge(registers, 'sequencer_queue_requests', 'Requests held and not numbered yet', ({ source }) => {
+      return source.info().queuedRequests
+    })
+    new BatchHistogram(registers, this.entries)
+  }
+
+  private defineHistory(registers: Registry[]): void {
+    const gauge = (name: string, help: string, read: (entry: Entry) => number | undefined) =>
+      this.gauge(registers, name, help, read)
+    gauge('history_messages', 'Messages in the history buffer', ({ source }) => source.info().historyMessages)
+    gauge('history_capacity_messages', 'Room in the history buffer, used or not', ({ source }) =>
+      source.historyCapacity(),
+    )
+    gauge('history_bytes', 'Bytes in the history buffer', ({ source }) => source.info().historyBytes)
+  }
+
+  private definePackets(registers: Registry[]): void {
+    const kinds = packetKindNames.flatMap((type, kind) => (type === undefined ? [] : [{ type, kind }]))
+    const directions = ['in', 'out'] as const
+    const packets = (name: string, help: string, of: (c: Counters) => Counters['packets']) =>
+      this.counter(
+        registers,
+        name,
+        help,
+        ['type', 'direction'],
+        ({ source }, add) => {
+          for (const direction of directions) {
+            for (const { type, kind } of kinds)
+              add({ type, direction }, of(source.counters)[direction][kind] ?? 0)
+          }
+        },
+        (rim, add) => {
+          // Only what has happened: the rim answers for the dead now and then and sends nothing else.
+          for (const { type, kind } of kinds) {
+            const count = of(rim.counters).out[kind] ?? 0
+            if (count > 0) add({ type, direction: 'out' }, count)
+          }
+        },
+      )
+    packets('packets_total', 'Packets', (counters) => counters.packets)
+    packets('packet_bytes_total', 'Bytes of packets', (counters) => counters.packetBytes)
+    const rejected = ({ counters }: RimSource, add: Add): void => {
+      for (const reason of rejectReasons) add({ reason }, counters.rejected[reason])
+    }
+    this.counter(
+      registers,
+      'packets_rejected_total',
+      'Packets dropped, by reason; without a group where none was found for them',
+      ['reason'],
+      ({ source }, add) => rejected(source, add),
+      rejected,
+    )
+    this.counter(registers, 'retransmissions_total', 'Packets sent again', ['type'], ({ source }, add) => {
+      for (const [type, count] of Object.entries(source.counters.retransmissions)) add({ type }, count)
+    })
+  }
+
+  private gauge(
+    registers: Registry[],
+    name: string,
+    help: string,
+    read: (entry: Entry) => number | undefined,
+  ): void {
+    const { entries } = this
+    new Gauge({
+      name: `amoebacast_${name}`,
+      help,
+      labelNames: ['group', 'member'],
+      registers,
+      collect() {
+        this.reset()
+        for (const entry of entries) {
+          const value = read(entry)
+          if (value !== undefined) this.set(entry.labels, value)
+        }
+      },
+    })
+  }
+
+  private counter(
+    registers: Registry[],
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    read: (entry: Entry, add: Add) => void,
+    readRim: (rim: RimSource, add: Add) => void = () => {},
+  ): void {
+    const { entries, rims } = this
+    new Counter({
+      name: `amoebacast_${name}`,
+      help,
+      labelNames: ['group', 'member', ...labelNames],
+      registers,
+      collect() {
+        this.reset()
+        for (const entry of entries)
+          read(entry, (labels, value) => this.inc({ ...entry.labels, ...labels }, value))
+        for (const rim of rims) readRim(rim, (labels, value) => this.inc({ ...labels }, value))
+      },
+    })
+  }
+}
+
+type Add = (labels: Labels, value: number) => void
+
+function remembered(known: Map<string, Labels>, key: string, make: () => Labels): Labels {
+  let labels = known.get(key)
+  if (labels === undefined) {
+    labels = make()
+    known.set(key, labels)
+  }
+  return labels
+}

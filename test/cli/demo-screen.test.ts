@@ -1,0 +1,106 @@
+import { PassThrough } from 'node:stream'
+import { describe, expect, test } from 'vitest'
+import { type DemoState, drawTable, jsonScreen, plainScreen } from '../../cli/demo-screen.ts'
+import { infoLines } from '../../cli/info-lines.ts'
+import { Output } from '../../cli/output.ts'
+
+const state: DemoState = {
+  port: 'demo-1',
+  seconds: 2,
+  totalSeconds: 10,
+  rows: [
+    {
+      name: 'm1',
+      pid: 11,
+      memberId: 1,
+      isSequencer: true,
+      state: 'running',
+      seq: 900,
+      rate: 400,
+      p50Us: 120,
+      p99Us: 20_500,
+    },
+    {
+      name: 'm2',
+      pid: 12,
+      memberId: 2,
+      isSequencer: false,
+      state: 'running',
+      seq: 899,
+      rate: 350,
+      p50Us: null,
+      p99Us: null,
+    },
+  ],
+}
+
+async function printed(show: (output: Output) => void): Promise<string[]> {
+  const stream = new PassThrough()
+  const output = new Output(stream, () => {})
+  show(output)
+  await output.end()
+  return (stream.read() as Buffer).toString().trimEnd().split('\n')
+}
+
+describe('the demo shows', () => {
+  test('a table on a terminal', () => {
+    expect(drawTable(state).split('\n')).toEqual([
+      'group demo-1, 2 of 10 s (Ctrl-C ends it)',
+      'member  pid  role       seq  msg/s     p50      p99',
+      'm1       11  sequencer  900    400  120 µs  20.5 ms',
+      'm2       12  member     899    350       -        -',
+      'total                          750',
+    ])
+  })
+
+  test('a plain line a second elsewhere', async () => {
+    expect(await printed((output) => plainScreen(output).show(state))).toEqual([
+      '2 s | m1* seq 900 400/s p50 120 µs p99 20.5 ms | m2 seq 899 350/s p50 - p99 - | total 750 msg/s',
+    ])
+  })
+
+  test('JSON lines for programs', async () => {
+    const [line] = await printed((output) => jsonScreen(output).show(state))
+    expect(JSON.parse(line!)).toMatchObject({
+      event: 'stats',
+      rate: 750,
+      members: [
+        { memberId: 1, pid: 11, role: 'sequencer', seq: 900, rate: 400, p50Us: 120 },
+        { memberId: 2, role: 'member', p50Us: null },
+      ],
+    })
+  })
+})
+
+test('info for people', () => {
+  const view = {
+    groupId: '00000000000000ff',
+    incarnation: 0,
+    coordinator: 1,
+    seq: 7,
+    sequencer: 1,
+    members: [
+      { id: 1, name: 'a', address: '127.0.0.1:4000', role: 'full' as const },
+      { id: 2, name: 'bee', address: '127.0.0.1:4001', role: 'full' as const },
+    ],
+  }
+  const report = {
+    port: 'x',
+    view,
+    seq: 90,
+    accepted: 90,
+    stable: 80,
+    historyMessages: 10,
+    historySize: 1024,
+    historyBytes: 500,
+  }
+  expect(infoLines({ ...report, lags: [{ id: 2, messages: 4 }] })).toEqual([
+    'group x (00000000000000ff), incarnation 0 by member 1, view since seq 7',
+    'seq 90, accepted 90, stable 80',
+    'history 10 of 1024 messages, 500 bytes',
+    '',
+    'id  name  address         role       behind',
+    '1   a     127.0.0.1:4000  sequencer  0',
+    '2   bee   127.0.0.1:4001  member     4',
+  ])
+})

@@ -1,0 +1,79 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { Processes } from '../support/processes.ts'
+
+const processes = new Processes()
+
+afterEach(() => processes.endAll())
+
+async function run(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+  const started = processes.cli(args, { environment })
+  started.child.stdin!.end()
+  const { code } = await started.exit
+  return { code, stdout: started.lines.join('\n'), stderr: started.stderr }
+}
+
+describe('wrong usage: exit status 2 and one line that says what to do', () => {
+  test.each([
+    { args: [], says: 'which command? demo, node, info' },
+    { args: ['dmeo'], says: 'unknown command dmeo; did you mean demo?' },
+    { args: ['frobnicate'], says: 'unknown command frobnicate; there are demo, node, info' },
+    { args: ['node'], says: '--group is missing' },
+    { args: ['node', '--group'], says: '--group needs a value' },
+    { args: ['node', '--group', ''], says: '--group needs a value' },
+    { args: ['node', '--grup', 'x'], says: 'unknown option --grup; did you mean --group?' },
+    {
+      args: ['node', '--group', 'x', '--metric-port=1'],
+      says: 'unknown option --metric-port; did you mean --metrics-port?',
+    },
+    { args: ['node', '--group', 'x', '--create', '--join'], says: 'exclude each other' },
+    {
+      args: ['node', '--group', 'x', '--count', '0'],
+      says: '--count is "0"; it must be a whole number from 1',
+    },
+    { args: ['node', '--group', 'x', '--udp-port', '65536'], says: 'a whole number from 0 to 65535' },
+    { args: ['node', '--group', 'x', '--resilience', 'majorty'], says: 'did you mean majority?' },
+    { args: ['node', '--group', 'x', '--recovery', 'automatic'], says: 'one of auto, manual' },
+    { args: ['node', '--group', 'x', '--interface', 'nowhere'], says: 'interface is "nowhere"' },
+    { args: ['node', '--group', 'x'.repeat(256)], says: '255 bytes' },
+    { args: ['demo', '--transport', 'multi'], says: 'did you mean multicast?' },
+    { args: ['demo', '--seconds', '1.5'], says: '--seconds is "1.5"' },
+    { args: ['demo', '--members', '3', 'now'], says: 'does not know what "now" is for' },
+    { args: ['demo', '--kill'], says: 'unknown option --kill' },
+    { args: ['info'], says: '--group is missing' },
+  ])('amoebacast $args', async ({ args, says }) => {
+    const { code, stdout, stderr } = await run(args)
+    expect(stderr).toContain(says)
+    expect(stderr).toMatch(/^amoebacast: [^\n]+\n$/)
+    expect(stdout).toBe('')
+    expect(code).toBe(2)
+  })
+
+  test('a wrong value in the environment is named as such', async () => {
+    const { code, stderr } = await run(['info', '--group', 'x'], { AMOEBACAST_DETECTION: 'quick' })
+    expect(stderr).toContain('AMOEBACAST_DETECTION is "quick"; it must be one of default, fast, wan')
+    expect(code).toBe(2)
+  })
+})
+
+describe('help', () => {
+  test('lists the commands that exist', async () => {
+    const { code, stdout, stderr } = await run(['--help'])
+    for (const command of ['demo', 'node', 'info']) expect(stdout).toContain(`amoebacast ${command} `)
+    for (const command of ['top', 'bench', 'keygen']) expect(stdout).not.toContain(`amoebacast ${command} `)
+    expect([code, stderr]).toEqual([0, ''])
+  })
+
+  test.each(['demo', 'node', 'info'])('of %s has examples and the network options', async (command) => {
+    const { code, stdout, stderr } = await run([command, '--help'])
+    expect(stdout).toContain('Examples:')
+    expect(stdout).toContain('--transport')
+    expect(stdout).toContain('AMOEBACAST_INTERFACE')
+    expect([code, stderr]).toEqual([0, ''])
+  })
+
+  test('--version', async () => {
+    const { code, stdout } = await run(['--version'])
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+$/)
+    expect(code).toBe(0)
+  })
+})

@@ -1,0 +1,108 @@
+import { execFileSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { type Codec, codecFor } from '../../group/codec.ts'
+import { bytes, fakeKernel, messages, text } from './fake.ts'
+
+const values = [
+  null,
+  undefined,
+  true,
+  0,
+  -1,
+  1.5,
+  2 ** 40,
+  'text',
+  '',
+  'ünï',
+  [1, [2]],
+  { op: 'add', id: 7 },
+  { list: [undefined, null] },
+  12345678901234567890n,
+  new Date(5),
+  new Set([1, 'a']),
+  new Uint8Array([1, 2, 3]),
+  new Float64Array([1.5, 2]),
+]
+
+describe('codecs', () => {
+  test('msgpack gives back what was sent, with and without copies', () => {
+    for (const copy of [false, true]) {
+      const codec = codecFor<unknown>('msgpack', copy)
+      for (const value of values) expect(codec.decode(new Uint8Array(codec.encode(value)))).toEqual(value)
+    }
+  })
+
+  test('encoded bodies stay as they are while others are encoded', () => {
+    const codec = codecFor<unknown>(undefined, false)
+    const encoded = Array.from({ length: 5000 }, (_, i) => codec.encode({ i }))
+    for (const [i, body] of encoded.entries()) expect(codec.decode(body)).toEqual({ i })
+  })
+
+  test('msgpack works without its native part', () => {
+    const script = `
+      import { isNativeAccelerationEnabled, Packr } from 'msgpackr'
+      if (isNativeAccelerationEnabled) throw new Error('native')
+      const long = { s: 'x'.repeat(100), list: Array.from({ length: 50 }, (_, i) => 'item ' + i), n: 2 ** 40 }
+      const packr = new Packr({ useRecords: false, moreTypes: true })
+      process.stdout.write(JSON.stringify(packr.unpack(packr.pack(long))) === JSON.stringify(long) ? 'same' : 'different')`
+    const env = { ...process.env, MSGPACKR_NATIVE_ACCELERATION_DISABLED: 'true' }
+    const cwd = fileURLToPath(new URL('../..', import.meta.url))
+    expect(
+      execFileSync(process.execPath, ['--input-type=module', '-e', script], { env, cwd }).toString(),
+    ).toBe('same')
+  })
+
+  test("a codec of the program's own is used both ways", async () => {
+    const codec: Codec<number> = {
+      encode: (value) => bytes(String(value)),
+      decode: (body) => Number(text(body)),
+    }
+    const { kernel, rim } = fakeKernel()
+    const group = await kernel.createGroup<number>('test', { codec })
+    void group.sendToGroup(42)
+    const machine = rim.machines[0]!
+    expect(text(machine.callsOf('send')[0]!.body)).toBe('42')
+    machine.deliver(messages(2, ['43']))
+    expect(await group.receiveFromGroup()).toMatchObject({ body: 43 })
+  })
+
+  test('a body that cannot be encoded is refused', async () => {
+    const { kernel } = fakeKernel()
+    const group = await kernel.createGroup('test')
+    const refused = { code: 'ERR_INVALID_ARGUMENT', outcome: 'refused' }
+    await expect(group.sendToGroup(Symbol('no'))).rejects.toMatchObject(refused)
+    const wrong = await kernel.createGroup('test', {
+      codec: { encode: () => 'text' as never, decode: () => 0 },
+    })
+    await expect(wrong.sendToGroup(1)).rejects.toMatchObject(refused)
+  })
+
+  test('a body that cannot be decoded keeps its place', async () => {
+    const { kernel, rim } = fakeKernel()
+    const group = await kernel.createGroup<string>('test')
+    const { encode } = codecFor<unknown>('msgpack', false)
+    const cut = encode('a longer text').subarray(0, 5)
+    rim.machines[0]!.deliver(
+      messages(2, [{ body: encode('a') }, { body: cut, header: bytes('h') }, { body: encode('b') }]),
+    )
+    const got = await group.receiveBatch()
+    expect(got.map(({ seq, body }) => [seq, body])).toEqual([
+      [2, 'a'],
+      [3, undefined],
+      [4, 'b'],
+    ])
+    const bad = got[1]!
+    expect(text(bad.header)).toBe('h')
+    expect(bad.kind === 'message' && bad.error).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      cause: expect.any(Error),
+    })
+  })
+
+  test('a wrong codec is named', () => {
+    for (const wrong of ['json', 5, null, {}, { encode: () => bytes('') }]) {
+      expect(() => codecFor(wrong as never, false)).toThrow(/codec is .*'msgpack', 'binary' or/)
+    }
+  })
+})

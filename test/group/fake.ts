@@ -1,0 +1,202 @@
+/** A fake machine behind a group: it records the calls, and the test says what it puts out. */
+
+import { Registry } from 'prom-client'
+import { Kernel, type MemberSettings, type OpenedMember, type Rim } from '../../group/kernel.ts'
+import type { MemberPort, Observer, OutputHandler } from '../../group/member-port.ts'
+import {
+  BLOCK_HEADER_BYTES,
+  BlockKind,
+  recordOverhead,
+  writeBlockHeader,
+  writeRecord,
+} from '../../kernel/block.ts'
+import { completeParameters, type GroupParameters } from '../../kernel/parameters.ts'
+import type { Call, MemberInfo, OrderedEvent, Output } from '../../kernel/port.ts'
+import type { View } from '../../kernel/view.ts'
+
+export const NO_BYTES = new Uint8Array(0)
+
+export function bytes(text: string): Uint8Array {
+  return new TextEncoder().encode(text)
+}
+
+export function text(body: Uint8Array): string {
+  return new TextDecoder().decode(body)
+}
+
+export interface RecordLike {
+  readonly body: Uint8Array
+  readonly header?: Uint8Array
+  readonly channel?: number
+}
+
+/** A block of messages as it comes from the order. */
+export function messages(seq: number, records: readonly (string | RecordLike)[], sender = 1): OrderedEvent {
+  const all = records.map((record) => (typeof record === 'string' ? { body: bytes(record) } : record))
+  const sizes = all.map(
+    ({ header = NO_BYTES, body }) => recordOverhead(header.length, body.length) + header.length + body.length,
+  )
+  const length = sizes.reduce((sum, size) => sum + size, BLOCK_HEADER_BYTES)
+  const block = Buffer.alloc(length)
+  writeBlockHeader(block, 0, {
+    kind: BlockKind.messages,
+    count: all.length,
+    length,
+    member: sender,
+    firstRequest: 1,
+  })
+  let at = BLOCK_HEADER_BYTES
+  for (const { channel = 0, header = NO_BYTES, body } of all)
+    at = writeRecord(block, at, channel, header, body)
+  return { kind: 'messages', seq, count: all.length, sender, block }
+}
+
+export function viewOf(seq: number, ids: readonly number[], changes: Partial<View> = {}): View {
+  return {
+    groupId: 0xabcn,
+    incarnation: 1,
+    coordinator: 1,
+    seq,
+    sequencer: ids[0]!,
+    members: ids.map((id) => ({
+      id,
+      nonce: BigInt(id),
+      name: `m${id}`,
+      address: `127.0.0.1:${4000 + id}`,
+      role: 0,
+    })),
+    ...changes,
+  }
+}
+
+export class FakeMachine implements MemberPort, Observer {
+  readonly calls: Call[] = []
+  readonly answerTimes: number[] = []
+  readonly settings: MemberSettings
+  isClosed = false
+  clock = 0
+  private readonly onOutput: OutputHandler
+  private readonly script: (machine: FakeMachine, call: Call) => void
+
+  constructor(
+    settings: MemberSettings,
+    onOutput: OutputHandler,
+    script: (machine: FakeMachine, call: Call) => void,
+  ) {
+    this.settings = settings
+    this.onOutput = onOutput
+    this.script = script
+  }
+
+  call(call: Call): void {
+    this.calls.push(call)
+    this.script(this, call)
+  }
+
+  emit(output: Output): void {
+    this.onOutput(output)
+  }
+
+  deliver(...deliveries: OrderedEvent[]): void {
+    this.emit({ output: 'deliveries', deliveries })
+  }
+
+  callsOf<C extends Call['call']>(name: C): Extract<Call, { call: C }>[] {
+    return this.calls.filter((call): call is Extract<Call, { call: C }> => call.call === name)
+  }
+
+  get takenReports(): number[] {
+    return this.callsOf('taken').map(({ seq }) => seq)
+  }
+
+  info(): MemberInfo {
+    return {
+      phase: 'member',
+      port: 'test',
+      memberId: 1,
+      role: 'full',
+      view: viewOf(1, [1]),
+      isSequencer: true,
+      seq: 9,
+      received: 9,
+      accepted: 9,
+      taken: 9,
+      stable: 9,
+      historyMessages: 3,
+      historyBytes: 77,
+      waitingSends: 0,
+      outstandingSends: 0,
+      queuedRequests: 0,
+      lags: [],
+    }
+  }
+
+  now(): number {
+    return this.clock
+  }
+
+  close(): void {
+    this.isClosed = true
+  }
+
+  sendAnswered(seconds: number): void {
+    this.answerTimes.push(seconds)
+  }
+}
+
+/** Answers `open` at once as the first member, and orders nothing by itself. */
+export function joins(parameters: Partial<GroupParameters> = {}): (machine: FakeMachine, call: Call) => void {
+  return (machine, call) => {
+    if (call.call === 'open') {
+      machine.emit({
+        output: 'joined',
+        token: call.token,
+        memberId: 1,
+        nonce: 1n,
+        port: call.port,
+        parameters: completeParameters({ ...call.parameters, ...parameters }),
+        view: viewOf(1, [1]),
+      })
+    } else if (call.call === 'leave') {
+      machine.emit({ output: 'left', token: call.token })
+      machine.emit({ output: 'event', event: { event: 'closed', code: undefined, reason: 'left' } })
+    }
+  }
+}
+
+export class FakeRim implements Rim {
+  readonly address = '127.0.0.1:4001'
+  readonly registry = new Registry()
+  readonly metricsAddress = undefined
+  readonly machines: FakeMachine[] = []
+  isClosed = false
+  private readonly script: (machine: FakeMachine, call: Call) => void
+
+  constructor(script = joins()) {
+    this.script = script
+  }
+
+  async openInspector(): Promise<never> {
+    throw new Error('nothing to inspect')
+  }
+
+  async openMember(settings: MemberSettings, onOutput: OutputHandler): Promise<OpenedMember> {
+    const machine = new FakeMachine(settings, onOutput, this.script)
+    this.machines.push(machine)
+    return { port: machine, observer: machine }
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true
+  }
+}
+
+export function fakeKernel(script = joins()): { rim: FakeRim; kernel: Kernel } {
+  const rim = new FakeRim(script)
+  return { rim, kernel: new Kernel(rim) }
+}
+
+/** One turn of the event loop: every microtask and immediate that waits has run. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+}

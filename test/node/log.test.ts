@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest'
+import { ErrorCode } from '../../kernel/errors.ts'
+import { monotonicClock } from '../../kernel/node/clock.ts'
+import { logOutput, startLog } from '../../kernel/node/log.ts'
+import { randomNonce, randomSeed } from '../../kernel/node/random.ts'
+import type { Output } from '../../kernel/port.ts'
+import { joined, view } from './support.ts'
+
+function record(level: 'info' | 'warn') {
+  const lines: Record<string, unknown>[] = []
+  const log = startLog(level, { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) })
+  return { lines, log }
+}
+
+const header = new Uint8Array(0)
+const outputs: Output[] = [
+  joined(1, 2),
+  { output: 'sent', token: 1, count: 1, seq: 1 },
+  { output: 'deliveries', deliveries: [{ kind: 'messages', seq: 1, count: 1, sender: 1, block: header }] },
+  { output: 'deliveries', deliveries: [{ kind: 'leave', seq: 2, sender: 1, header, view: view() }] },
+  {
+    output: 'deliveries',
+    deliveries: [
+      { kind: 'reset', seq: 3, sender: 1, header, view: view(), removed: [4], lossPossible: false },
+    ],
+  },
+  { output: 'event', event: { event: 'suspect', member: 4, reason: '10 tries' } },
+  { output: 'event', event: { event: 'slow', member: 4, lagMessages: 9 } },
+  { output: 'event', event: { event: 'expelled', reason: 'paused' } },
+  { output: 'event', event: { event: 'closed', code: ErrorCode.expelled, reason: 'expelled' } },
+  { output: 'event', event: { event: 'closed', code: undefined, reason: 'left' } },
+]
+
+test('a line for each event that matters to an operator, none for messages', () => {
+  const { lines, log } = record('info')
+  for (const output of outputs) logOutput(log, 'orders', output)
+  expect(lines.map(({ level, msg }) => `${level} ${msg}`)).toEqual([
+    '30 is a member',
+    '30 a member left',
+    '40 a reset',
+    '40 a member does not answer',
+    '40 a member holds the group up',
+    '50 the others have gone on without this member',
+    '50 closed by a failure',
+    '30 closed',
+  ])
+  for (const line of lines) expect(line).toMatchObject({ name: 'amoebacast', group: 'orders' })
+  expect(lines[0]).toMatchObject({ groupId: '0000000000000007', sequencer: 1, members: 2 })
+})
+
+test('a library is quiet unless something is wrong', () => {
+  const { lines, log } = record('warn')
+  for (const output of outputs) logOutput(log, 'orders', output)
+  expect(lines).toHaveLength(5)
+})
+
+test('nonces are 64 bits, never 0, never the same', () => {
+  const nonces = Array.from({ length: 1000 }, randomNonce)
+  expect(new Set(nonces).size).toBe(1000)
+  for (const nonce of nonces) expect(nonce > 0n && nonce < 2n ** 64n).toBe(true)
+  expect(nonces.some((nonce) => nonce >= 2n ** 63n)).toBe(true)
+  expect(Number.isSafeInteger(randomSeed())).toBe(true)
+})
+
+test('the clock gives whole microseconds and does not go back', () => {
+  const clock = monotonicClock()
+  let last = clock()
+  for (let i = 0; i < 10_000; i++) {
+    const now = clock()
+    expect(Number.isSafeInteger(now) && now >= last).toBe(true)
+    last = now
+  }
+})

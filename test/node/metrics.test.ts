@@ -1,0 +1,219 @@
+import { Counter, Registry } from 'prom-client'
+import { expect, test } from 'vitest'
+import { Counters } from '../../kernel/counters.ts'
+import { type MemberSource, Metrics } from '../../kernel/node/metrics.ts'
+import { PacketKind } from '../../kernel/packet.ts'
+import type { MemberInfo } from '../../kernel/port.ts'
+import { info } from './support.ts'
+
+interface Page {
+  readonly types: Map<string, string>
+  readonly samples: Map<string, number>
+}
+
+/** Reads the text format strictly: a line that is not understood fails the test. */
+function parse(text: string): Page {
+  const types = new Map<string, string>()
+  const samples = new Map<string, number>()
+  for (const line of text.split('\n')) {
+    const type = /^# TYPE (\w+) (\w+)$/.exec(line)
+    if (type !== null) types.set(type[1]!, type[2]!)
+    if (line === '' || line.startsWith('#')) continue
+    const sample = /^(\w+)(?:\{((?:\w+="[^"]*",?)*)\})? (\S+)$/.exec(line)
+    if (sample === null) throw new Error(`not a sample: ${line}`)
+    const labels = (sample[2] ?? '').split(',').filter(Boolean).sort().join(',')
+    const key = `${sample[1]}{${labels}}`
+    if (samples.has(key)) throw new Error(`twice: ${key}`)
+    samples.set(key, Number(sample[3]))
+  }
+  return { types, samples }
+}
+
+function source(given: Partial<MemberInfo> = {}, name = 'host-1'): MemberSource & { counters: Counters } {
+  const member = info(given)
+  return {
+    group: member.port,
+    name,
+    counters: new Counters(),
+    info: () => member,
+    historyCapacity: () => 128,
+    sequencerBusySeconds: () => 1.5,
+  }
+}
+
+const names = [
+  'is_sequencer',
+  'view_members',
+  'incarnation',
+  'seq',
+  'stable_seq',
+  'sequencer_ordered_total',
+  'sequencer_ordered_bytes_total',
+  'sequencer_busy_seconds_total',
+  'sequencer_queue_requests',
+  'sequencer_batch_messages',
+  'history_messages',
+  'history_capacity_messages',
+  'history_bytes',
+  'packets_total',
+  'packet_bytes_total',
+  'packets_rejected_total',
+  'retransmissions_total',
+  'send_seconds',
+  'deliveries_total',
+  'member_lag_messages',
+  'blocked_sends',
+  'suspicions_total',
+  'resets_total',
+  'reset_seconds',
+]
+
+test('the page has every name of the interface, and no other', async () => {
+  const metrics = new Metrics()
+  metrics.addMember(source())
+  const { types } = parse(await metrics.page())
+  expect([...types.keys()].sort()).toEqual(names.map((name) => `amoebacast_${name}`).sort())
+  for (const [name, type] of types) {
+    const expected = name.endsWith('_total')
+      ? 'counter'
+      : /_seconds$|batch_messages$/.test(name)
+        ? 'histogram'
+        : 'gauge'
+    expect(`${name} ${type}`).toBe(`${name} ${expected}`)
+  }
+})
+
+test('values are those of the machine at the time of asking', async () => {
+  const metrics = new Metrics()
+  const member = source()
+  const { counters } = member
+  const own = metrics.addMember(member)
+  counters.packet('out', PacketKind.order, 500)
+  counters.packet('out', PacketKind.order, 700)
+  counters.packet('in', PacketKind.request, 90)
+  counters.rejected.stranger = 4
+  counters.retransmissions.repair = 6
+  counters.ordered = 112
+  counters.orderedBytes = 9000
+  counters.broadcast(1)
+  counters.broadcast(11)
+  counters.broadcast(100)
+  counters.broadcast(5000)
+  counters.deliveries.message = 31
+  counters.suspicions = 2
+  own.observeSend('pb', 1, 0.0003)
+  own.observeSend('pb', 1, 3)
+  own.observeReset('ok', 0.02)
+  const { samples } = parse(await metrics.page())
+  const g = 'group="orders"'
+  const expected: Record<string, number> = {
+    [`is_sequencer{${g}}`]: 1,
+    [`view_members{${g}}`]: 2,
+    [`incarnation{${g}}`]: 3,
+    [`seq{${g}}`]: 42,
+    [`stable_seq{${g}}`]: 39,
+    [`sequencer_ordered_total{${g}}`]: 112,
+    [`sequencer_ordered_bytes_total{${g}}`]: 9000,
+    [`sequencer_busy_seconds_total{${g}}`]: 1.5,
+    [`sequencer_queue_requests{${g}}`]: 5,
+    [`sequencer_batch_messages_bucket{${g},le="1"}`]: 1,
+    [`sequencer_batch_messages_bucket{${g},le="10"}`]: 1,
+    [`sequencer_batch_messages_bucket{${g},le="20"}`]: 2,
+    [`sequencer_batch_messages_bucket{${g},le="1000"}`]: 3,
+    [`sequencer_batch_messages_bucket{${g},le="+Inf"}`]: 4,
+    [`sequencer_batch_messages_count{${g}}`]: 4,
+    [`sequencer_batch_messages_sum{${g}}`]: 112,
+    [`history_messages{${g}}`]: 3,
+    [`history_capacity_messages{${g}}`]: 128,
+    [`history_bytes{${g}}`]: 300,
+    [`packets_total{direction="out",${g},type="order"}`]: 2,
+    [`packets_total{direction="in",${g},type="request"}`]: 1,
+    [`packets_total{direction="in",${g},type="gap"}`]: 0,
+    [`packet_bytes_total{direction="out",${g},type="order"}`]: 1200,
+    [`packets_rejected_total{${g},reason="stranger"}`]: 4,
+    [`retransmissions_total{${g},type="repair"}`]: 6,
+    [`send_seconds_count{${g},method="pb",resilience="1"}`]: 2,
+    [`send_seconds_bucket{${g},le="0.0005",method="pb",resilience="1"}`]: 1,
+    [`deliveries_total{${g},kind="message"}`]: 31,
+    [`member_lag_messages{${g},member="2"}`]: 4,
+    [`blocked_sends{${g}}`]: 2,
+    [`suspicions_total{${g}}`]: 2,
+    [`resets_total{${g},outcome="ok"}`]: 1,
+    [`reset_seconds_count{${g}}`]: 1,
+  }
+  for (const [key, value] of Object.entries(expected))
+    expect([key, samples.get(`amoebacast_${key}`)]).toEqual([key, value])
+  counters.ordered = 200
+  const later = parse(await metrics.page())
+  expect(later.samples.get(`amoebacast_sequencer_ordered_total{${g}}`)).toBe(200)
+})
+
+test('members of one group in one process do not collide, and keep their labels', async () => {
+  const metrics = new Metrics()
+  const first = metrics.addMember(source({ seq: 1 }))
+  metrics.addMember(source({ seq: 2 }))
+  metrics.addMember(source({ seq: 3 }))
+  metrics.addMember(source({ seq: 4, port: 'other' }))
+  const seqs = async (): Promise<Record<string, number>> => {
+    const { samples } = parse(await metrics.page())
+    return Object.fromEntries([...samples].filter(([key]) => key.startsWith('amoebacast_seq{')))
+  }
+  const others = {
+    'amoebacast_seq{group="orders",member="host-1"}': 2,
+    'amoebacast_seq{group="orders",member="host-1-2"}': 3,
+    'amoebacast_seq{group="other"}': 4,
+  }
+  expect(await seqs()).toEqual({ 'amoebacast_seq{group="orders"}': 1, ...others })
+  first.remove()
+  expect(await seqs()).toEqual(others)
+})
+
+test('a member that closes takes all its series with it', async () => {
+  const metrics = new Metrics()
+  const member = metrics.addMember(source())
+  member.observeSend('bb', 0, 0.1)
+  member.observeReset('failed', 0.1)
+  member.remove()
+  member.remove()
+  expect(parse(await metrics.page()).samples.size).toBe(0)
+})
+
+test('a member without a view yet has no incarnation and no members', async () => {
+  const metrics = new Metrics()
+  metrics.addMember({ ...source({ view: undefined, lags: [] }), historyCapacity: () => undefined })
+  const { samples } = parse(await metrics.page())
+  expect(samples.get('amoebacast_view_members{group="orders"}')).toBe(0)
+  expect(samples.has('amoebacast_incarnation{group="orders"}')).toBe(false)
+  expect(samples.has('amoebacast_history_capacity_messages{group="orders"}')).toBe(false)
+})
+
+test('packets that no group was found for are counted without one', async () => {
+  const metrics = new Metrics()
+  const counters = new Counters()
+  counters.rejected.corrupt = 3
+  counters.packet('out', PacketKind.gone, 88)
+  metrics.addRim({ counters })
+  const { samples } = parse(await metrics.page())
+  expect(samples.get('amoebacast_packets_rejected_total{reason="corrupt"}')).toBe(3)
+  expect(samples.get('amoebacast_packets_total{direction="out",type="gone"}')).toBe(1)
+  metrics.close()
+  expect(parse(await metrics.page()).samples.size).toBe(0)
+})
+
+test('kernels can share a registry with each other and with the program', async () => {
+  const registry = new Registry()
+  new Counter({ name: 'own_total', help: 'of the program', registers: [registry] }).inc(5)
+  const [a, b] = [new Metrics(registry), new Metrics(registry)]
+  a.addMember(source())
+  b.addMember(source({ port: 'other' }))
+  let { samples } = parse(await registry.metrics())
+  expect(samples.get('own_total{}')).toBe(5)
+  expect(samples.has('amoebacast_seq{group="orders"}') && samples.has('amoebacast_seq{group="other"}')).toBe(
+    true,
+  )
+  a.close()
+  samples = parse(await b.page()).samples
+  expect(samples.has('amoebacast_seq{group="orders"}')).toBe(false)
+  expect(samples.has('amoebacast_seq{group="other"}')).toBe(true)
+  expect(samples.get('own_total{}')).toBe(5)
+})

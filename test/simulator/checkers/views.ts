@@ -1,0 +1,161 @@
+/**
+ * I6, one moment: joins and leaves take one place in the order, the same for all; each view follows from the
+ * one before; messages come from members only; a joiner begins right after its own join; a leaver's life ends.
+ */
+import { hex64 } from '../../../kernel/identity.ts'
+import type { Output } from '../../../kernel/port.ts'
+import { findMember, type View } from '../../../kernel/view.ts'
+import { describeView } from '../trace.ts'
+import { type Checker, check } from './checker.ts'
+import type { DeliveredEvent, Ledger, LifeRecord, OrderedRecord } from './ledger.ts'
+
+export class Views implements Checker {
+  readonly invariant = 'I6'
+  private readonly ledger: Ledger
+  /** Joiners whose own join has not been delivered by anybody yet. BOUNDED by the lives of a run. */
+  private readonly joins = new Map<string, { life: LifeRecord; view: View }>()
+
+  constructor(ledger: Ledger) {
+    this.ledger = ledger
+  }
+
+  joined(life: LifeRecord, view: View): void {
+    check(
+      findMember(view, life.memberId) !== undefined,
+      'I6',
+      () => `${life.name} joined as m${life.memberId}, which is not in its ${describeView(view)}`,
+    )
+    const order = this.ledger.orderOf(life)
+    const record = order.places.get(view.seq)
+    if (record !== undefined) this.compareJoin(life, view, record)
+    else this.joins.set(`${order.group} ${view.seq}`, { life, view })
+  }
+
+  delivered(life: LifeRecord, event: DeliveredEvent): void {
+    check(
+      event.kind !== 'leave' || event.sender !== life.memberId,
+      'I6',
+      () => `${life.name} is handed its own leave at ${event.seq}`,
+    )
+    check(event.seq !== life.joinedAt, 'I6', () => `${life.name} is handed its own join at ${event.seq}`)
+  }
+
+  ordered(record: OrderedRecord, before: View): void {
+    const { event, group } = record
+    const sender = `m${event.sender}`
+    if (event.kind === 'messages') {
+      check(
+        findMember(before, event.sender) !== undefined,
+        'I6',
+        () =>
+          `a message of ${sender} is ordered at ${event.seq}, and ${describeView(before)} does not have it`,
+      )
+      return
+    }
+    const expected =
+      event.kind === 'join'
+        ? joinedMembers(before, event.view, event.sender)
+        : leftMembers(before, event.sender)
+    check(
+      expected !== undefined &&
+        event.view.seq === event.seq &&
+        memberKey(event.view.members) === memberKey(expected),
+      'I6',
+      () =>
+        `the ${event.kind} of ${sender} at ${event.seq} leads from ${describeView(before)} to ${describeView(event.view)}`,
+    )
+    const sequencerStays = findMember(event.view, before.sequencer) !== undefined
+    check(
+      event.view.members.length === 0 ||
+        (sequencerStays
+          ? event.view.sequencer === before.sequencer
+          : event.view.sequencer === event.view.members[0]!.id),
+      'I6',
+      () => `at ${event.seq} m${before.sequencer} is followed as sequencer by m${event.view.sequencer}`,
+    )
+    const joined = this.joins.get(`${group} ${event.seq}`)
+    if (joined !== undefined) this.compareJoin(joined.life, joined.view, record)
+  }
+
+  private compareJoin(life: LifeRecord, view: View, { event, by }: OrderedRecord): void {
+    check(
+      event.kind === 'join' && event.sender === life.memberId,
+      'I6',
+      () =>
+        `${life.name} says that it joined as m${life.memberId} at ${view.seq}, where ${by.name} delivered another event`,
+    )
+    check(
+      viewKey(event.view) === viewKey(view),
+      'I6',
+      () => `${life.name} joined with ${viewKey(view)}, and ${by.name} has ${viewKey(event.view)} there`,
+    )
+  }
+
+  output(life: LifeRecord, output: Output): void {
+    const isOver = life.phase === 'closed'
+    check(!isOver, 'I6', () => `${life.name} is closed, and its machine still says ${output.output}`)
+    if (output.output === 'event' && output.event.event === 'closed') {
+      check(
+        life.phase === 'left' || life.phase === 'failed',
+        'I6',
+        () =>
+          `the life of ${life.name} ends while it is ${life.phase}: ${output.event.event === 'closed' ? output.event.reason : ''}`,
+      )
+    }
+    if (output.output === 'left')
+      check(life.phase === 'leaving', 'I6', () => `${life.name} has left without having asked`)
+  }
+
+  finished(): void {
+    for (const life of this.ledger.lives) {
+      if (life.phase !== 'left' && life.phase !== 'closed') continue
+      const order = this.ledger.orderOf(life)
+      const isOver = findMember(order.view, life.memberId) === undefined || order.complete === life.delivered
+      check(isOver, 'I6', () => `${life.name} has left, and ${describeView(order.view)} still has it`)
+    }
+  }
+}
+
+/** Two groups on one port at once: nobody may be told that a port is free while its group lives. */
+export class OneGroup implements Checker {
+  readonly invariant = 'I8'
+  private readonly ledger: Ledger
+
+  constructor(ledger: Ledger) {
+    this.ledger = ledger
+  }
+
+  joined(life: LifeRecord): void {
+    const other = this.ledger.lives.find((one) => one.phase === 'member' && one.group !== life.group)
+    check(
+      other === undefined,
+      'I8',
+      () => `${life.name} is in group ${life.group} while ${other?.name} is in ${other?.group}`,
+    )
+  }
+}
+
+function joinedMembers(before: View, after: View, id: number): View['members'] | undefined {
+  const joined = findMember(after, id)
+  const last = before.members.at(-1)
+  if (joined === undefined || (last !== undefined && id <= last.id)) return undefined
+  return [...before.members, joined]
+}
+
+function leftMembers(before: View, id: number): View['members'] | undefined {
+  return findMember(before, id) === undefined
+    ? undefined
+    : before.members.filter((member) => member.id !== id)
+}
+
+function memberKey(members: View['members']): string {
+  return members
+    .map(({ id, nonce, name, address, role }) => `m${id}/${hex64(nonce)}/${name}/${address}/${role}`)
+    .join(' ')
+}
+
+/** Everything that makes a view, for comparing and for people. */
+export function viewKey(view: View): string {
+  const { groupId, incarnation, coordinator, seq, sequencer, members } = view
+  return `${hex64(groupId)} ${incarnation}.${coordinator} at ${seq} by m${sequencer}: ${memberKey(members)}`
+}

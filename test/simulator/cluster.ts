@@ -1,0 +1,222 @@
+/**
+ * Who does what when: nodes that open the group at the start or join later, leave, and come back. Whoever
+ * does not find the group tries again, as a new machine, as long as there is somebody to find.
+ */
+import { detectionPresets, type MemberOptions } from '../../group/member/options.ts'
+import { ErrorCode } from '../../kernel/errors.ts'
+import type { Address, Micros } from '../../kernel/identity.ts'
+import type { Prng } from '../../kernel/prng.ts'
+import { Violation } from './checkers/checker.ts'
+import { Life, type SimulatedMachine, SimulatedNode, type World } from './node.ts'
+import { Program, type ProgramPlan, parametersOf } from './program.ts'
+
+export type MakeMachine = (options: MemberOptions) => SimulatedMachine
+
+interface Participant {
+  readonly node: SimulatedNode
+  readonly address: Address
+  /** What its lives are to be, one after the other. */
+  readonly lives: { readonly openAt: Micros; readonly plan: ProgramPlan }[]
+  /** How many lives there were, failed opens included. */
+  tries: number
+}
+
+/** How long before the start numbers' edge a group begins: some messages, so that a run crosses it. */
+const BEFORE_EDGE = 40
+
+export class Cluster {
+  private readonly participants: Participant[] = []
+  private readonly alive = new Map<Life, Program>()
+  /** Openings that wait for their time. */
+  private planned = 0
+  private readonly world: World
+  private readonly prng: Prng
+  private readonly makeMachine: MakeMachine
+  private isHealed = false
+
+  constructor(world: World, prng: Prng, makeMachine: MakeMachine) {
+    this.world = world
+    this.prng = prng
+    this.makeMachine = makeMachine
+    this.plan()
+  }
+
+  private plan(): void {
+    const { options } = this.world
+    const { prng } = this
+    const { members, early, late, healAt } = options
+    for (let i = 0; i < members; i++) {
+      const address = `n${i}`
+      this.participants.push({ node: new SimulatedNode(address, this.world), address, lives: [], tries: 0 })
+    }
+    const leavers = this.chooseLeavers()
+    const share = Math.ceil(options.sends / members)
+    const lastLeave = Math.round(healAt * 1.1)
+    this.participants.forEach((participant, i) => {
+      const isLate = i >= members - late
+      const isEarly = i > 0 && i <= early
+      const creatorAt = early > 0 ? 300_000 : 0
+      const openAt =
+        i === 0 ? creatorAt : isEarly ? 0 : creatorAt + (isLate ? prng.below(healAt) : prng.below(2000))
+      const isLeaver = leavers.has(i)
+      const leaveAt = isLeaver
+        ? openAt + prng.below(healAt)
+        : options.everybodyLeaves
+          ? lastLeave + prng.below(50_000)
+          : undefined
+      const how =
+        i === 0
+          ? options.joinOrCreate && early === 0
+            ? 'joinOrCreate'
+            : 'create'
+          : options.joinOrCreate && isLate
+            ? 'joinOrCreate'
+            : 'join'
+      const isSlow = i < options.slow
+      participant.lives.push({ openAt, plan: { how, sends: share, leaveAt, isSlow } })
+      if (isLeaver && prng.below(members) < options.rejoins) {
+        const again = options.everybodyLeaves ? lastLeave + 200_000 : undefined
+        participant.lives.push({
+          openAt: leaveAt! + prng.below(100_000),
+          plan: { how: 'join', sends: Math.ceil(share / 2), leaveAt: again, isSlow },
+        })
+      }
+    })
+    if (options.secondCreate && members > 1) this.planSecondCreate()
+    this.planned = 0
+    for (const participant of this.participants) this.openNext(participant)
+  }
+
+  private chooseLeavers(): Set<number> {
+    const { options } = this.world
+    const leavers = new Set<number>()
+    if (options.sequencerLeaves) leavers.add(0)
+    while (leavers.size < Math.min(options.leavers, options.members - 1))
+      leavers.add(this.prng.below(options.members))
+    return leavers
+  }
+
+  /** Somebody tries to create the port while its group lives, and then joins it. */
+  private planSecondCreate(): void {
+    const { lives } = this.participants.at(-1)!
+    const [first] = lives
+    if (first === undefined || first.plan.how !== 'join') return
+    const plan: ProgramPlan = { how: 'create', sends: 0, leaveAt: undefined, isSlow: false }
+    lives.unshift({ openAt: first.openAt + 500_000, plan })
+  }
+
+  private openNext(participant: Participant): void {
+    const next = participant.lives.shift()
+    if (next === undefined) return
+    this.planned++
+    this.world.queue.at(Math.max(next.openAt, this.world.queue.now), () => {
+      this.planned--
+      this.open(participant, next.plan)
+    })
+  }
+
+  private open(participant: Participant, plan: ProgramPlan): void {
+    const { world, prng } = this
+    const { judge, queue, options } = world
+    const { node, address } = participant
+    const record = judge.begin(`${address}${"'".repeat(participant.tries++)}`)
+    const host = {
+      call: (call: Parameters<Life['call']>[0]) => life.call(call),
+      joined: () => {},
+      ended: (code: ErrorCode | undefined) => this.onEnded(participant, plan, life, code),
+    }
+    const program = new Program({ life: record.index, plan, queue, prng: prng.fork(), options, host })
+    const life = new Life({
+      record,
+      node,
+      world,
+      machine: this.makeMachine(this.memberOptions(address)),
+      program: (output) => program.onOutput(output),
+    })
+    this.alive.set(life, program)
+    if (this.isHealed) program.heal()
+    program.open(parametersOf(options))
+  }
+
+  private memberOptions(address: Address): MemberOptions {
+    const { options } = this.world
+    const { prng } = this
+    const edge = options.startNear === 0 ? undefined : options.startNear - prng.below(BEFORE_EDGE)
+    return {
+      nonce: prng.u64(),
+      seed: prng.u32(),
+      address,
+      name: `at ${address}`,
+      role: 'full',
+      transport: options.transport,
+      peers: this.participants.map((one) => one.address).filter((one) => one !== address),
+      packetSize: options.packetSize,
+      window: options.queueBytes,
+      sendWindow: options.sendWindow,
+      detection: detectionPresets[options.detection],
+      ...(edge === undefined
+        ? {}
+        : { start: { seq: edge, memberId: edge, incarnation: edge, request: edge } }),
+    }
+  }
+
+  private onEnded(
+    participant: Participant,
+    plan: ProgramPlan,
+    life: Life,
+    code: ErrorCode | undefined,
+  ): void {
+    const { queue } = this.world
+    const { record } = life
+    const wasMember = record.group !== undefined
+    life.end()
+    this.alive.delete(life)
+    if (code === undefined || wasMember) return this.openNext(participant)
+    if (plan.how === 'create' && code === ErrorCode.exists && this.hasGroup())
+      return this.openNext(participant)
+    const mayTryAgain = plan.how !== 'create' && (code === ErrorCode.notFound || code === ErrorCode.full)
+    if (!mayTryAgain)
+      throw new Violation('I9', `${record.name} cannot ${plan.how}: ${code}, and nothing was wrong`)
+    // with the group gone, or full for good, there is nothing to wait for
+    if (!this.hasGroup() || (code === ErrorCode.full && this.isHealed)) return this.openNext(participant)
+    this.planned++
+    queue.after(this.prng.between(1000, 50_000), () => {
+      this.planned--
+      this.open(participant, plan)
+    })
+  }
+
+  /** Whether there is a group to be found, or somebody about to create it. */
+  private hasGroup(): boolean {
+    if (this.participants[0]!.tries === 0) return true
+    for (const { record } of this.alive.keys())
+      if (record.group !== undefined || record.name === 'n0') return true
+    return false
+  }
+
+  heal(): void {
+    this.isHealed = true
+    for (const program of [...this.alive.values()]) program.heal()
+  }
+
+  sampleAll(): void {
+    for (const life of this.alive.keys()) life.sample()
+  }
+
+  /** Whether all plans are carried out; what the machines still owe is another matter. */
+  get isDone(): boolean {
+    if (this.planned > 0) return false
+    for (const program of this.alive.values()) if (!program.isDone) return false
+    return true
+  }
+
+  /** Programs that have not done yet what they want to, in words. */
+  unfinished(): string {
+    const names = [...this.alive].filter(([, program]) => !program.isDone).map(([life]) => life.record.name)
+    return `${names.join(', ') || 'nobody'} not finished, ${this.planned} opens to come`
+  }
+
+  machines(): SimulatedMachine[] {
+    return [...this.alive.keys()].map(({ machine }) => machine)
+  }
+}

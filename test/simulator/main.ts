@@ -1,0 +1,186 @@
+/** The simulator's command: many seeds, or one with its trace. Exit code 0 ok, 1 wrong, 2 stuck, 3 crash. */
+import { availableParallelism } from 'node:os'
+import { SingleBar } from 'cli-progress'
+import yargs from 'yargs'
+import { hideBin } from 'yargs/helpers'
+import { type Overrides, parseOverride } from './options.ts'
+import { runPool } from './pool.ts'
+import { exitCodes, failureReport, summary, type Totals, verdict } from './report.ts'
+import { runSeed } from './run.ts'
+
+/** Without a terminal, a line now and then says that it goes on. */
+const PLAIN_PROGRESS_MS = 10_000
+/** Lines of a replayed seed's trace, which is printed whole. */
+const WHOLE_TRACE = 1_000_000
+const EXIT_USAGE = 64
+
+interface Arguments {
+  seeds?: number
+  seed?: number
+  from: number
+  minutes?: number
+  workers: number
+  only: readonly string[]
+  quiet: boolean
+  lines: number
+  failures: number
+}
+
+async function main(): Promise<number> {
+  const given = await parseArguments()
+  const overrides: Overrides = Object.assign({}, ...given.only.map(parseOverride))
+  return given.seed === undefined ? runMany(given, overrides) : runOne(given.seed, given.quiet, overrides)
+}
+
+function parseArguments(): Promise<Arguments> {
+  const count = (name: string) => (value: number) => {
+    if (!Number.isFinite(value) || value < 0) throw new Error(`--${name} must be a number from 0 up`)
+    return value
+  }
+  return yargs(hideBin(process.argv))
+    .scriptName('npm run sim --')
+    .usage(
+      '$0 [options]\n\nRuns groups over a faulty network in virtual time and checks what must always hold.',
+    )
+    .option('seeds', {
+      type: 'number',
+      describe: 'how many seeds to run (default 1000)',
+      coerce: count('seeds'),
+      conflicts: ['minutes', 'seed'],
+    })
+    .option('from', { type: 'number', default: 1, describe: 'the first seed', coerce: count('from') })
+    .option('minutes', {
+      type: 'number',
+      describe: 'run seeds for so long instead',
+      coerce: count('minutes'),
+      conflicts: 'seed',
+    })
+    .option('seed', {
+      type: 'number',
+      describe: 'replay this one seed and print its trace',
+      coerce: count('seed'),
+    })
+    .option('quiet', { type: 'boolean', default: false, describe: 'with --seed: print the verdict only' })
+    .option('only', {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      default: [],
+      describe: 'set an option instead of drawing it: OPTION=VALUE, may be repeated',
+    })
+    .option('workers', {
+      type: 'number',
+      default: Math.max(1, Math.min(2, availableParallelism())),
+      describe: 'threads',
+      coerce: count('workers'),
+    })
+    .option('lines', {
+      type: 'number',
+      default: 40,
+      describe: 'lines of trace to print for a failed seed',
+      coerce: count('lines'),
+    })
+    .option('failures', {
+      type: 'number',
+      default: 5,
+      describe: 'stop after so many failed seeds',
+      coerce: count('failures'),
+    })
+    .example('$0 --seeds 10000', 'seeds 1 to 10000')
+    .example('$0 --seed 4711', 'one seed, with its whole trace')
+    .example('$0 --minutes 30 --from 1000000', 'half an hour of seeds from one million on')
+    .example('$0 --seeds 500 --only loss=0.2 --only members=3', 'three members, 20 % loss; the rest is drawn')
+    .strict()
+    .demandCommand(0, 0)
+    .version(false)
+    .parseAsync()
+}
+
+function runOne(seed: number, isQuiet: boolean, overrides: Overrides): number {
+  const outcome = runSeed(seed, { overrides, trace: isQuiet ? 0 : WHOLE_TRACE })
+  if (isQuiet) console.log(verdict(outcome))
+  else console.log([...outcome.trace, '', optionsLine(outcome.options), verdict(outcome)].join('\n'))
+  return exitCodes[outcome.status]
+}
+
+function optionsLine(options: object): string {
+  return `options: ${Object.entries(options)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')}`
+}
+
+async function runMany(given: Arguments, overrides: Overrides): Promise<number> {
+  const began = performance.now()
+  const duration = given.minutes === undefined ? Number.POSITIVE_INFINITY : given.minutes * 60_000
+  const seeds = given.minutes === undefined ? (given.seeds ?? 1000) : Number.POSITIVE_INFINITY
+  const progress = makeProgress(seeds, duration, began)
+  const totals = await runPool({
+    from: given.from,
+    seeds,
+    until: began + duration,
+    workers: Math.max(1, given.workers),
+    overrides,
+    maxFailures: Math.max(1, given.failures),
+    onProgress: (sums) => progress.update(sums),
+    onFailure: ({ seed }) => {
+      // the run is a pure function of its seed: once more, with a trace
+      progress.say(failureReport(runSeed(seed, { overrides, trace: given.lines })))
+    },
+  })
+  progress.stop()
+  console.log(summary(totals, (performance.now() - began) / 1000).join('\n'))
+  return exitCodes[totals.worst]
+}
+
+interface Progress {
+  update(totals: Totals): void
+  say(lines: readonly string[]): void
+  stop(): void
+}
+
+function makeProgress(seeds: number, duration: number, began: number): Progress {
+  if (!process.stderr.isTTY) return plainProgress(seeds)
+  const isTimed = !Number.isFinite(seeds)
+  const total = isTimed ? Math.round(duration / 1000) : seeds
+  const bar = new SingleBar({
+    format: `{bar} {percentage}% | {runs} seeds | {failed} failed | ${isTimed ? '{left} s left' : '{eta_formatted} left'}`,
+    stream: process.stderr,
+    etaBuffer: 50,
+    clearOnComplete: true,
+  })
+  const start = () => bar.start(total, 0, { runs: 0, failed: 0, left: total })
+  start()
+  const update = ({ runs, failed }: Totals) => {
+    const seconds = Math.min(total, Math.round((performance.now() - began) / 1000))
+    bar.update(isTimed ? seconds : runs, { runs, failed, left: total - seconds })
+  }
+  return {
+    update,
+    say: (lines) => {
+      bar.stop()
+      console.log(`${lines.join('\n')}\n`)
+      start()
+    },
+    stop: () => bar.stop(),
+  }
+}
+
+function plainProgress(seeds: number): Progress {
+  let saidAt = performance.now()
+  return {
+    update: ({ runs, failed }) => {
+      if (performance.now() - saidAt < PLAIN_PROGRESS_MS) return
+      saidAt = performance.now()
+      console.error(`${runs}${Number.isFinite(seeds) ? ` of ${seeds}` : ''} seeds, ${failed} failed`)
+    },
+    say: (lines) => console.log(`${lines.join('\n')}\n`),
+    stop: () => {},
+  }
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error))
+  process.exitCode = EXIT_USAGE
+}

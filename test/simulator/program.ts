@@ -1,0 +1,241 @@
+/**
+ * The simulated program above one machine: sends what its plan says, takes deliveries at its own pace, gives
+ * some sends up, leaves. All dice are its own, so that one program's doings do not shift another's.
+ */
+import type { ErrorCode } from '../../kernel/errors.ts'
+import type { Micros, Seq } from '../../kernel/identity.ts'
+import { completeParameters, type GroupParameters } from '../../kernel/parameters.ts'
+import type { Call, Output } from '../../kernel/port.ts'
+import type { Prng } from '../../kernel/prng.ts'
+import type { EventQueue } from './event-queue.ts'
+import type { RunOptions } from './options.ts'
+import { tagged } from './tag.ts'
+
+export interface ProgramPlan {
+  readonly how: 'create' | 'join' | 'joinOrCreate'
+  readonly sends: number
+  /** When it calls leave, if it ever does; a program that has not joined by then leaves as soon as it has. */
+  readonly leaveAt: Micros | undefined
+  readonly isSlow: boolean
+}
+
+export interface ProgramHost {
+  call(call: Call): void
+  /** The machine's life is over, or never began: `code` says why; undefined after a leave. */
+  ended(code: ErrorCode | undefined): void
+  joined(): void
+}
+
+export const PORT = 'simulated'
+const OPEN_TOKEN = -1
+const LEAVE_TOKEN = -2
+
+export class Program {
+  /** Whether it has done all that its plan says. */
+  get isDone(): boolean {
+    return (
+      this.isOver ||
+      (this.hasJoined && this.unsent === 0 && (this.plan.leaveAt === undefined || this.isLeaving))
+    )
+  }
+
+  private readonly life: number
+  private readonly plan: ProgramPlan
+  private readonly queue: EventQueue
+  private readonly prng: Prng
+  private readonly options: RunOptions
+  private readonly host: ProgramHost
+  private hasJoined = false
+  private isLeaving = false
+  private isOver = false
+  private isHealed = false
+  private unsent: number
+  private unanswered = 0
+  private nextToken = 1
+  private counter = 0
+  private isSendDue = false
+  private delivered: Seq = 0
+  private taken: Seq = 0
+  private isTakeDue = false
+  private pausedUntil: Micros
+
+  constructor(parts: {
+    life: number
+    plan: ProgramPlan
+    queue: EventQueue
+    prng: Prng
+    options: RunOptions
+    host: ProgramHost
+  }) {
+    this.life = parts.life
+    this.plan = parts.plan
+    this.queue = parts.queue
+    this.prng = parts.prng
+    this.options = parts.options
+    this.host = parts.host
+    this.unsent = parts.plan.sends
+    this.pausedUntil = 0
+  }
+
+  open(parameters: GroupParameters): void {
+    const header = this.bytes(this.prng.below(20))
+    this.host.call({ call: 'open', token: OPEN_TOKEN, how: this.plan.how, port: PORT, parameters, header })
+  }
+
+  /** From now on it takes everything at once. */
+  heal(): void {
+    this.isHealed = true
+    this.take()
+  }
+
+  onOutput(output: Output): void {
+    switch (output.output) {
+      case 'joined':
+        return this.onJoined(output.view.seq)
+      case 'sent':
+        this.unanswered -= output.count
+        return this.sendSoon()
+      case 'failed':
+        if (output.token === OPEN_TOKEN) this.end(output.code)
+        else if (output.token !== LEAVE_TOKEN) {
+          this.unanswered--
+          this.sendSoon()
+        }
+        return
+      case 'deliveries': {
+        const last = output.deliveries.at(-1)!
+        this.delivered = last.kind === 'messages' ? last.seq + last.count - 1 : last.seq
+        return this.takeSoon()
+      }
+      case 'event':
+        if (output.event.event === 'closed') this.end(output.event.code)
+        return
+      default:
+        return
+    }
+  }
+
+  private onJoined(seq: Seq): void {
+    this.hasJoined = true
+    this.delivered = this.taken = seq
+    this.host.joined()
+    const { leaveAt, isSlow } = this.plan
+    if (isSlow && this.options.pause > 0) {
+      this.queue.after(this.prng.below(this.options.healAt), () => {
+        this.pausedUntil = this.queue.now + this.options.pause
+      })
+    }
+    this.sendSoon()
+    if (leaveAt !== undefined) this.queue.at(Math.max(this.queue.now, leaveAt), () => this.leave())
+  }
+
+  private end(code: ErrorCode | undefined): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.host.ended(code)
+  }
+
+  private leave(): void {
+    if (this.isOver) return
+    this.isLeaving = true
+    this.unsent = 0
+    this.host.call({ call: 'leave', token: LEAVE_TOKEN, header: this.bytes(this.prng.below(20)) })
+  }
+
+  // ---- sending ----------------------------------------------------------------------------------------
+
+  private get mayGo(): boolean {
+    if (this.isOver || this.isLeaving || !this.hasJoined || this.unsent === 0) return false
+    return this.options.outstanding === 0 || this.unanswered < this.options.outstanding
+  }
+
+  private sendSoon(): void {
+    if (this.isSendDue || !this.mayGo) return
+    this.isSendDue = true
+    // the next of a stream of sends that wait for answers goes at once
+    const gap =
+      this.options.outstanding > 0 && this.prng.chance(1, 2)
+        ? 0
+        : this.prng.below(2 * this.options.sendGap + 1)
+    this.queue.after(gap, () => {
+      this.isSendDue = false
+      if (this.mayGo) this.sendSome()
+      this.sendSoon()
+    })
+  }
+
+  private sendSome(): void {
+    const { prng, options } = this
+    const room = options.outstanding === 0 ? this.unsent : options.outstanding - this.unanswered
+    const count = Math.min(this.unsent, room, prng.between(1, options.burst))
+    const first = this.nextToken
+    this.unsent -= count
+    if (count > 1 && prng.unit() < options.sendMany) {
+      const bodies = Array.from({ length: count }, () => this.message(8, 0).body)
+      this.unanswered += count
+      this.nextToken += count
+      this.host.call({ call: 'sendMany', token: first, channel: 0, bodies })
+    } else {
+      for (let i = 0; i < count && !this.isOver; i++) {
+        const { header, body } = this.message(0, prng.chance(1, 4) ? 16 : 0)
+        this.unanswered++
+        this.host.call({ call: 'send', token: this.nextToken++, channel: 0, header, body })
+      }
+    }
+    for (let token = first; token < this.nextToken; token++)
+      if (prng.unit() < options.cancels) this.cancel(token)
+  }
+
+  private cancel(token: number): void {
+    const { delay } = this.options
+    this.queue.after(this.prng.chance(1, 2) ? 0 : this.prng.below(4 * delay), () =>
+      this.host.call({ call: 'cancel', token }),
+    )
+  }
+
+  /** The next message: mostly small, now and then as large as the group allows, or too large. */
+  private message(minBytes: number, headerMost: number): { header: Uint8Array; body: Uint8Array } {
+    const { prng, options } = this
+    const tag = { life: this.life, counter: this.counter++ }
+    const limit = options.maxMessageSize
+    if (prng.unit() < options.oversized) return tagged(tag, 0, limit + prng.between(1, 20))
+    const headerBytes = Math.min(prng.below(headerMost + 1), limit - 16)
+    const size = prng.chance(1, 10) ? limit : Math.round(limit * prng.unit() ** 4)
+    // a body too short for its tag has it in the header
+    return tagged(
+      tag,
+      headerBytes,
+      Math.max(minBytes, Math.min(size, limit - headerBytes - (size < 16 ? 8 : 0))),
+    )
+  }
+
+  private bytes(length: number): Uint8Array {
+    return new Uint8Array(length).fill(this.prng.u32() & 0xff)
+  }
+
+  // ---- taking -----------------------------------------------------------------------------------------
+
+  private takeSoon(): void {
+    if (!this.plan.isSlow || this.isHealed) return this.take()
+    if (this.isTakeDue || this.delivered === this.taken) return
+    this.isTakeDue = true
+    const delay = this.prng.below(2 * this.options.takeDelay + 1)
+    this.queue.at(Math.max(this.queue.now + delay, this.pausedUntil), () => {
+      this.isTakeDue = false
+      this.take()
+      this.takeSoon()
+    })
+  }
+
+  private take(): void {
+    if (this.isOver || this.delivered === this.taken) return
+    const isSome = !this.isHealed && this.plan.isSlow && this.prng.chance(1, 2)
+    this.taken = isSome ? this.prng.between(this.taken + 1, this.delivered) : this.delivered
+    this.host.call({ call: 'taken', seq: this.taken })
+  }
+}
+
+export function parametersOf(options: RunOptions): GroupParameters {
+  const { resilience, maxMembers, historySize, historyBytes, maxMessageSize } = options
+  return completeParameters({ resilience, maxMembers, historySize, historyBytes, maxMessageSize })
+}

@@ -1,0 +1,181 @@
+/**
+ * One run: a safety phase with all its faults, then a heal after which progress is demanded, within bounds of
+ * virtual time and of events. A pure function of its seed and the options set from outside.
+ */
+import { Member } from '../../group/member/member.ts'
+import type { Micros } from '../../kernel/identity.ts'
+import { Prng } from '../../kernel/prng.ts'
+import { Violation } from './checkers/checker.ts'
+import { Judge } from './checkers/judge.ts'
+import { missing } from './checkers/progress.ts'
+import { Cluster, type MakeMachine } from './cluster.ts'
+import { EventQueue } from './event-queue.ts'
+import { Network, type NetworkCounts } from './network.ts'
+import type { World } from './node.ts'
+import { drawOptions, type Overrides, progressBound, type RunOptions } from './options.ts'
+import { Trace } from './trace.ts'
+
+export type Status = 'ok' | 'wrong' | 'stuck' | 'crash'
+
+export interface Outcome {
+  readonly seed: number
+  readonly status: Status
+  /** Empty unless something failed. */
+  readonly invariant: string
+  readonly sentence: string
+  readonly options: RunOptions
+  readonly at: Micros
+  readonly statistics: Statistics
+  readonly trace: readonly string[]
+}
+
+export interface Statistics {
+  lives: number
+  joins: number
+  leaves: number
+  sends: number
+  delivered: number
+  ordered: number
+  events: number
+  virtualTime: Micros
+  packets: NetworkCounts
+  marks: Record<string, number>
+}
+
+export interface RunSettings {
+  readonly overrides?: Overrides
+  readonly makeMachine?: MakeMachine
+  /** Lines of trace to keep; 0 for none, which is much faster. */
+  readonly trace?: number
+}
+
+const EVENTS_MOST = 5_000_000
+/** How many events pass between looks at whether the goal is reached. */
+const EVENTS_PER_LOOK = 64
+
+export function runSeed(seed: number, settings: RunSettings = {}): Outcome {
+  const options = drawOptions(seed, settings.overrides)
+  const { trace: keep = 0, makeMachine = (member) => new Member(member) } = settings
+  const trace = keep > 0 ? new Trace(keep) : undefined
+  const run = new Run(seed, options, makeMachine, trace)
+  let failure: { status: Status; invariant: string; sentence: string } | undefined
+  try {
+    run.go()
+  } catch (error) {
+    failure = judgeError(error)
+    trace?.add(run.now, '****', `${failure.status}: ${failure.invariant}: ${failure.sentence}`)
+  }
+  const { status, invariant, sentence } = failure ?? { status: 'ok', invariant: '', sentence: '' }
+  return {
+    seed,
+    status,
+    invariant,
+    sentence,
+    options,
+    at: run.now,
+    statistics: run.statistics(),
+    trace: trace?.last() ?? [],
+  }
+}
+
+function judgeError(error: unknown): { status: Status; invariant: string; sentence: string } {
+  if (error instanceof Violation) {
+    return {
+      status: error.invariant === 'I9' ? 'stuck' : 'wrong',
+      invariant: error.invariant,
+      sentence: error.message,
+    }
+  }
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return { status: 'crash', invariant: 'exception', sentence: stack.split('\n').slice(0, 6).join('\n') }
+}
+
+class Run {
+  private readonly queue = new EventQueue()
+  private readonly judge: Judge
+  private readonly network: Network
+  private readonly cluster: Cluster
+  private readonly marks = new Map<string, number>()
+  private readonly options: RunOptions
+
+  constructor(seed: number, options: RunOptions, makeMachine: MakeMachine, trace: Trace | undefined) {
+    // other dice than those that drew the options, so that setting one option changes nothing else
+    const prng = new Prng(seed + 0x5bd1e995)
+    const { queue } = this
+    this.options = options
+    this.network = new Network({ queue, prng: prng.fork(), options, trace })
+    this.judge = new Judge(options, () => this.cluster.sampleAll())
+    const world: World = {
+      queue,
+      network: this.network,
+      judge: this.judge,
+      options,
+      trace,
+      marks: this.marks,
+    }
+    this.cluster = new Cluster(world, prng.fork(), makeMachine)
+    queue.at(options.healAt, () => {
+      trace?.add(queue.now, '----', 'heal')
+      this.network.heal()
+      this.cluster.heal()
+    })
+  }
+
+  get now(): Micros {
+    return this.queue.now
+  }
+
+  go(): void {
+    const { queue } = this
+    const deadline = this.options.healAt + progressBound(this.options)
+    while (!this.isDone()) {
+      for (let i = 0; i < EVENTS_PER_LOOK; i++) {
+        if (!queue.runNext()) break
+      }
+      if (queue.now > deadline || queue.count > EVENTS_MOST || (queue.length === 0 && !this.isDone())) {
+        throw new Violation(
+          'I9',
+          `${missing(this.judge.ledger) ?? this.cluster.unfinished()}, ${this.whyStopped(deadline)}`,
+        )
+      }
+    }
+    this.cluster.sampleAll()
+    this.network.checkAccounts()
+    this.judge.finished()
+  }
+
+  private whyStopped(deadline: Micros): string {
+    if (this.queue.length === 0) return 'and nothing is going to happen any more'
+    if (this.queue.now > deadline) return `${Math.round(progressBound(this.options) / 1e6)} s after the heal`
+    return `after ${this.queue.count} events`
+  }
+
+  private isDone(): boolean {
+    return this.cluster.isDone && missing(this.judge.ledger) === undefined
+  }
+
+  statistics(): Statistics {
+    const { ledger } = this.judge
+    const statistics: Statistics = {
+      lives: ledger.lives.length,
+      joins: 0,
+      leaves: 0,
+      sends: 0,
+      delivered: 0,
+      ordered: 0,
+      events: this.queue.count,
+      virtualTime: this.queue.now,
+      packets: this.network.counts,
+      marks: Object.fromEntries(this.marks),
+    }
+    for (const life of ledger.lives) {
+      if (life.group !== undefined) statistics.joins++
+      if (life.phase === 'left' || life.phase === 'closed') statistics.leaves++
+      statistics.sends += life.sends.length
+      statistics.delivered += life.delivered - life.joinedAt
+    }
+    for (const order of ledger.orders.values())
+      statistics.ordered += order.complete - (order.views[0]?.seq ?? 0)
+    return statistics
+  }
+}
