@@ -18,7 +18,10 @@ export function checkSignal(signal: AbortSignal | undefined): void {
  * What is to be called when a signal fires. One listener a signal, however many calls share it: Node warns of
  * a leak from the eleventh listener on. BOUNDED by the calls that wait.
  */
-const watched = new WeakMap<AbortSignal, { readonly callbacks: Set<() => void>; readonly listener: () => void }>()
+const watched = new WeakMap<
+  AbortSignal,
+  { readonly callbacks: Set<() => void>; readonly listener: () => void }
+>()
 
 /** Calls `onAbort` when the signal fires; the function given back takes it off again. */
 export function watchSignal(signal: AbortSignal | undefined, onAbort: () => void): (() => void) | undefined {

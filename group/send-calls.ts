@@ -41,22 +41,54 @@ class Entry {
   readonly token: Token
   readonly count: number
   readonly startedAt: Micros
-  readonly settle: (seqs: (Seq | undefined)[] | Seq, failure: GroupError | undefined) => void
+  readonly signal: AbortSignal | undefined
   /** Messages of this call that are not answered yet. */
   left: number
   /** Seqs of a sendMany, UNANSWERED at first; a single send needs none. */
   readonly seqs: (Seq | undefined)[] | undefined
   failure: GroupError | undefined
   isInDoubt = false
-  signal: AbortSignal | undefined
   stopWatching: (() => void) | undefined
+  readonly promise: Promise<Seq | (Seq | undefined)[]>
+  private resolve!: (value: Seq | (Seq | undefined)[]) => void
+  private reject!: (error: GroupError) => void
 
-  constructor(token: Token, count: number, startedAt: Micros, isMany: boolean, settle: Entry['settle']) {
+  constructor(
+    token: Token,
+    count: number,
+    startedAt: Micros,
+    isMany: boolean,
+    signal: AbortSignal | undefined,
+  ) {
     this.token = token
     this.count = this.left = count
     this.startedAt = startedAt
+    this.signal = signal
     this.seqs = isMany ? new Array<Seq | undefined>(count).fill(UNANSWERED) : undefined
-    this.settle = settle
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
+
+  /** Every message is answered; the last one by `seq`, if it was ordered. */
+  settle(seq: Seq): void {
+    this.stopWatching?.()
+    const { seqs } = this
+    const failure = this.wholeFailure()
+    if (failure === undefined) {
+      this.resolve(seqs ?? seq)
+      return
+    }
+    // Only here, because it costs: a program that waits for nothing must not be ended by a rejection.
+    this.promise.catch(doNothing)
+    this.reject(seqs === undefined ? failure : new SendManyError(failure, failure.outcome ?? 'unknown', seqs))
+  }
+
+  private wholeFailure(): GroupError | undefined {
+    const { failure, isInDoubt } = this
+    if (failure === undefined || !isInDoubt || failure.outcome === 'unknown') return failure
+    return new GroupError(failure.code, failure.message, { outcome: 'unknown', cause: failure })
   }
 }
 
@@ -80,30 +112,18 @@ export class SendCalls {
   send(header: Uint8Array, body: Uint8Array, signal: AbortSignal | undefined): Promise<Seq> {
     const refusal = this.refusal(signal)
     if (refusal !== undefined) return rejected(refusal)
-    const promise = new Promise<Seq>((resolve, reject) => {
-      const entry = this.add(1, false, signal, (seq, failure) => {
-        if (failure === undefined) resolve(seq as Seq)
-        else reject(failure)
-      })
-      this.options.call({ call: 'send', token: entry.token, channel: Channel.program, header, body })
-    })
-    promise.catch(doNothing)
-    return promise
+    const entry = this.add(1, false, signal)
+    this.options.call({ call: 'send', token: entry.token, channel: Channel.program, header, body })
+    return entry.promise as Promise<Seq>
   }
 
   sendMany(bodies: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<Seq[]> {
     const refusal = this.refusal(signal)
     if (refusal !== undefined) return rejected(refusal)
     if (bodies.length === 0) return Promise.resolve([])
-    const promise = new Promise<Seq[]>((resolve, reject) => {
-      const entry = this.add(bodies.length, true, signal, (seqs, failure) => {
-        if (failure === undefined) resolve(seqs as Seq[])
-        else reject(new SendManyError(failure, failure.outcome ?? 'unknown', seqs as (Seq | undefined)[]))
-      })
-      this.options.call({ call: 'sendMany', token: entry.token, channel: Channel.program, bodies })
-    })
-    promise.catch(doNothing)
-    return promise
+    const entry = this.add(bodies.length, true, signal)
+    this.options.call({ call: 'sendMany', token: entry.token, channel: Channel.program, bodies })
+    return entry.promise as Promise<Seq[]>
   }
 
   /** The machine's `sent`: a run of tokens, which may span several calls and begin or end inside one. */
@@ -118,12 +138,12 @@ export class SendCalls {
         if (isFirst) this.options.observe((this.options.now() - entry.startedAt) / 1e6)
         isFirst = false
         this.answer(entry, note(entry, offset, run, seq), seq)
+        this.tidy()
       }
       token += run
       seq += run
       count -= run
     }
-    this.tidy()
   }
 
   /** The machine's `failed` for one message; whether the token was a send's. */
@@ -155,16 +175,10 @@ export class SendCalls {
     return new GroupError(this.ended.code, this.ended.message, { outcome: 'refused', cause: this.ended })
   }
 
-  private add(
-    count: number,
-    isMany: boolean,
-    signal: AbortSignal | undefined,
-    settle: Entry['settle'],
-  ): Entry {
-    const entry = new Entry(this.nextToken, count, this.options.now(), isMany, settle)
+  private add(count: number, isMany: boolean, signal: AbortSignal | undefined): Entry {
+    const entry = new Entry(this.nextToken, count, this.options.now(), isMany, signal)
     this.nextToken += count
     this.entries.push(entry)
-    entry.signal = signal
     entry.stopWatching = watchSignal(signal, () => this.cancel(entry))
     return entry
   }
@@ -188,13 +202,7 @@ export class SendCalls {
     entry.left -= messages
     if (messages === 0 || entry.left > 0) return
     this.answered++
-    entry.stopWatching?.()
-    entry.settle(entry.seqs ?? seq, this.failureOf(entry))
-  }
-
-  private failureOf({ failure, isInDoubt }: Entry): GroupError | undefined {
-    if (failure === undefined || !isInDoubt || failure.outcome === 'unknown') return failure
-    return new GroupError(failure.code, failure.message, { outcome: 'unknown', cause: failure })
+    entry.settle(seq)
   }
 
   private tidy(): void {

@@ -57,7 +57,7 @@ export const PacketKind = {
   requestAck: 11,
   streamData: 12,
   streamAck: 13,
-  /** The nonce that you wrote to lives no more. */
+  /** The nonce that you wrote to, here the sender's, lives no more. No body: never larger than the question. */
   gone: 14,
   /** To one whose leave is accepted and who may have missed it. */
   left: 15,

@@ -302,13 +302,6 @@ export function readStreamAck(packet: Uint8Array): { stream: number; received: n
 
 // ---- short notices ------------------------------------------------------------------------------------
 
-/** `gone`: the nonce that lives no more. */
-export function decodeGone(packet: Uint8Array): Nonce | undefined {
-  const reader = new Reader(packet, HEADER_BYTES)
-  const nonce = reader.u64()
-  return reader.done ? nonce : undefined
-}
-
 /** `left`: the place of the leave, which is accepted. */
 export function encodeLeft(seq: Seq): Uint8Array {
   return new Writer().u53(seq).finish()

@@ -380,9 +380,9 @@ export class Sequencer {
       this.host.accepted()
       this.timers.setEarlier('flush', this.outbox.now)
     }
-    const least = this.progress.leastTaken(state.latestView.members)
-    if (least !== undefined && least.seq > state.history.stable) {
-      state.release(least.seq)
+    const stable = state.history.stable
+    state.release(this.progress.leastTaken(state.latestView.members)?.seq ?? stable)
+    if (state.history.stable > stable) {
       if (this.isWaitingForRoom) this.timers.setEarlier('flush', this.outbox.now)
     }
   }
@@ -390,6 +390,8 @@ export class Sequencer {
   private forget(leaver: Member): void {
     this.progress.forget(leaver.id)
     this.admission.forget(leaver.id)
+    // it may have gone before it could acknowledge its join's answer
+    this.streams.close(leaver.nonce)
     if (leaver.id !== this.self.id) this.farewell.push(leaver)
   }
 

@@ -38,7 +38,7 @@ import { Prng } from '../../kernel/prng.ts'
 import { RoundTrips } from '../../kernel/rtt.ts'
 import { Streams } from '../../kernel/streams.ts'
 import { type TimerName, Timers } from '../../kernel/timers.ts'
-import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
+import { findMember, type View, type Member as ViewMember } from '../../kernel/view.ts'
 import { repair } from '../../sequencer/repair.ts'
 import { Sequencer } from '../../sequencer/sequencer.ts'
 import { Concierge } from './concierge.ts'
@@ -73,8 +73,8 @@ export class Member implements Machine {
   private state: OrderState | undefined
   private receiver: Receiver | undefined
   private sequencer: Sequencer | undefined
-  /** Until the own join is accepted. */
-  private joinSeq: Seq | undefined
+  /** The view that the own join begins, until that is accepted. */
+  private joining: View | undefined
   private leaving: { token: Token } | undefined
   private lingerTries = 0
   private leaveTries = 0
@@ -191,7 +191,7 @@ export class Member implements Machine {
 
   private flush(): void {
     if (this.phase !== 'member' && this.phase !== 'lingering') return
-    if (this.joinSeq === undefined) this.sender.flush()
+    if (this.joining === undefined) this.sender.flush()
     this.sequencer?.flush()
   }
 
@@ -328,12 +328,12 @@ export class Member implements Machine {
       nextMemberId: self.id + 1,
     })
     this.becomeSequencer()
-    this.joined()
+    this.joined(view)
   }
 
   private enterByJoin({ memberId, baseline }: JoinAnswer): void {
     this.enter(memberId, baseline)
-    this.joinSeq = baseline.seq
+    this.joining = baseline.view
     this.outbox.trace('join-answered', { id: memberId, seq: baseline.seq, stable: baseline.stable })
     this.gaps.check()
     this.reports.onProgress()
@@ -373,21 +373,25 @@ export class Member implements Machine {
           if (entry.kind === BlockKind.leave) this.armLeaveTimer()
         },
         ownLeave: () => this.onOwnLeave(),
+        accepted: (accepted) => {
+          const { joining } = this
+          if (joining !== undefined && accepted >= joining.seq) this.joined(joining)
+        },
       },
     })
   }
 
-  private joined(): void {
+  private joined(view: View): void {
     const { opening } = this
     assert(opening !== undefined, 'there is an open under way')
-    this.joinSeq = undefined
+    this.joining = undefined
     this.opening = undefined
     const { token, port } = opening.call
     if (opening.isAbandoned) {
       this.leave(token, NO_BYTES)
       return
     }
-    const { parameters, view } = this.ordering
+    const { parameters } = this.ordering
     const { memberId } = this.outbox.identity
     this.outbox.output({
       output: 'joined',
@@ -410,7 +414,12 @@ export class Member implements Machine {
     if (header.destination !== 0n && header.destination !== this.options.nonce)
       return this.reject('destination')
     if (header.senderNonce === this.options.nonce) return this.reject('stranger')
-    if (header.kind === PacketKind.gone) return
+    if (header.kind === PacketKind.gone) {
+      // whoever was there lives no more: nothing that goes to it will ever be acknowledged
+      this.streams.close(header.senderNonce)
+      this.timers.setEarlier('flush', this.outbox.now)
+      return
+    }
     if (header.kind === PacketKind.locate) {
       const locate = decodeLocate(packet)
       if (locate === undefined) return this.reject('malformed')
@@ -563,7 +572,6 @@ export class Member implements Machine {
   /** After entries were received or accepted: sends return, the own join is done, or the sequencer is another. */
   private afterProgress(state: OrderState, sequencerBefore: MemberId): void {
     this.sender.onAccepted(state.accepted)
-    if (this.joinSeq !== undefined && state.accepted >= this.joinSeq) this.joined()
     if (this.phase !== 'member' || state.view.sequencer === sequencerBefore) return
     this.outbox.trace('new-sequencer', { sequencer: state.view.sequencer, seq: state.view.seq })
     if (state.view.sequencer === this.outbox.identity.memberId) {

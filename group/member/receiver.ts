@@ -15,6 +15,8 @@ import type { OrderedEvent } from '../../kernel/port.ts'
 import type { View } from '../../kernel/view.ts'
 
 export interface ReceiverHost {
+  /** Everything up to here is official; what is new of it is about to be delivered. */
+  accepted(accepted: Seq): void
   /** An entry of this very member has its place. */
   ownOrdered(entry: Entry): void
   /** This member's own leave is official. */
@@ -103,6 +105,7 @@ export class Receiver {
   /** Hands everything accepted to the program. */
   deliver(): void {
     const { accepted, history } = this.state
+    this.host.accepted(accepted)
     if (this.delivered >= accepted) return
     const deliveries: OrderedEvent[] = []
     let leftAt: Seq | undefined

@@ -84,6 +84,8 @@ export class Sender {
   /** Ordered but not accepted. BOUNDED by the history. */
   private readonly ordered = new Deque<{ token: Token; count: number; seq: Seq; isLeave: boolean }>()
   private orderedMessages = 0
+  /** Cancelled on their way, and answered so. BOUNDED by what is outstanding or ordered. */
+  private readonly givenUp = new Set<Token>()
   private outstandingMessages = 0
 
   private readonly outbox: Outbox
@@ -158,7 +160,8 @@ export class Sender {
       token >= item.token && token < item.token + item.count
     for (const queue of [this.outstanding, this.ordered]) {
       for (const item of queue) {
-        if (!covers(item)) continue
+        if (!covers(item) || this.givenUp.has(token)) continue
+        this.givenUp.add(token)
         this.fail(
           token,
           ErrorCode.aborted,
@@ -175,7 +178,10 @@ export class Sender {
   close(code: ErrorCode, message: string): void {
     for (const queue of [this.ordered, this.outstanding]) {
       for (const { token, count, isLeave } of queue) {
-        if (!isLeave) for (let i = 0; i < count; i++) this.fail(token + i, code, message, 'unknown')
+        if (isLeave) continue
+        for (let i = 0; i < count; i++) {
+          if (!this.givenUp.delete(token + i)) this.fail(token + i, code, message, 'unknown')
+        }
       }
       queue.clear()
     }
@@ -329,8 +335,21 @@ export class Sender {
       if (seq + count - 1 > accepted) return
       this.ordered.shift()
       this.orderedMessages -= count
-      if (!isLeave) this.outbox.output({ output: 'sent', token, count, seq })
+      if (!isLeave) this.answer(token, count, seq)
     }
+  }
+
+  /** One answer for the whole block, but for sends that were given up on their way. */
+  private answer(token: Token, count: number, seq: Seq): void {
+    if (this.givenUp.size > 0) {
+      for (let i = 0; i < count; i++) {
+        if (!this.givenUp.delete(token + i)) continue
+        if (i > 0) this.outbox.output({ output: 'sent', token, count: i, seq })
+        if (i + 1 < count) this.answer(token + i + 1, count - i - 1, seq + i + 1)
+        return
+      }
+    }
+    this.outbox.output({ output: 'sent', token, count, seq })
   }
 
   /** The sequencer holds all requests below `expected`, and misses the one there. */

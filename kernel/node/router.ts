@@ -2,7 +2,7 @@
  * Which machines of this process a packet is for, and the answer to one for a machine that lives no more.
  * It reads the four fields of a packet that say so, and knows nothing else of the protocol.
  */
-import { readU32, readU64, writeU64 } from '../bytes.ts'
+import { readU32, readU64 } from '../bytes.ts'
 import { Counters } from '../counters.ts'
 import type { Micros } from '../identity.ts'
 import {
@@ -17,7 +17,6 @@ import {
 import { verify } from './checksum.ts'
 import { GROUP_AT, type Hosted } from './hosted.ts'
 
-export const GONE_BYTES = HEADER_BYTES + 8
 /** Answers to the dead's mail: so many at once, and one more each so many microseconds. */
 const GONE_BURST = 64
 const GONE_INTERVAL = 5_000
@@ -95,11 +94,10 @@ export class Router {
    */
   private gone(question: Uint8Array, now: Micros): Uint8Array | undefined {
     const kind = question[2]
-    if (kind === PacketKind.gone || kind === PacketKind.locate || question.length < GONE_BYTES)
-      return undefined
+    if (kind === PacketKind.gone || kind === PacketKind.locate) return undefined
     const asker = readU64(question, SENDER_NONCE_AT)
     if (asker === 0n || !this.mayAnswer(now)) return undefined
-    const answer = new Uint8Array(GONE_BYTES)
+    const answer = new Uint8Array(HEADER_BYTES)
     writeHeader(answer, {
       kind: PacketKind.gone,
       flags: 0,
@@ -107,14 +105,13 @@ export class Router {
       incarnation: 0,
       coordinator: 0,
       sender: 0,
-      senderNonce: 0n,
+      senderNonce: readU64(question, DESTINATION_AT),
       destination: asker,
       received: 0,
       taken: 0,
       window: 0,
     })
     answer.set(question.subarray(GROUP_AT, SENDER_AT), GROUP_AT)
-    writeU64(answer, HEADER_BYTES, readU64(question, DESTINATION_AT))
     this.counters.packet('out', PacketKind.gone, answer.length)
     return answer
   }

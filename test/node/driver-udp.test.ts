@@ -3,8 +3,7 @@ import { spawn } from 'node:child_process'
 import { afterEach, expect, test } from 'vitest'
 import { Driver } from '../../kernel/node/driver.ts'
 import { UdpTransport } from '../../kernel/node/udp.ts'
-import { PacketKind } from '../../kernel/packet.ts'
-import { decodeGone } from '../../kernel/packets.ts'
+import { PacketKind, readRoute } from '../../kernel/packet.ts'
 import { FakeMachine, freeUdpPort, packet, poke } from './support.ts'
 
 const drivers: Driver[] = []
@@ -55,7 +54,7 @@ test('the asker of a machine that lives no more hears so over the network', asyn
   const handle = await here.attach(asker, { port: 'orders', nonce: 1n })
   handle.call(poke)
   await asker.packetsReach(1)
-  expect(decodeGone(asker.packets[0]!.bytes)).toBe(77n)
+  expect(readRoute(asker.packets[0]!.bytes).sender).toBe(77n)
 })
 
 test('a process ends when its last machine is detached, though nothing was closed', async () => {

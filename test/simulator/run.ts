@@ -49,7 +49,9 @@ export interface RunSettings {
   readonly trace?: number
 }
 
-const EVENTS_MOST = 5_000_000
+const EVENTS_MOST = 3_000_000
+/** Events under way at once: a group that floods its network never ends. */
+const UNDER_WAY_MOST = 100_000
 /** How many events pass between looks at whether the goal is reached. */
 const EVENTS_PER_LOOK = 64
 
@@ -132,7 +134,8 @@ class Run {
       for (let i = 0; i < EVENTS_PER_LOOK; i++) {
         if (!queue.runNext()) break
       }
-      if (queue.now > deadline || queue.count > EVENTS_MOST || (queue.length === 0 && !this.isDone())) {
+      const isTooMuch = queue.count > EVENTS_MOST || queue.length > UNDER_WAY_MOST
+      if (queue.now > deadline || isTooMuch || (queue.length === 0 && !this.isDone())) {
         throw new Violation(
           'I9',
           `${missing(this.judge.ledger) ?? this.cluster.unfinished()}, ${this.whyStopped(deadline)}`,
@@ -147,7 +150,7 @@ class Run {
   private whyStopped(deadline: Micros): string {
     if (this.queue.length === 0) return 'and nothing is going to happen any more'
     if (this.queue.now > deadline) return `${Math.round(progressBound(this.options) / 1e6)} s after the heal`
-    return `after ${this.queue.count} events`
+    return `after ${this.queue.count} events, with ${this.queue.length} under way`
   }
 
   private isDone(): boolean {

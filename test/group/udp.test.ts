@@ -1,0 +1,153 @@
+/** Three members in one process over real UDP sockets on loopback, and programs that must end by themselves. */
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { type Group, type KernelOptions, startKernel } from '../../group/index.ts'
+
+const unique = (): string => `test ${process.pid} ${Math.random()}`
+
+async function collect(group: Group<Uint8Array>, count: number): Promise<string[]> {
+  const got: string[] = []
+  while (got.length < count) {
+    for (const { kind, seq, sender, body } of await group.receiveBatch()) {
+      if (kind === 'message') got.push(`${seq} ${sender} ${body?.length} ${body?.[0]}`)
+    }
+  }
+  return got
+}
+
+async function oneOrder(options: (i: number, first: string) => KernelOptions, port: string): Promise<void> {
+  const first = await startKernel(options(0, ''))
+  const kernels = [
+    first,
+    await startKernel(options(1, first.address)),
+    await startKernel(options(2, first.address)),
+  ]
+  try {
+    const groups = [await first.createGroup<Uint8Array>(port, { codec: 'binary' })]
+    for (const kernel of kernels.slice(1))
+      groups.push(await kernel.joinGroup<Uint8Array>(port, { codec: 'binary' }))
+    const each = 500
+    const receiving = groups.map((group) => collect(group, 3 * each))
+    const sending = groups.map(async (group, i) => {
+      const bodies = Array.from({ length: each }, (_, k) => new Uint8Array(1 + ((k * 7) % 300)).fill(i))
+      const seqs = [
+        ...(await group.sendMany(bodies.slice(0, 400))),
+        ...(await Promise.all(bodies.slice(400).map((body) => group.sendToGroup(body)))),
+      ]
+      expect(seqs).toEqual([...seqs].sort((a, b) => a - b))
+    })
+    const [one, ...others] = await Promise.all(receiving)
+    await Promise.all(sending)
+    for (const other of others) expect(other).toEqual(one)
+    await groups[1]!.leaveGroup()
+    expect(groups[0]!.getInfoGroup()).toMatchObject({ isSequencer: true, waitingSends: 0 })
+  } finally {
+    for (const kernel of kernels) await kernel.close()
+  }
+}
+
+describe('over UDP on loopback', () => {
+  test('multicast', () => oneOrder(() => ({ logLevel: 'silent' }), unique()))
+
+  test('unicast fan-out, found through one peer', () => {
+    return oneOrder(
+      (i, first) => ({ transport: 'unicast', peers: i === 0 ? [] : [first], logLevel: 'silent' }),
+      unique(),
+    )
+  })
+
+  test('unicast fan-out over IPv6', () => {
+    return oneOrder(
+      (i, first) => ({ interface: '::1', peers: i === 0 ? [] : [first], logLevel: 'silent' }),
+      unique(),
+    )
+  })
+
+  test('siblings in one kernel', async () => {
+    await using kernel = await startKernel({ logLevel: 'silent' })
+    const port = unique()
+    const one = await kernel.createGroup<string>(port)
+    const two = await kernel.joinGroup<string>(port)
+    const seq = await two.sendToGroup('hello')
+    expect(await two.receiveFromGroup()).toMatchObject({ seq, body: 'hello', sender: two.memberId })
+    expect((await one.receiveBatch()).at(0)).toMatchObject({ kind: 'join' })
+  })
+
+  test('a metrics page, with send times', async () => {
+    await using kernel = await startKernel({ metricsPort: 0, logLevel: 'silent' })
+    const group = await kernel.createGroup<string>('metrics')
+    await group.sendToGroup('one')
+    const page = await (await fetch(`http://${kernel.metricsAddress}/metrics`)).text()
+    expect(page).toContain('amoebacast_is_sequencer{group="metrics"} 1')
+    expect(page).toMatch(/amoebacast_send_seconds_count\{.*group="metrics".*\} 1/)
+    expect((await fetch(`http://${kernel.metricsAddress}/readyz`)).status).toBe(200)
+    expect(await kernel.registry.metrics()).toContain('amoebacast_view_members{group="metrics"} 1')
+  })
+
+  test('a busy port and a foreign address are errors that say what to do', async () => {
+    await using kernel = await startKernel({ metricsPort: 0, logLevel: 'silent' })
+    const udpPort = Number(kernel.address.split(':').at(-1))
+    const metricsPort = Number(kernel.metricsAddress?.split(':').at(-1))
+    const address = { code: 'ERR_ADDRESS' }
+    await expect(startKernel({ udpPort })).rejects.toMatchObject(address)
+    await expect(startKernel({ metricsPort })).rejects.toMatchObject(address)
+    await expect(startKernel({ interface: '192.0.2.1' })).rejects.toMatchObject(address)
+  })
+})
+
+/** Runs a program against the built package, as its users do, and gives its standard output once it has ended. */
+async function runProgram(lines: string): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'amoebacast-'))
+  try {
+    await symlink(fileURLToPath(new URL('../..', import.meta.url)), join(directory, 'package'))
+    const main = join(directory, 'main.mjs')
+    await writeFile(
+      main,
+      lines
+        .replaceAll("'amoebacast", "'./package/dist/group/")
+        .replaceAll("/'", "/index.js'")
+        .replaceAll('//amoeba', '/amoeba.js'),
+    )
+    const { stdout } = await promisify(execFile)(process.execPath, [main], { timeout: 20_000 })
+    return stdout
+  } finally {
+    await rm(directory, { recursive: true })
+  }
+}
+
+describe('the shortest programs', () => {
+  test('end by themselves after the last leave', async () => {
+    const stdout = await runProgram(`
+      import { createGroup, joinGroup } from 'amoebacast'
+      const group = await createGroup(${JSON.stringify(unique())})
+      const other = await joinGroup(group.port)
+      console.log(await other.sendToGroup('hello'), (await other.receiveFromGroup()).body)
+      await other.leaveGroup()
+      await group.leaveGroup()
+      console.log('left')`)
+    expect(stdout).toMatch(/^\d+ hello\nleft\n$/)
+  })
+
+  test('end also when nothing was opened', async () => {
+    const stdout = await runProgram(`
+      import { joinGroup } from 'amoebacast'
+      await joinGroup(${JSON.stringify(unique())}).catch(({ code }) => console.log(code))`)
+    expect(stdout).toBe('ERR_GROUP_NOT_FOUND\n')
+  })
+
+  test("are written in the paper's calls too", async () => {
+    const stdout = await runProgram(`
+      import { CreateGroup, LeaveGroup, ReceiveFromGroup, SendToGroup } from 'amoebacast/amoeba'
+      const gd = await CreateGroup(${JSON.stringify(unique())}, 0, 4, 16, 1000)
+      await SendToGroup(gd, undefined, new TextEncoder().encode('hi'))
+      const { buf, more } = await ReceiveFromGroup(gd)
+      console.log(gd, new TextDecoder().decode(buf), more)
+      await LeaveGroup(gd)`)
+    expect(stdout).toBe('0 hi false\n')
+  })
+})
