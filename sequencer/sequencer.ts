@@ -69,6 +69,8 @@ export interface SequencerHost {
   numbered(entry: Entry): void
   /** More has become official. */
   accepted(): void
+  /** Everybody has been asked so many times since `since` and something is still missing. */
+  unanswered(tries: number, since: Micros): void
 }
 
 export class Sequencer {
@@ -78,6 +80,7 @@ export class Sequencer {
   private readonly room: Room
   private readonly ackTimes: RoundTrips
   private ackTries = 0
+  private askedSince: Micros = 0
   private heartbeat: Micros
   /** Whose leave has been accepted since the last broadcast: that one is for them, too. BOUNDED by the view. */
   private readonly farewell: Member[] = []
@@ -290,7 +293,8 @@ export class Sequencer {
 
   /** One change at a time, and none after the own leave. */
   private numberChange(): boolean {
-    if (this.changes.length === 0 || this.state.pending.length > 0 || !this.room.fitsChange()) return false
+    if (this.changes.length === 0 || this.state.pending.length > 0 || this.hasHandedOver) return false
+    if (!this.room.fitsChange()) return false
     for (;;) {
       const change = this.changes.takeFirst((waiting) => this.isReady(waiting))
       if (change === undefined) return false
@@ -417,7 +421,8 @@ export class Sequencer {
 
   /** The `acks` timer has run out: ask everybody how far they are, and one more acker than before. */
   onAckTimer(): void {
-    this.ackTries++
+    if (this.ackTries++ === 0) this.askedSince = this.outbox.now
+    this.host.unanswered(this.ackTries, this.askedSince)
     this.room.reportAsked()
     this.broadcast([], true)
     this.armAckTimer()

@@ -21,18 +21,20 @@ const REORDER_MAX: Micros = 2_000
 const BUDGET_MAX = 256 * 1024
 
 export interface GapsHost {
-  state(): OrderState | undefined
+  state(): OrderState
   /** Nothing can be missing where the numbers are given. */
   isSequencer(): boolean
   others(): readonly ViewMember[]
   sequencer(): ViewMember | undefined
   reported(): void
-  unanswered(tries: number): void
+  /** So many questions, the first at `since`, have brought nothing. */
+  unanswered(tries: number, since: Micros): void
 }
 
 export class Gaps {
   private tries = 0
   private turn = 0
+  private askedSince: Micros = 0
   /** Highest seq of the question under way; 0 if there is none. */
   private askedTo: Seq = 0
   private budget: number
@@ -56,7 +58,7 @@ export class Gaps {
   /** After anything that may have opened, narrowed or closed a gap. */
   check(repairedBytes = 0): void {
     const state = this.host.state()
-    if (state === undefined || this.host.isSequencer() || state.history.received >= state.highest) {
+    if (this.host.isSequencer() || state.history.received >= state.highest) {
       this.timers.stop('gap')
       this.tries = 0
       this.askedTo = 0
@@ -82,7 +84,7 @@ export class Gaps {
   /** The `gap` timer has run out. */
   onTimer(): void {
     const state = this.host.state()
-    if (state === undefined || this.host.isSequencer()) return
+    if (this.host.isSequencer()) return
     const ranges = state.history.missing(state.highest, GAP_RANGES_MAX)
     const last = ranges.at(-1)
     if (last === undefined) return
@@ -96,8 +98,8 @@ export class Gaps {
     this.askedTo = last.to
     this.budgetLeft = this.budget
     this.timers.set('gap', this.outbox.now + this.roundTrips.timeout(this.tries))
-    this.tries++
-    this.host.unanswered(this.tries)
+    if (this.tries++ === 0) this.askedSince = this.outbox.now
+    this.host.unanswered(this.tries, this.askedSince)
   }
 
   private target(): ViewMember | undefined {

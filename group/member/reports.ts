@@ -14,7 +14,7 @@ import { rankAmongOthers, type Member as ViewMember } from '../../kernel/view.ts
 const HOLD_UP_SPACING: Micros = 500
 
 export interface ReportsHost {
-  state(): OrderState | undefined
+  state(): OrderState
   sequencer(): ViewMember | undefined
   isSequencer(): boolean
 }
@@ -40,7 +40,6 @@ export class Reports {
   /** The sequencer asks `ackers` of the lowest-ranked others for an ack of `seq`, or everybody for a report. */
   onAsked(seq: Seq, ackers: number, everybody: boolean): void {
     const state = this.host.state()
-    if (state === undefined) return
     if (everybody) this.timers.set('report', this.outbox.now)
     if (rankAmongOthers(state.latestView, this.outbox.identity.memberId) < ackers) {
       this.wanted = Math.max(this.wanted, seq)
@@ -52,7 +51,7 @@ export class Reports {
   /** Something has been received or taken. */
   onProgress(): void {
     const state = this.host.state()
-    if (state === undefined || this.host.isSequencer()) return
+    if (this.host.isSequencer()) return
     const { received } = state.history
     const taken = Math.min(this.outbox.taken, received)
     if (received <= this.reportedReceived && taken <= this.reportedTaken) return
@@ -76,7 +75,6 @@ export class Reports {
   /** Any packet to the sequencer has carried the numbers. */
   onReported(): void {
     const state = this.host.state()
-    if (state === undefined) return
     this.reportedReceived = state.history.received
     this.reportedTaken = Math.min(this.outbox.taken, this.reportedReceived)
     this.reportedAt = this.outbox.now

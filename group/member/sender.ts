@@ -69,8 +69,8 @@ export interface SenderHost {
   parameters(): GroupParameters
   /** A packet with the piggybacked numbers has gone to the sequencer. */
   reported(): void
-  /** The sequencer has not answered so many tries. */
-  unanswered(tries: number): void
+  /** The sequencer has not answered so many tries, the first of them at `since`. */
+  unanswered(tries: number, since: Micros): void
 }
 
 export class Sender {
@@ -137,8 +137,19 @@ export class Sender {
     this.timers.setEarlier('flush', this.outbox.now)
   }
 
-  leave(token: Token, header: Uint8Array): void {
-    this.waiting.push({ token, channel: 0, header, body: NO_BYTES, bytes: header.length, isLeave: true })
+  /** Whether the own leave has been asked for. */
+  isLeaving = false
+
+  leave(header: Uint8Array): void {
+    this.isLeaving = true
+    this.waiting.push({
+      token: NO_TOKEN,
+      channel: 0,
+      header,
+      body: NO_BYTES,
+      bytes: header.length,
+      isLeave: true,
+    })
     this.waitingBytes += header.length
     this.timers.setEarlier('flush', this.outbox.now)
   }
@@ -225,7 +236,7 @@ export class Sender {
     const { historySize, historyBytes } = this.host.parameters()
     const countLimit = Math.min(BLOCK_COUNT_MAX, Math.max(1, Math.floor(historySize / 4)))
     const bytesLimit = Math.min(this.payload, Math.floor(historyBytes / 4))
-    const token = this.waiting.first()!.token
+    const { token } = this.waiting.first()!
     let count = 0
     let bytes = 0
     for (let next = this.waiting.first(); next !== undefined; next = this.waiting.at(count)) {
@@ -251,7 +262,7 @@ export class Sender {
   }
 
   private takeLeave(): Outstanding {
-    const { token, header, bytes } = this.waiting.shift()!
+    const { header, bytes } = this.waiting.shift()!
     this.waitingBytes -= bytes
     const request = this.takeRequests(1)
     const block = encodeLeave({
@@ -261,7 +272,7 @@ export class Sender {
       successor: 0,
       reason: LeaveReason.wish,
     })
-    return this.outstandingOf(block, request, 1, token, true)
+    return this.outstandingOf(block, request, 1, NO_TOKEN, true)
   }
 
   private takeRequests(count: number): RequestNumber {
@@ -366,16 +377,22 @@ export class Sender {
     this.arm()
   }
 
-  /** The `request` timer has run out: repeat the oldest that the sequencer is not known to hold. */
-  onTimer(): void {
-    let oldest: Outstanding | undefined
+  /** The block whose answer is overdue first: the oldest that the sequencer is not known to hold, else a held one. */
+  private get next(): Outstanding | undefined {
+    let next: Outstanding | undefined
     for (const outstanding of this.outstanding) {
-      if (oldest === undefined || (oldest.held && !outstanding.held)) oldest = outstanding
-      if (!oldest.held) break
+      if (!outstanding.held) return outstanding
+      if (next === undefined || outstanding.lastSentAt < next.lastSentAt) next = outstanding
     }
-    if (oldest !== undefined) {
-      this.repeat(oldest)
-      this.host.unanswered(oldest.tries)
+    return next
+  }
+
+  /** The `request` timer has run out. */
+  onTimer(): void {
+    const { next } = this
+    if (next !== undefined) {
+      this.repeat(next)
+      this.host.unanswered(next.tries, next.firstSentAt)
     }
     this.arm()
   }
@@ -385,21 +402,24 @@ export class Sender {
     for (const outstanding of this.outstanding) {
       outstanding.held = false
       outstanding.tries = 0
+      outstanding.firstSentAt = this.outbox.now
       this.repeat(outstanding)
     }
     this.arm()
   }
 
   private arm(): void {
-    this.timers.stop('request')
-    const isLocal = this.host.submit() !== undefined
-    for (const { lastSentAt, tries, held } of this.outstanding) {
-      if (isLocal && held) return
-      const patience = held ? this.roundTrips.timeout(20) : this.roundTrips.timeout(tries)
-      this.timers.set('request', lastSentAt + patience)
-      if (!held) return
+    const { next } = this
+    // what this very member's sequencer holds needs no repetition
+    if (next === undefined || (next.held && this.host.submit() !== undefined)) {
+      this.timers.stop('request')
+      return
     }
+    const patience = next.held ? this.roundTrips.timeout(20) : this.roundTrips.timeout(next.tries)
+    this.timers.set('request', next.lastSentAt + patience)
   }
 }
 
 const NO_BYTES = new Uint8Array(0)
+/** A leave is answered by its acceptance, not by a token. */
+const NO_TOKEN: Token = -1

@@ -108,6 +108,16 @@ describe('sending', () => {
     expect(machine.callsOf('send')).toHaveLength(3)
   })
 
+  test('calls that share a signal share one listener', async () => {
+    const { group, machine } = await open()
+    const stop = new AbortController()
+    const sends = Array.from({ length: 50 }, () => group.sendToGroup(body(), { signal: stop.signal }))
+    expect(getEventListeners(stop.signal, 'abort')).toHaveLength(1)
+    machine.emit({ output: 'sent', token: 1, count: 50, seq: 2 })
+    await Promise.all(sends)
+    expect(getEventListeners(stop.signal, 'abort')).toHaveLength(0)
+  })
+
   test('cancelled sends behind a stuck one are not kept', async () => {
     const { group, machine } = await open()
     const stuck = group.sendToGroup(body())

@@ -119,7 +119,8 @@ export class Cluster {
     const { world, prng } = this
     const { judge, queue, options } = world
     const { node, address } = participant
-    const record = judge.begin(`${address}${"'".repeat(participant.tries++)}`)
+    const member = this.memberOptions(address)
+    const record = judge.begin(`${address}${"'".repeat(participant.tries++)}`, member.nonce)
     const host = {
       call: (call: Parameters<Life['call']>[0]) => life.call(call),
       joined: () => {},
@@ -130,7 +131,7 @@ export class Cluster {
       record,
       node,
       world,
-      machine: this.makeMachine(this.memberOptions(address)),
+      machine: this.makeMachine(member),
       program: (output) => program.onOutput(output),
     })
     this.alive.set(life, program)

@@ -34,6 +34,8 @@ export interface World {
 
 /** info() is costly and changes little from step to step. */
 const STEPS_PER_SAMPLE = 16
+/** A step that does so much never ends. */
+const EFFECTS_MOST = 20_000
 /** A machine that wants so many ticks without time going on never stops. */
 const TICKS_AT_ONCE = 10_000
 
@@ -169,6 +171,8 @@ export class Life {
     let isOpen = true
     const record = (effect: Effect) => {
       if (!isOpen) throw new Violation('machine', 'a machine uses its sink after the step')
+      if (effects.length === EFFECTS_MOST)
+        throw new Violation('I9', `a step of ${this.record.name} goes on without end`)
       effects.push(effect)
     }
     this.machine.step(queue.now, input, this.sink(record))
@@ -198,8 +202,7 @@ export class Life {
   }
 
   sample(): void {
-    if (this.record.group !== undefined && !this.isOver)
-      this.world.judge.sampled(this.record, this.machine.info())
+    if (!this.isOver) this.world.judge.sampled(this.record, this.machine.info())
   }
 
   /** The one timer: a deadline that has passed is due after everything that already waits at this moment. */

@@ -2,6 +2,7 @@
  * Keeps the ledger and asks every checker. The run tells it of each call and each output; a test can do so
  * by hand.
  */
+import type { Nonce } from '../../../kernel/identity.ts'
 import type { Call, MemberInfo, OrderedEvent, Output } from '../../../kernel/port.ts'
 import { Bounds } from './bounds.ts'
 import { type Checker, Violation } from './checker.ts'
@@ -32,8 +33,8 @@ export class Judge {
     ]
   }
 
-  begin(name: string): LifeRecord {
-    return this.ledger.begin(name)
+  begin(name: string, nonce: Nonce): LifeRecord {
+    return this.ledger.begin(name, nonce)
   }
 
   call(life: LifeRecord, call: Call): void {

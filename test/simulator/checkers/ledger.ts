@@ -4,7 +4,7 @@
  */
 import { RecordReader } from '../../../kernel/block.ts'
 import type { ErrorCode, Outcome } from '../../../kernel/errors.ts'
-import { hex64, type MemberId, type Seq } from '../../../kernel/identity.ts'
+import { hex64, type MemberId, type Nonce, type Seq } from '../../../kernel/identity.ts'
 import type { GroupParameters } from '../../../kernel/parameters.ts'
 import type { OrderedEvent, Token } from '../../../kernel/port.ts'
 import type { View } from '../../../kernel/view.ts'
@@ -34,6 +34,7 @@ export interface LifeRecord {
   readonly index: number
   /** For people: `n2`, `n2'` for the second life on one node. */
   readonly name: string
+  readonly nonce: Nonce
   phase: 'opening' | 'member' | 'leaving' | 'left' | 'closed' | 'failed'
   memberId: MemberId
   group: string | undefined
@@ -86,10 +87,11 @@ export class Ledger {
   readonly lives: LifeRecord[] = []
   readonly orders = new Map<string, Order>()
 
-  begin(name: string): LifeRecord {
+  begin(name: string, nonce: Nonce): LifeRecord {
     const life: LifeRecord = {
       index: this.lives.length,
       name,
+      nonce,
       phase: 'opening',
       memberId: 0,
       group: undefined,
@@ -144,7 +146,8 @@ export class Ledger {
     life.group = group
     life.parameters = parameters
     life.view = view
-    life.joinedAt = life.delivered = life.taken = life.received = view.seq
+    life.joinedAt = life.delivered = life.taken = view.seq
+    life.received = Math.max(life.received, view.seq)
     let order = this.orders.get(group)
     if (order === undefined) {
       order = { group, places: new Map(), view, views: [view], complete: view.seq, last: view.seq }

@@ -3,7 +3,6 @@
  * the message at its seq, so that no r crashes can lose it.
  */
 import { resilienceFor } from '../../../kernel/parameters.ts'
-import { findMember } from '../../../kernel/view.ts'
 import { type Checker, check } from './checker.ts'
 import type { Ledger, LifeRecord, SendRecord } from './ledger.ts'
 
@@ -36,9 +35,10 @@ export class Resilience implements Checker {
     const order = this.ledger.orderOf(life)
     const view = order.views.findLast((one) => one.seq < seq!) ?? order.view
     const needed = resilienceFor(life.parameters, view.members.length) + 1
-    const holders = this.ledger
-      .inGroup(life.group!)
-      .filter((one) => one.received >= seq! && findMember(view, one.memberId) !== undefined)
+    // by nonce: a joiner holds and acks before it is told that it has joined
+    const holders = this.ledger.lives.filter(
+      ({ received, nonce }) => received >= seq! && view.members.some((member) => member.nonce === nonce),
+    )
     check(
       holders.length >= needed,
       'I5',

@@ -108,7 +108,7 @@ export class Views implements Checker {
 
   finished(): void {
     for (const life of this.ledger.lives) {
-      if (life.phase !== 'left' && life.phase !== 'closed') continue
+      if (life.group === undefined || (life.phase !== 'left' && life.phase !== 'closed')) continue
       const order = this.ledger.orderOf(life)
       const isOver = findMember(order.view, life.memberId) === undefined || order.complete === life.delivered
       check(isOver, 'I6', () => `${life.name} has left, and ${describeView(order.view)} still has it`)

@@ -1,0 +1,25 @@
+/** CreateGroup (paper, section 3): a group of one, with its creator as sequencer. */
+import { type MemberId, Role } from '../../kernel/identity.ts'
+import type { Baseline } from '../../kernel/order-state.ts'
+import type { GroupParameters } from '../../kernel/parameters.ts'
+import type { MemberOptions } from './options.ts'
+
+export function foundingBaseline(
+  options: MemberOptions,
+  parameters: GroupParameters,
+  groupId: bigint,
+): Baseline {
+  const { start, nonce, name, address, role } = options
+  const id: MemberId = start?.memberId ?? 1
+  const seq = start?.seq ?? 0
+  const view = {
+    groupId,
+    incarnation: start?.incarnation ?? 1,
+    coordinator: id,
+    seq,
+    sequencer: id,
+    members: [{ id, nonce, name, address, role: Role[role] }],
+  }
+  const requests = new Map([[id, (start?.request ?? 1) - 1]])
+  return { parameters, view, seq, stable: seq, accepted: seq, requests, nextMemberId: id + 1 }
+}

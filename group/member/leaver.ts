@@ -1,0 +1,78 @@
+/**
+ * LeaveGroup (design 4.4). The leave goes through the order like a message, behind the member's own sends;
+ * when it is accepted the member has left. A sequencer that leaves stays until its successor has broadcast.
+ *
+ *   asked --ordered--> ordered --accepted--> left            (members)
+ *                              --accepted--> lingering --successor heard--> left   (the sequencer)
+ */
+import type { Outbox } from '../../kernel/outbox.ts'
+import { PacketKind } from '../../kernel/packet.ts'
+import type { RoundTrips } from '../../kernel/rtt.ts'
+import type { Timers } from '../../kernel/timers.ts'
+import type { Member as ViewMember } from '../../kernel/view.ts'
+
+export interface LeaverHost {
+  others(): readonly ViewMember[]
+  /** Whether this member numbers, and others stay behind who need a successor. */
+  needsSuccessor(): boolean
+  left(): void
+}
+
+export class Leaver {
+  isLingering = false
+  private tries = 0
+  private heartbeats = 0
+  private readonly parts: { outbox: Outbox; timers: Timers; roundTrips: RoundTrips; host: LeaverHost }
+  private readonly triesAllowed: number
+
+  constructor(
+    parts: { outbox: Outbox; timers: Timers; roundTrips: RoundTrips; host: LeaverHost },
+    triesAllowed: number,
+  ) {
+    this.parts = parts
+    this.triesAllowed = triesAllowed
+  }
+
+  /** The leave has its place in the order, but may not be accepted yet. */
+  onOrdered(): void {
+    this.arm()
+  }
+
+  private arm(): void {
+    const { outbox, timers, roundTrips } = this.parts
+    timers.set('leave', outbox.now + roundTrips.timeout(this.tries))
+  }
+
+  /** The leave is accepted. */
+  onAccepted(): void {
+    if (this.parts.host.needsSuccessor()) {
+      this.isLingering = true
+      this.parts.timers.stop('leave')
+      this.parts.outbox.trace('lingering')
+    } else {
+      this.parts.host.left()
+    }
+  }
+
+  /**
+   * The `leave` timer has run out. Whoever holds the accepted leave tells a former member so; the sequencer
+   * may have left itself meanwhile, so everybody is asked in turn. When nobody answers any more there is
+   * nothing left to leave.
+   */
+  onTimer(): void {
+    const { outbox, host } = this.parts
+    const others = host.others()
+    const asked = others[this.tries % Math.max(1, others.length)]
+    if (asked === undefined || ++this.tries > this.triesAllowed * others.length) {
+      host.left()
+      return
+    }
+    outbox.unicast(asked.address, outbox.packet(PacketKind.state, 0, asked.nonce, 0))
+    this.arm()
+  }
+
+  /** The old sequencer repeats what it has said, until it hears its successor or gives up waiting for it. */
+  onHeartbeat(): void {
+    if (this.isLingering && ++this.heartbeats > this.triesAllowed) this.parts.host.left()
+  }
+}

@@ -1,0 +1,464 @@
+/**
+ * One process's life in one group, from the join's answer to the accepted leave: composes the sender, the
+ * receiver, what asks and what reports, and, in one member of each group, the sequencer ("the same code, a
+ * flag tells it to process messages differently", paper, section 4).
+ *
+ * Reading order: onPacket (who may say anything), onMemberPacket (what each kind means), afterProgress.
+ */
+import { assert } from '../../kernel/assert.ts'
+import { BlockKind } from '../../kernel/block.ts'
+import type { Counters } from '../../kernel/counters.ts'
+import { ErrorCode } from '../../kernel/errors.ts'
+import type { Address, MemberId, Micros, Seq } from '../../kernel/identity.ts'
+import { type Baseline, OrderState } from '../../kernel/order-state.ts'
+import type { Outbox } from '../../kernel/outbox.ts'
+import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
+import {
+  decodeJoinRequest,
+  decodeLeft,
+  encodeLeft,
+  type Locate,
+  ORDER_FLAG_REPORT,
+  readGap,
+  readOrderHead,
+  readRequestAck,
+  readRequestBlocks,
+  readStreamAck,
+  readStreamFragment,
+} from '../../kernel/packets.ts'
+import type { Prng } from '../../kernel/prng.ts'
+import { RoundTrips } from '../../kernel/rtt.ts'
+import type { Streams } from '../../kernel/streams.ts'
+import type { TimerName, Timers } from '../../kernel/timers.ts'
+import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
+import { Suspicion } from '../../recovery/suspicion.ts'
+import { repair } from '../../sequencer/repair.ts'
+import { Sequencer } from '../../sequencer/sequencer.ts'
+import { Concierge } from './concierge.ts'
+import { admit } from './door.ts'
+import { Gaps } from './gaps.ts'
+import { Leaver } from './leaver.ts'
+import { type MemberOptions, timesOf } from './options.ts'
+import { Receiver } from './receiver.ts'
+import { Reports } from './reports.ts'
+import { Sender } from './sender.ts'
+
+/** Requests kept for one member at the sequencer, as a multiple of what a sender may have on its way. */
+const REQUEST_WINDOWS = 4
+
+export interface MembershipHost {
+  /** The own join is accepted. */
+  joined(): void
+  /** The own leave is accepted, and nobody needs this member any more. */
+  left(): void
+}
+
+export interface MembershipParts {
+  readonly outbox: Outbox
+  readonly timers: Timers
+  readonly counters: Counters
+  readonly streams: Streams
+  readonly prng: Prng
+  readonly host: MembershipHost
+}
+
+export class Membership {
+  readonly state: OrderState
+  readonly sender: Sender
+  readonly leaver: Leaver
+  sequencer: Sequencer | undefined
+  /** Why the group cannot go on here until it is reset. */
+  failure: string | undefined
+  /** Place of the own join, until that is accepted. */
+  private joinSeq: Seq | undefined
+  private readonly self: MemberId
+  private readonly receiver: Receiver
+  private readonly concierge: Concierge
+  private readonly gaps: Gaps
+  private readonly reports: Reports
+  private readonly suspicion: Suspicion
+  private readonly roundTrips: RoundTrips
+  private readonly port: string
+  private readonly options: MemberOptions
+  private readonly outbox: Outbox
+  private readonly timers: Timers
+  private readonly counters: Counters
+  private readonly streams: Streams
+  private readonly prng: Prng
+  private readonly host: MembershipHost
+
+  constructor(
+    entry: { port: string; memberId: MemberId; baseline: Baseline },
+    parts: MembershipParts,
+    options: MemberOptions,
+  ) {
+    const { port, memberId, baseline } = entry
+    const { outbox, timers, counters, streams, prng, host } = parts
+    this.port = port
+    this.self = memberId
+    this.options = options
+    this.outbox = outbox
+    this.timers = timers
+    this.counters = counters
+    this.streams = streams
+    this.prng = prng
+    this.host = host
+    this.joinSeq = baseline.seq
+    this.state = new OrderState(baseline)
+    const times = timesOf(options.detection)
+    this.suspicion = new Suspicion(options.detection.tries)
+    this.roundTrips = new RoundTrips(times.initialRtt, times.minRto, times.maxRto)
+    const { roundTrips } = this
+    const toSequencer = {
+      state: () => this.state,
+      sequencer: () => this.sequencerMember,
+      isSequencer: () => this.sequencer !== undefined,
+      reported: () => this.reports.onReported(),
+      unanswered: (tries: number, since: Micros) => this.onSequencerSilent(tries, since),
+      others: () => this.others,
+    }
+    this.sender = new Sender(
+      {
+        outbox,
+        timers,
+        counters,
+        roundTrips,
+        host: {
+          ...toSequencer,
+          submit: () => (this.sequencer === undefined ? undefined : (block) => this.sequencer!.submit(block)),
+          memberId: () => this.self,
+          parameters: () => this.state.parameters,
+        },
+      },
+      {
+        packetSize: options.packetSize,
+        sendWindow: options.sendWindow,
+        firstRequest: (baseline.requests.get(memberId) ?? 0) + 1,
+      },
+    )
+    this.gaps = new Gaps({ outbox, timers, roundTrips, host: toSequencer }, { window: options.window })
+    this.reports = new Reports({ outbox, timers, host: toSequencer }, { quietAck: times.quietAck })
+    this.concierge = new Concierge({
+      port,
+      state: this.state,
+      outbox,
+      streams,
+      sequencer: () => this.sequencer,
+      isAskedSingly: options.transport === 'unicast',
+      silence: 3 * times.heartbeatIdle,
+    })
+    this.leaver = new Leaver(
+      {
+        outbox,
+        timers,
+        roundTrips,
+        host: {
+          others: () => this.others,
+          needsSuccessor: () => this.sequencer !== undefined && this.state.view.members.length > 0,
+          left: () => this.host.left(),
+        },
+      },
+      options.detection.tries,
+    )
+    this.receiver = new Receiver({
+      state: this.state,
+      self: memberId,
+      delivered: baseline.seq,
+      accepted: baseline.accepted,
+      outbox,
+      counters,
+      host: {
+        ownOrdered: (entry) => {
+          this.sender.onOrdered(entry)
+          if (entry.kind === BlockKind.leave && this.sequencer === undefined) this.leaver.onOrdered()
+        },
+        ownLeave: () => this.leaver.onAccepted(),
+        accepted: (accepted) => this.onAccepted(accepted),
+      },
+    })
+    this.suspicion.heard(baseline.view.sequencer, outbox.now)
+  }
+
+  /** The creator is the first sequencer, and its join needs nobody's acks. */
+  found(): void {
+    this.becomeSequencer()
+    this.receiver.acceptHeld()
+    this.onAccepted(this.state.accepted)
+  }
+
+  /** The joiner begins to fetch what is not stable yet. */
+  enter(): void {
+    this.gaps.check()
+    this.reports.onProgress()
+  }
+
+  // ---- calls and time ---------------------------------------------------------------------------------
+
+  onTaken(seq: Seq): void {
+    assert(
+      seq <= this.receiver.delivered,
+      'only what was delivered can be taken',
+      seq,
+      this.receiver.delivered,
+    )
+    if (seq <= this.outbox.taken) return
+    this.outbox.taken = seq
+    this.onProgress()
+  }
+
+  /** The program takes nothing any more: what it leaves unread must not hold the others up. */
+  leave(header: Uint8Array): void {
+    this.outbox.taken = Number.MAX_SAFE_INTEGER
+    this.onProgress()
+    this.sender.leave(header)
+  }
+
+  private onProgress(): void {
+    if (this.sequencer !== undefined) this.sequencer.advance()
+    else this.reports.onProgress()
+  }
+
+  flush(): void {
+    if (this.joinSeq === undefined && this.failure === undefined) this.sender.flush()
+    this.sequencer?.flush()
+  }
+
+  onTimer(name: TimerName): void {
+    switch (name) {
+      case 'request':
+        this.sender.onTimer()
+        return
+      case 'gap':
+        this.gaps.onTimer()
+        return
+      case 'report':
+        this.reports.onTimer()
+        return
+      case 'heartbeat':
+        this.sequencer?.onHeartbeat()
+        this.leaver.onHeartbeat()
+        return
+      case 'acks':
+        this.sequencer?.onAckTimer()
+        return
+      case 'leave':
+        this.leaver.onTimer()
+        return
+      default:
+        assert(false, 'this timer is not the membership’s', name)
+    }
+  }
+
+  // ---- packets ----------------------------------------------------------------------------------------
+
+  private reject(reason: RejectReason): void {
+    this.counters.rejected[reason]++
+  }
+
+  onLocate(from: Address, header: PacketHeader, locate: Locate): void {
+    if (this.joinSeq !== undefined || this.leaver.isLingering) return
+    this.concierge.onLocate(from, header, locate, this.suspicion.lastHeard(this.state.view.sequencer))
+  }
+
+  onPacket(from: Address, header: PacketHeader, packet: Uint8Array): void {
+    if (header.kind === PacketKind.inspect && header.groupId === this.state.view.groupId) {
+      if (!this.concierge.onInspect(from, header, packet)) this.reject('malformed')
+      return
+    }
+    const admittance = admit(this.state, header, this.self)
+    if (typeof admittance === 'string') return this.reject(admittance)
+    switch (admittance.who) {
+      case 'joiner': {
+        const request = decodeJoinRequest(packet)
+        if (request === undefined || request.port !== this.port) return this.reject('malformed')
+        if (this.sequencer === undefined) this.concierge.tellWhere(from, header)
+        else this.sequencer.onJoinRequest(from, header.senderNonce, request)
+        return
+      }
+      case 'former': {
+        // two who have both left must not tell each other so for ever
+        if (header.kind === PacketKind.left) return
+        const seq = encodeLeft(admittance.leftAt)
+        this.outbox.unicast(from, this.outbox.packetOf(PacketKind.left, 0, header.senderNonce, seq))
+        return
+      }
+      case 'beyond':
+        this.onOrder(undefined, header, packet)
+        return
+      case 'member':
+        this.suspicion.heard(admittance.member.id, this.outbox.now)
+        this.onMemberPacket(admittance.member, from, header, packet)
+        return
+    }
+  }
+
+  /** What each kind of packet from a fellow member means. */
+  private onMemberPacket(member: ViewMember, from: Address, header: PacketHeader, packet: Uint8Array): void {
+    switch (header.kind) {
+      case PacketKind.order:
+      case PacketKind.repair:
+        this.onOrder(member, header, packet)
+        return
+      case PacketKind.request: {
+        const blocks = readRequestBlocks(packet)
+        if (blocks === undefined) return this.reject('malformed')
+        if (this.sequencer === undefined) return this.reject('phase')
+        this.sequencer.onRequest(member, header, packet, blocks)
+        return
+      }
+      case PacketKind.state:
+        this.sequencer?.onReport(member.id, header)
+        return
+      case PacketKind.gap: {
+        const gap = readGap(packet)
+        if (gap === undefined) return this.reject('malformed')
+        this.sequencer?.onReport(member.id, header)
+        const to = { address: from, nonce: header.senderNonce }
+        const { packetSize } = this.options
+        this.counters.retransmissions.repair += repair(this.state, this.outbox, packetSize, to, gap)
+        return
+      }
+      case PacketKind.requestAck: {
+        const expected = readRequestAck(packet)
+        if (expected === undefined) return this.reject('malformed')
+        this.sender.onRequestAck(expected)
+        return
+      }
+      case PacketKind.streamData: {
+        // a join's answer that is here already: acknowledged again, because the ack was lost
+        const fragment = readStreamFragment(packet)
+        if (fragment === undefined) return this.reject('malformed')
+        this.streams.onFragment(from, header.senderNonce, fragment)
+        return
+      }
+      case PacketKind.streamAck: {
+        const ack = readStreamAck(packet)
+        if (ack === undefined) return this.reject('malformed')
+        this.streams.onAck(header.senderNonce, ack)
+        this.sequencer?.onReport(member.id, header)
+        this.timers.setEarlier('flush', this.outbox.now)
+        return
+      }
+      case PacketKind.left:
+        if (decodeLeft(packet) === undefined) return this.reject('malformed')
+        if (this.sender.isLeaving) this.host.left()
+        return
+      default:
+        this.reject('phase')
+    }
+  }
+
+  private onOrder(member: ViewMember | undefined, header: PacketHeader, packet: Uint8Array): void {
+    const { receiver, state } = this
+    const head = readOrderHead(packet)
+    if (head === undefined) return this.reject('malformed')
+    if (this.leaver.isLingering && member?.id === state.view.sequencer) return this.host.left()
+    if (this.sequencer !== undefined) return this.reject('phase')
+    const before = state.history.received
+    const sequencerBefore = state.view.sequencer
+    if (!receiver.onOrder(head, packet)) this.reject('malformed')
+    if (header.kind === PacketKind.order) {
+      this.reports.onAsked(head.highest, head.ackers, (header.flags & ORDER_FLAG_REPORT) !== 0)
+    }
+    if (state.view.sequencer !== sequencerBefore) this.onNewSequencer()
+    this.gaps.check(header.kind === PacketKind.repair && state.history.received > before ? packet.length : 0)
+    this.reports.onProgress()
+  }
+
+  // ---- the order goes on ------------------------------------------------------------------------------
+
+  private get sequencerMember(): ViewMember | undefined {
+    return findMember(this.state.view, this.state.view.sequencer)
+  }
+
+  private get others(): readonly ViewMember[] {
+    return this.state.latestView.members.filter(({ id }) => id !== this.self)
+  }
+
+  /** More is official: the own join is done, and sends return; their messages are delivered right after. */
+  private onAccepted(accepted: Seq): void {
+    if (this.joinSeq !== undefined && accepted >= this.joinSeq) {
+      this.joinSeq = undefined
+      this.host.joined()
+      this.timers.setEarlier('flush', this.outbox.now)
+    }
+    this.sender.onAccepted(accepted)
+  }
+
+  /** The leave of the old sequencer is accepted, and this is who numbers from here on. */
+  private onNewSequencer(): void {
+    const { view } = this.state
+    this.outbox.trace('new-sequencer', { sequencer: view.sequencer, seq: view.seq })
+    if (findMember(view, this.self) === undefined) return
+    this.suspicion.heard(view.sequencer, this.outbox.now)
+    if (view.sequencer === this.self) {
+      this.becomeSequencer()
+      this.sequencer?.announce()
+    } else {
+      this.reports.onNewSequencer()
+    }
+    this.sender.onNewSequencer()
+  }
+
+  private becomeSequencer(): void {
+    const { state, receiver, options } = this
+    const { received } = state.history
+    const self = findMember(state.view, this.self)
+    assert(self !== undefined, 'only a member becomes sequencer', this.self)
+    assert(
+      received === state.accepted,
+      'the successor numbers behind what is accepted',
+      received,
+      state.accepted,
+    )
+    for (const timer of ['report', 'gap'] as const) this.timers.stop(timer)
+    state.highest = received
+    const times = timesOf(options.detection)
+    this.sequencer = new Sequencer({
+      self,
+      state,
+      outbox: this.outbox,
+      timers: this.timers,
+      streams: this.streams,
+      counters: this.counters,
+      prng: this.prng,
+      options: {
+        packetSize: options.packetSize,
+        requestBytes: REQUEST_WINDOWS * options.sendWindow,
+        window: options.window,
+        joinPatience: 2 * times.maxRto,
+        ...times,
+      },
+      host: {
+        numbered: (entry) => receiver.noteHeld(entry),
+        accepted: () => receiver.deliver(),
+        unanswered: (tries, since) => this.onMembersSilent(tries, since),
+      },
+    })
+  }
+
+  // ---- silence ----------------------------------------------------------------------------------------
+
+  /** So many packets to the sequencer, the first at `since`, have had no answer. */
+  private onSequencerSilent(tries: number, since: Micros): void {
+    const { sequencer } = this.state.view
+    if (this.failure !== undefined || !this.suspicion.unanswered(sequencer, tries, since)) return
+    this.suspect(sequencer, `the sequencer has not answered ${tries} tries`)
+    this.failure = `member ${sequencer}, the sequencer, does not answer any more; the group needs a reset before it can go on`
+    this.sender.close(ErrorCode.memberFailed, this.failure)
+  }
+
+  /** The sequencer has asked everybody so many times, and some have said nothing since. */
+  private onMembersSilent(tries: number, since: Micros): void {
+    for (const { id } of this.others) {
+      if (this.suspicion.unanswered(id, tries, since))
+        this.suspect(id, `it has not answered ${tries} questions`)
+    }
+  }
+
+  private suspect(member: MemberId, reason: string): void {
+    this.counters.suspicions++
+    this.outbox.trace('suspect', { member })
+    this.outbox.output({ output: 'event', event: { event: 'suspect', member, reason } })
+  }
+}
