@@ -36,7 +36,8 @@ class DemoMember {
     const { memberId, view } = group
     this.memberId = memberId
     this.seq = view.seq
-    say({ say: 'ready', memberId, sequencer: view.sequencer })
+    const address = view.members.find(({ id }) => id === memberId)?.address ?? ''
+    say({ say: 'ready', memberId, sequencer: view.sequencer, address })
   }
 
   /** Sends until it is told to stop, and resolves when every send has ended. */

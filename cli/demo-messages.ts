@@ -22,7 +22,7 @@ export type ToMember =
   | { readonly say: 'finish'; readonly lastSeq: number }
 
 export type FromMember =
-  | { readonly say: 'ready'; readonly memberId: number; readonly sequencer: number }
+  | { readonly say: 'ready'; readonly memberId: number; readonly sequencer: number; readonly address: string }
   | {
       readonly say: 'stats'
       readonly seq: number

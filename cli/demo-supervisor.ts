@@ -18,7 +18,8 @@ const script = fileURLToPath(new URL('./demo-member.js', import.meta.url))
 export class MemberProcess {
   readonly name: string
   readonly child: ChildProcess
-  readonly ready: Promise<number>
+  /** Resolves with where the member receives. */
+  readonly ready: Promise<string>
   readonly stopped: Promise<number>
   readonly report: Promise<MemberReport>
   readonly gone: Promise<void>
@@ -45,10 +46,15 @@ export class MemberProcess {
     })
     this.gone = new Promise((resolve) => {
       this.child.on('error', (error) => this.end(`could not be started: ${error.message}`, resolve))
-      this.child.on('close', (code, signal) => this.end(endOf(code, signal), resolve))
+      // Not 'close': it never comes when it was this side that disconnected the channel.
+      this.child.on('exit', (code, signal) => {
+        const settle = (): void => this.end(endOf(code, signal), resolve)
+        if (this.child.stderr === null || this.child.stderr.closed) settle()
+        else this.child.stderr.once('close', settle)
+      })
     })
     this.child.on('message', (message) => this.hear(message as FromMember))
-    this.ready = this.first('ready', ({ memberId }) => memberId)
+    this.ready = this.first('ready', ({ address }) => address)
     this.stopped = this.first('stopped', ({ lastSeq }) => lastSeq)
     this.report = this.first('report', ({ report }) => report)
   }

@@ -146,16 +146,16 @@ export class History {
     return -1
   }
 
-  /** Frees what every member has taken. */
-  release(stable: Seq): void {
-    if (stable <= this.stable) return
-    assert(stable <= this.received, 'only what is held can be stable', stable, this.received)
-    this.stable = stable
-    for (;;) {
-      const entry = this.held.first()
-      if (entry === undefined || lastSeqOf(entry) > stable) return
+  /**
+   * Frees what every member has taken. Stable stays at the end of an entry, though a program may have taken
+   * half of one: a joiner begins to fetch there, and half an entry cannot be fetched.
+   */
+  release(taken: Seq): void {
+    assert(taken <= this.received, 'only what is held can be stable', taken, this.received)
+    for (let entry = this.held.first(); entry !== undefined && lastSeqOf(entry) <= taken; entry = this.held.first()) {
       this.held.shift()
       this.bytes -= entry.block.length
+      this.stable = lastSeqOf(entry)
     }
   }
 }
