@@ -99,14 +99,16 @@ class Demo {
   /** The first creates the group, the others join it; false if Ctrl-C came first. */
   private async start(): Promise<boolean> {
     this.spawn('create')
-    await this.allReady()
-    while (this.members.length < this.size && !this.isStopped) this.spawn('join')
+    // Without multicast the others have to be told where the first is.
+    const [peer] = await this.allReady()
+    while (this.members.length < this.size && !this.isStopped) this.spawn('join', peer)
     await this.allReady()
     return !this.isStopped
   }
 
-  private spawn(how: 'create' | 'join'): void {
+  private spawn(how: 'create' | 'join', peer?: string): void {
     const { options } = this.context
+    const kernel = kernelOptions(options)
     const wanted = options.wholeOrMajority('resilience')!
     const member = new MemberProcess({
       port: this.port,
@@ -118,8 +120,10 @@ class Demo {
         maxMembers: Math.max(this.size, 2),
       },
       kernel: {
-        ...kernelOptions(options),
-        udpPort: how === 'create' ? options.whole('udp-port') : undefined,
+        ...kernel,
+        // Only one of them can have the port that was asked for.
+        udpPort: how === 'create' ? kernel.udpPort : undefined,
+        peers: [...(kernel.peers ?? []), ...(peer === undefined ? [] : [peer])],
       },
       reportEveryMs: this.screen.everyMs,
       outstanding: OUTSTANDING,
@@ -128,11 +132,15 @@ class Demo {
     this.members.push(member)
   }
 
-  private async allReady(): Promise<void> {
+  /** Resolves with the members' addresses. */
+  private async allReady(): Promise<string[]> {
     const results = await this.unlessStopped(
       allWithin(READY_WITHIN_MS, 'join the group', this.members, (member) => member.ready),
     )
-    for (const result of results ?? []) if (result.status === 'rejected') throw result.reason
+    return (results ?? []).map((result) => {
+      if (result.status === 'rejected') throw result.reason
+      return result.value
+    })
   }
 
   private async watch(): Promise<void> {

@@ -121,6 +121,8 @@ function packageVersion(): string {
 
 async function main(): Promise<number> {
   const stop = listenForStop()
+  // Whoever reads the complaints may be gone too; that is no reason to die of it.
+  process.stderr.on('error', () => {})
   const output = new Output(process.stdout, stop.ask)
   try {
     const parsed = await parse(process.argv.slice(2), process.env)

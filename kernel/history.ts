@@ -152,7 +152,11 @@ export class History {
    */
   release(taken: Seq): void {
     assert(taken <= this.received, 'only what is held can be stable', taken, this.received)
-    for (let entry = this.held.first(); entry !== undefined && lastSeqOf(entry) <= taken; entry = this.held.first()) {
+    for (
+      let entry = this.held.first();
+      entry !== undefined && lastSeqOf(entry) <= taken;
+      entry = this.held.first()
+    ) {
       this.held.shift()
       this.bytes -= entry.block.length
       this.stable = lastSeqOf(entry)

@@ -29,14 +29,18 @@ export function acceptableUpTo(state: OrderState, progress: ProgressTable, self:
   return Math.max(reach, heldByEnough(state, progress, view, self))
 }
 
-/** Highest seq that the sequencer and r others of `view` hold. */
+/**
+ * Highest seq that the sequencer and r others of `view` hold. Of those who are gone for good nothing can be
+ * expected: where fewer than r are left, all that are left must hold it.
+ */
 function heldByEnough(state: OrderState, progress: ProgressTable, view: View, self: MemberId): Seq {
-  const needed = resilienceFor(state.parameters, view.members.length)
-  if (needed <= 0) return state.history.received
   const others: Seq[] = []
-  for (const { id } of view.members) if (id !== self) others.push(progress.received(id))
+  for (const { id } of view.members)
+    if (id !== self && !progress.isGone(id)) others.push(progress.received(id))
+  const needed = Math.min(resilienceFor(state.parameters, view.members.length), others.length)
+  if (needed <= 0) return state.history.received
   others.sort((a, b) => b - a)
-  return Math.min(state.history.received, others[needed - 1] ?? 0)
+  return Math.min(state.history.received, others[needed - 1]!)
 }
 
 function mayChangeView(
@@ -49,19 +53,16 @@ function mayChangeView(
   const after = change.view
   if (after.members.length === 0) return true
   const others = after.members.filter(({ id }) => id !== self)
-  const holders = progress.holding(others, change.seq)
   const isHandover = change.leave?.member === self
-  const needed = isHandover
-    ? Math.min(resilienceOfHandover(state, after), after.members.length)
+  const resilience = isHandover
+    ? resilienceOfHandover(state, after)
     : resilienceFor(state.parameters, after.members.length)
-  if (holders < needed) return false
-  const ownAfter = isHandover ? 0 : 1
-  const holdersBefore =
-    progress.holding(
-      before.members.filter(({ id }) => id !== self),
-      change.seq,
-    ) + 1
-  return holders + ownAfter >= majorityOf(after) && holdersBefore >= majorityOf(before)
+  const living = others.filter(({ id }) => !progress.isGone(id)).length
+  if (progress.holding(others, change.seq) < Math.min(resilience, living)) return false
+  const othersBefore = before.members.filter(({ id }) => id !== self)
+  const boundAfter = progress.bound(others, change.seq) + (isHandover ? 0 : 1)
+  const boundBefore = progress.bound(othersBefore, change.seq) + 1
+  return boundAfter >= majorityOf(after) && boundBefore >= majorityOf(before)
 }
 
 function resilienceOfHandover(state: OrderState, after: View): number {

@@ -19,6 +19,11 @@ export interface MemberProgress {
 export class ProgressTable {
   /** BOUNDED by the members of the latest view and one leaver. */
   private readonly members = new Map<MemberId, MemberProgress>()
+  /**
+   * Members whose process is known (not suspected) to live no more: their kernel says that their nonce is
+   * gone. They hold nothing, but they will never vote, ack or take anything either, so nobody waits for them.
+   */
+  private readonly gone = new Set<MemberId>()
 
   begin(id: MemberId, seq: Seq, window: number, now: Micros): void {
     this.members.set(id, { received: seq, taken: seq, window, heardAt: now })
@@ -26,6 +31,15 @@ export class ProgressTable {
 
   forget(id: MemberId): void {
     this.members.delete(id)
+    this.gone.delete(id)
+  }
+
+  isGone(id: MemberId): boolean {
+    return this.gone.has(id)
+  }
+
+  markGone(id: MemberId): void {
+    this.gone.add(id)
   }
 
   get(id: MemberId): MemberProgress | undefined {
@@ -56,6 +70,7 @@ export class ProgressTable {
   leastTaken(members: Iterable<Member>): { id: MemberId; seq: Seq } | undefined {
     let least: { id: MemberId; seq: Seq } | undefined
     for (const { id } of members) {
+      if (this.gone.has(id)) continue
       const seq = this.taken(id)
       if (least === undefined || seq < least.seq) least = { id, seq }
     }
@@ -64,7 +79,7 @@ export class ProgressTable {
 
   leastReceived(members: Iterable<Member>): Seq {
     let least = Number.POSITIVE_INFINITY
-    for (const { id } of members) least = Math.min(least, this.received(id))
+    for (const { id } of members) if (!this.gone.has(id)) least = Math.min(least, this.received(id))
     return least
   }
 
@@ -78,7 +93,14 @@ export class ProgressTable {
   /** How many of `members` hold everything up to `seq`. */
   holding(members: readonly Member[], seq: Seq): number {
     let holders = 0
-    for (const { id } of members) if (this.received(id) >= seq) holders++
+    for (const { id } of members) if (!this.gone.has(id) && this.received(id) >= seq) holders++
     return holders
+  }
+
+  /** How many of `members` will never be part of a majority that does not know of `seq`. */
+  bound(members: readonly Member[], seq: Seq): number {
+    let bound = 0
+    for (const { id } of members) if (this.gone.has(id) || this.received(id) >= seq) bound++
+    return bound
   }
 }

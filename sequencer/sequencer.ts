@@ -170,6 +170,23 @@ export class Sequencer {
     return head.kind === BlockKind.messages && head.count <= this.state.parameters.historySize
   }
 
+  /**
+   * The kernel at a member's address says that the member's nonce lives no more. That is knowledge, not
+   * suspicion: the sequencer orders the leave in its place. (A joiner that gave up before its answer came
+   * would else be waited for until somebody resets the group.)
+   */
+  onGone(nonce: Nonce): void {
+    const member = this.state.latestView.members.find((one) => one.nonce === nonce)
+    if (member === undefined || this.progress.isGone(member.id)) return
+    this.outbox.trace('gone', { id: member.id })
+    this.progress.markGone(member.id)
+    const request = (this.state.requests.get(member.id) ?? 0) + 1
+    const header = new Uint8Array(0)
+    this.changes.addLeave({ change: 'leave', member: member.id, request, header, reason: LeaveReason.gone })
+    this.advance()
+    this.timers.setEarlier('flush', this.outbox.now)
+  }
+
   /** Tells a sender what is already here, so that it neither repeats that nor waits with what is missing. */
   private acknowledgeRequests(to: Member): void {
     const packet = this.outbox.packet(PacketKind.requestAck, 0, to.nonce, REQUEST_ACK_BYTES)
@@ -311,8 +328,10 @@ export class Sequencer {
 
   private isReady(change: WaitingChange): boolean {
     if (change.change === 'join') return true
+    // a leave waits for the leaver's own messages before it; of one who is gone, no more will come
     const ordered = this.state.requests.get(change.member)
-    if (ordered !== undefined && ordered !== change.request - 1) return false
+    const waits = ordered !== undefined && ordered !== change.request - 1
+    if (waits && change.reason === LeaveReason.wish) return false
     // the handover waits until every joiner has its answer, which only this sequencer can repeat
     return change.member !== this.self.id || !this.streams.isSending
   }
@@ -335,7 +354,8 @@ export class Sequencer {
     this.outbox.trace('join-numbered', { id, seq: entry.seq })
   }
 
-  private numberLeave({ member, request, header, reason }: WaitingLeave): void {
+  private numberLeave({ member, header, reason, ...change }: WaitingLeave): void {
+    const request = reason === LeaveReason.wish ? change.request : (this.state.requests.get(member) ?? 0) + 1
     const others = this.state.latestView.members.filter(({ id }) => id !== member)
     const successor = member === this.self.id ? (others[0]?.id ?? 0) : 0
     const block = encodeLeave({ member, request, header, successor, reason })

@@ -3,6 +3,7 @@
  * message. Standard output belongs to the program.
  */
 import { type DestinationStream, destination, type LevelWithSilent, type Logger, pino } from 'pino'
+import { ErrorCode } from '../errors.ts'
 import { hex64 } from '../identity.ts'
 import type { MemberEvent, OrderedEvent, Output } from '../port.ts'
 import type { View } from '../view.ts'
@@ -13,6 +14,14 @@ export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
 export const silentLog: Log = pino({ level: 'silent' })
 
 const STANDARD_ERROR = 2
+
+/** How creating or joining ends without a fault: the caller is told, and the log need not shout it as well. */
+const refusals: ReadonlySet<ErrorCode> = new Set([
+  ErrorCode.exists,
+  ErrorCode.notFound,
+  ErrorCode.full,
+  ErrorCode.aborted,
+])
 
 /** Written at once, not behind the program's back: a line about a crash must be out before the crash. */
 export function startLog(level: LevelWithSilent = 'warn', stream?: DestinationStream): Logger {
@@ -56,6 +65,8 @@ function logEvent(log: Log, group: string, event: MemberEvent): void {
       break
     case 'closed':
       if (event.code === undefined) log.info({ group, reason: event.reason }, 'closed')
+      else if (refusals.has(event.code))
+        log.info({ group, code: event.code, reason: event.reason }, 'not opened')
       else log.error({ group, code: event.code, reason: event.reason }, 'closed by a failure')
       break
   }

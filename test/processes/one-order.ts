@@ -22,14 +22,26 @@ export async function startGroup(
   places: readonly Place[],
   common: readonly string[],
 ): Promise<CliProcess[]> {
-  const start = (i: number, how: string): CliProcess => {
+  const start = (i: number, ...how: string[]): CliProcess => {
     const { prefix, options } = places[i]!
-    const args = ['node', '--group', port, how, '--json', '--member-name', `n${i + 1}`, ...options, ...common]
+    const args = [
+      'node',
+      '--group',
+      port,
+      ...how,
+      '--json',
+      '--member-name',
+      `n${i + 1}`,
+      ...options,
+      ...common,
+    ]
     return processes.cli(args, { name: `n${i + 1}`, prefix })
   }
   const nodes = [start(0, '--create')]
-  await nodes[0]!.waitForEvent('ready', ({ event }) => event === 'ready')
-  for (let i = 1; i < places.length; i++) nodes.push(start(i, '--join'))
+  const { address } = await nodes[0]!.waitForEvent('ready', ({ event }) => event === 'ready')
+  // Multicast finds the group; without it somebody has to say where it is.
+  const where = common.includes('unicast') ? ['--peers', String(address)] : []
+  for (let i = 1; i < places.length; i++) nodes.push(start(i, '--join', ...where))
   const hasAll = ({ event, members }: JsonEvent): boolean =>
     (event === 'ready' || event === 'view') && (members as unknown[]).length === places.length
   await Promise.all(nodes.map((node) => node.waitForEvent(`a view of ${places.length} members`, hasAll)))

@@ -4,8 +4,9 @@
  * recorded, then one timer for `nextDeadline()`.
  */
 import type { Counters } from '../../kernel/counters.ts'
-import type { Address, Micros } from '../../kernel/identity.ts'
+import type { Address, Micros, Nonce } from '../../kernel/identity.ts'
 import type { Input, Machine, Sink } from '../../kernel/machine.ts'
+import { HEADER_BYTES, PacketKind, readHeader, readRoute, writeHeader } from '../../kernel/packet.ts'
 import type { Call, MemberInfo, Output } from '../../kernel/port.ts'
 import { Violation } from './checkers/checker.ts'
 import type { Judge } from './checkers/judge.ts'
@@ -19,6 +20,7 @@ import { describeCall, describeOutput, type Trace } from './trace.ts'
 export interface SimulatedMachine extends Machine {
   info(): MemberInfo
   readonly counters: Counters
+  readonly options: { readonly nonce: Nonce }
 }
 
 /** The parts of one run that everything in it shares. */
@@ -76,7 +78,10 @@ export class SimulatedNode implements Endpoint {
 
   arrive(from: Address, bytes: Uint8Array): DropReason | undefined {
     const { options, queue } = this.world
-    if (this.life === undefined) return 'nobody'
+    if (this.life === undefined) {
+      this.answerGone(from, bytes)
+      return 'nobody'
+    }
     if (this.buffer.length >= options.queuePackets || this.bufferBytes + bytes.length > options.queueBytes)
       return 'overrun'
     this.buffer.push({ from, bytes })
@@ -86,6 +91,35 @@ export class SimulatedNode implements Endpoint {
       queue.at(Math.max(queue.now, this.busyUntil), () => this.turn())
     }
     return undefined
+  }
+
+  private isForAnother(life: Life, bytes: Uint8Array): boolean {
+    if (bytes.length < HEADER_BYTES) return false
+    const { destination } = readRoute(bytes)
+    return destination !== 0n && destination !== life.machine.options.nonce
+  }
+
+  /** What a kernel's router says to who writes to a life that is over (kernel/node/router.ts). */
+  private answerGone(from: Address, bytes: Uint8Array): void {
+    const header = readHeader(bytes)
+    if (typeof header === 'string' || header.destination === 0n || header.senderNonce === 0n) return
+    if (header.kind === PacketKind.gone) return
+    const answer = new Uint8Array(HEADER_BYTES)
+    const { groupId, incarnation, coordinator, destination, senderNonce } = header
+    writeHeader(answer, {
+      kind: PacketKind.gone,
+      flags: 0,
+      groupId,
+      incarnation,
+      coordinator,
+      sender: 0,
+      senderNonce: destination,
+      destination: senderNonce,
+      received: 0,
+      taken: 0,
+      window: 0,
+    })
+    this.world.network.unicast(this.address, from, answer)
   }
 
   /** One turn of the event loop: some packets, one by one; a machine's flush comes after them. */
@@ -98,9 +132,11 @@ export class SimulatedNode implements Endpoint {
       this.bufferBytes -= bytes.length
       if (this.life === undefined) {
         network.drop('nobody', from, this.address, bytes)
+        this.answerGone(from, bytes)
         continue
       }
       network.counts.delivered++
+      if (this.isForAnother(this.life, bytes)) this.answerGone(from, bytes)
       this.life.input({ kind: 'packet', from, bytes })
     }
     this.busyUntil = queue.now + count * options.service

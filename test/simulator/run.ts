@@ -130,12 +130,13 @@ class Run {
   go(): void {
     const { queue } = this
     const deadline = this.options.healAt + progressBound(this.options)
-    while (!this.isDone()) {
-      for (let i = 0; i < EVENTS_PER_LOOK; i++) {
+    for (;;) {
+      for (let i = 0; i < EVENTS_PER_LOOK && queue.now <= deadline; i++) {
         if (!queue.runNext()) break
       }
+      if (this.isDone()) break
       const isTooMuch = queue.count > EVENTS_MOST || queue.length > UNDER_WAY_MOST
-      if (queue.now > deadline || isTooMuch || (queue.length === 0 && !this.isDone())) {
+      if (queue.now > deadline || isTooMuch || queue.length === 0) {
         throw new Violation(
           'I9',
           `${missing(this.judge.ledger) ?? this.cluster.unfinished()}, ${this.whyStopped(deadline)}`,
