@@ -21,12 +21,13 @@ class DemoMember {
   private readonly latency = createHistogram({ lowest: 1, highest: 3_600_000_000, figures: 3 })
   private readonly stopping = new AbortController()
   private sent = 0
+  private sentBefore = 0
+  private countedAt = 0
   private failed = 0
   private nextCount = 0
   private nextOwn = 0
   private ownOutOfOrder = 0
   private seq = 0
-  private delivered = 0
   private lastOwnSeq = 0
   private awaited: { seq: number; resolve: () => void } | undefined
 
@@ -42,12 +43,27 @@ class DemoMember {
 
   /** Sends until it is told to stop, and resolves when every send has ended. */
   async sendUntilStopped(): Promise<void> {
-    const report = setInterval(() => this.reportStats(), this.order.reportEveryMs)
+    this.countedAt = performance.now()
     await Promise.all(Array.from({ length: this.order.outstanding }, () => this.sendOneByOne()))
-    clearInterval(report)
-    this.reportStats()
     this.digest.hold()
     say({ say: 'stopped', lastSeq: Math.max(this.lastOwnSeq, this.digest.lastSeq) })
+  }
+
+  reportStats(): void {
+    const { latency, seq, sent } = this
+    const now = performance.now()
+    const rate = Math.round(((sent - this.sentBefore) * 1000) / Math.max(1, now - this.countedAt))
+    const isEmpty = latency.count === 0
+    say({
+      say: 'stats',
+      seq,
+      rate,
+      p50Us: isEmpty ? null : latency.percentile(50),
+      p99Us: isEmpty ? null : latency.percentile(99),
+    })
+    latency.reset()
+    this.sentBefore = sent
+    this.countedAt = now
   }
 
   stop(): void {
@@ -95,7 +111,6 @@ class DemoMember {
     if (kind === 'message') {
       const body = delivery.body ?? NO_BYTES
       this.digest.add(seq, sender, body)
-      this.delivered++
       if (sender === this.memberId) this.checkOwn(body)
     } else {
       const { sequencer, members } = delivery.view
@@ -113,20 +128,6 @@ class DemoMember {
     const count = bytes.length < COUNT_BYTES ? -1 : Number(bytes.readBigUInt64BE(0))
     if (count !== this.nextOwn) this.ownOutOfOrder++
     this.nextOwn = count + 1
-  }
-
-  private reportStats(): void {
-    const { latency, seq, sent, delivered } = this
-    const isEmpty = latency.count === 0
-    say({
-      say: 'stats',
-      seq,
-      sent,
-      delivered,
-      p50Us: isEmpty ? null : latency.percentile(50),
-      p99Us: isEmpty ? null : latency.percentile(99),
-    })
-    latency.reset()
   }
 }
 
@@ -156,6 +157,7 @@ async function main(order: MemberOrder): Promise<number> {
       process.on('message', (message) => {
         const told = message as ToMember
         if (told.say === 'start') member.sendUntilStopped().catch(reject)
+        else if (told.say === 'ask') member.reportStats()
         else if (told.say === 'stop') member.stop()
         else member.finish(told.lastSeq).then(resolve, reject)
       })

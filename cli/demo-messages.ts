@@ -8,7 +8,6 @@ export interface MemberOrder {
   readonly name: string
   readonly group: Readonly<Record<string, unknown>>
   readonly kernel: Readonly<Record<string, unknown>>
-  readonly reportEveryMs: number
   /** Sends that are on their way at any time. */
   readonly outstanding: number
   readonly messageBytes: number
@@ -16,6 +15,8 @@ export interface MemberOrder {
 
 export type ToMember =
   | { readonly say: 'start' }
+  /** Answered by `stats`, about the time since the last ones. */
+  | { readonly say: 'ask' }
   /** Send nothing more; answered by `stopped` when every send has ended. */
   | { readonly say: 'stop' }
   /** Answered by `report` when everything up to this seq is delivered; then the member leaves. */
@@ -26,9 +27,8 @@ export type FromMember =
   | {
       readonly say: 'stats'
       readonly seq: number
-      /** Own sends returned and messages delivered since the start. */
-      readonly sent: number
-      readonly delivered: number
+      /** Own sends that returned, per second. */
+      readonly rate: number
       /** Microseconds from call to return, over the last interval; null if no send returned. */
       readonly p50Us: number | null
       readonly p99Us: number | null

@@ -95,9 +95,10 @@ export function liveScreen(output: Output, stream: NodeJS.WriteStream): DemoScre
 }
 
 export function drawTable({ port, seconds, totalSeconds, rows }: DemoState): string {
-  const head = ['member', 'pid', 'role', 'seq', 'msg/s', 'p50', 'p99']
+  const head = ['member', 'id', 'pid', 'role', 'seq', 'msg/s', 'p50', 'p99']
   const cells = rows.map((row) => [
     row.name,
+    row.memberId === undefined ? '-' : String(row.memberId),
     String(row.pid),
     row.state === 'running' ? (row.isSequencer ? 'sequencer' : 'member') : row.state,
     String(row.seq),
@@ -105,11 +106,11 @@ export function drawTable({ port, seconds, totalSeconds, rows }: DemoState): str
     time(row.p50Us),
     time(row.p99Us),
   ])
-  cells.push(['total', '', '', '', String(totalRate(rows)), '', ''])
+  cells.push(['total', '', '', '', '', String(totalRate(rows)), '', ''])
   const widths = head.map((title, i) => Math.max(title.length, ...cells.map((line) => line[i]!.length)))
   const draw = (line: readonly string[]): string =>
     line
-      .map((cell, i) => (i === 0 || i === 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .map((cell, i) => (i === 0 || i === 3 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
       .join('  ')
       .trimEnd()
   const shown = Math.min(Math.round(seconds), totalSeconds)

@@ -15,6 +15,8 @@ const KEPT_ERROR_CHARACTERS = 2_000
 
 const script = fileURLToPath(new URL('./demo-member.js', import.meta.url))
 
+type Stats = Pick<Extract<FromMember, { say: 'stats' }>, 'seq' | 'rate' | 'p50Us' | 'p99Us'>
+
 export class MemberProcess {
   readonly name: string
   readonly child: ChildProcess
@@ -30,12 +32,8 @@ export class MemberProcess {
   /** Set when the supervisor itself ends the process: then its end is no problem. */
   isEndedOnPurpose = false
   problem: string | undefined
-  private seq = 0
-  private sent = 0
-  private countedAt = performance.now()
-  private rate = 0
-  private p50Us: number | null = null
-  private p99Us: number | null = null
+  private stats: Stats = { seq: 0, rate: 0, p50Us: null, p99Us: null }
+  private answered: (() => void) | undefined
   private errorText = ''
 
   constructor(order: MemberOrder) {
@@ -64,13 +62,23 @@ export class MemberProcess {
   }
 
   row(isSequencer: boolean): MemberRow {
-    const { name, pid, memberId, seq, rate, p50Us, p99Us } = this
+    const { name, pid, memberId } = this
+    const { seq, rate, p50Us, p99Us } = this.stats
     const state = this.hasEnded ? 'ended' : memberId === undefined ? 'starting' : 'running'
     return { name, pid, memberId, isSequencer, state, seq, rate: this.hasEnded ? 0 : rate, p50Us, p99Us }
   }
 
   tell(message: ToMember): void {
     if (this.child.connected) this.child.send(message, () => {})
+  }
+
+  /** Asks how it is; resolves when the answer is here, or the process gone. */
+  async ask(): Promise<void> {
+    const answer = new Promise<void>((resolve) => {
+      this.answered = resolve
+    })
+    this.tell({ say: 'ask' })
+    await Promise.race([answer, this.gone])
   }
 
   /** The member leaves its group when it is on its own. */
@@ -91,13 +99,8 @@ export class MemberProcess {
 
   private hear(message: FromMember): void {
     if (message.say === 'stats') {
-      const now = performance.now()
-      this.rate = Math.round(((message.sent - this.sent) * 1000) / Math.max(1, now - this.countedAt))
-      this.countedAt = now
-      this.sent = message.sent
-      this.seq = message.seq
-      this.p50Us = message.p50Us
-      this.p99Us = message.p99Us
+      this.stats = message
+      this.answered?.()
     } else if (message.say === 'ready') {
       this.memberId = message.memberId
       this.sequencer = message.sequencer

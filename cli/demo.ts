@@ -73,7 +73,8 @@ class Demo {
     this.context = context
     this.size = options.whole('members')!
     this.seconds = options.whole('seconds')!
-    const isLive = process.stdout.isTTY === true
+    // Some terminals say that they have no rows: nothing could be drawn there.
+    const isLive = process.stdout.isTTY === true && process.stdout.rows > 0
     this.screen = isJson
       ? jsonScreen(output)
       : isLive
@@ -125,7 +126,6 @@ class Demo {
         udpPort: how === 'create' ? kernel.udpPort : undefined,
         peers: [...(kernel.peers ?? []), ...(peer === undefined ? [] : [peer])],
       },
-      reportEveryMs: this.screen.everyMs,
       outstanding: OUTSTANDING,
       messageBytes: MESSAGE_BYTES,
     })
@@ -150,6 +150,8 @@ class Demo {
     const endsAt = startedAt + this.seconds * 1000
     for (let at = startedAt + everyMs; at <= endsAt && !this.isStopped; at += everyMs) {
       await this.unlessStopped(sleep(Math.max(0, at - performance.now())))
+      // A member that is too busy to answer by the next time is shown as it was.
+      await this.unlessStopped(allWithin(everyMs, 'say how it is', this.members, (member) => member.ask()))
       this.show((performance.now() - startedAt) / 1000)
       const ended = this.members.filter((member) => member.hasEnded)
       if (ended.length > 0) return

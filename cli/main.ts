@@ -78,7 +78,7 @@ async function split(args: readonly string[]): Promise<{ parsed: Record<string, 
       'dot-notation': false,
       'parse-numbers': false,
     })
-    .wrap(Math.min(110, process.stdout.columns ?? 110))
+    .wrap(Math.min(110, process.stdout.columns || 110))
     .fail((message, error) => {
       throw error ?? new UsageError(message)
     })

@@ -392,8 +392,7 @@ export class Sequencer {
   advance(): void {
     const { state } = this
     this.noteOwnProgress()
-    const members = state.latestView.members
-    this.room.landed(this.progress.leastReceived(members))
+    this.room.landed(this.progress.leastReceived(this.present))
     const reach = acceptableUpTo(state, this.progress, this.self.id)
     if (reach > state.accepted) {
       const leaving = state.pending[0]?.leave?.member
@@ -405,7 +404,7 @@ export class Sequencer {
       this.timers.setEarlier('flush', this.outbox.now)
     }
     const stable = state.history.stable
-    state.release(this.progress.leastTaken(state.latestView.members)?.seq ?? stable)
+    state.release(this.progress.leastTaken(this.present)?.seq ?? stable)
     if (state.history.stable > stable) {
       if (this.isWaitingForRoom) this.timers.setEarlier('flush', this.outbox.now)
     }
@@ -450,15 +449,19 @@ export class Sequencer {
 
   // ---- broadcasts -------------------------------------------------------------------------------------
 
-  /** All that are in the view, or about to be, or about to leave. */
-  private audience(): Iterable<Member> {
+  /**
+   * All that are in the view, or about to be, or about to leave. A leaver counts until its leave is accepted:
+   * in a group of two its ack is needed for that, so nothing it lacks may be freed before.
+   */
+  private get present(): readonly Member[] {
     const { view, latestView } = this.state
-    if (view === latestView && this.farewell.length === 0) return view.members
-    return [
-      ...view.members,
-      ...this.farewell,
-      ...latestView.members.filter(({ id }) => findMember(view, id) === undefined),
-    ]
+    if (view === latestView) return view.members
+    return [...view.members, ...latestView.members.filter(({ id }) => findMember(view, id) === undefined)]
+  }
+
+  /** Whom a broadcast is for: those present, and those to whom it brings the news that they have left. */
+  private get audience(): readonly Member[] {
+    return this.farewell.length === 0 ? this.present : [...this.present, ...this.farewell]
   }
 
   private broadcast(entries: readonly Entry[], report: boolean): void {
@@ -476,7 +479,7 @@ export class Sequencer {
     )
     const last = entries.at(-1)
     if (last !== undefined) this.room.sent(lastSeqOf(last), packet.length)
-    outbox.broadcast(packet, this.audience())
+    outbox.broadcast(packet, this.audience)
     this.farewell.length = 0
     this.saidAccepted = state.accepted
     this.saidStable = state.history.stable
@@ -500,7 +503,7 @@ export class Sequencer {
       [],
       ackersToAsk(this.state, this.ackTries),
     )
-    this.outbox.broadcast(packet, this.audience())
+    this.outbox.broadcast(packet, this.audience)
     this.heartbeat = Math.min(this.heartbeat * 2, this.options.heartbeatIdle)
     this.timers.set('heartbeat', this.outbox.now + this.heartbeat)
   }

@@ -5,6 +5,7 @@
  *   asked --ordered--> ordered --accepted--> left            (members)
  *                              --accepted--> lingering --successor heard--> left   (the sequencer)
  */
+import type { Micros } from '../../kernel/identity.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { PacketKind } from '../../kernel/packet.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
@@ -21,16 +22,18 @@ export interface LeaverHost {
 export class Leaver {
   isLingering = false
   private tries = 0
-  private heartbeats = 0
+  private lingersSince: Micros = 0
   private readonly parts: { outbox: Outbox; timers: Timers; roundTrips: RoundTrips; host: LeaverHost }
   private readonly triesAllowed: number
+  private readonly patience: Micros
 
   constructor(
     parts: { outbox: Outbox; timers: Timers; roundTrips: RoundTrips; host: LeaverHost },
-    triesAllowed: number,
+    options: { tries: number; patience: Micros },
   ) {
     this.parts = parts
-    this.triesAllowed = triesAllowed
+    this.triesAllowed = options.tries
+    this.patience = options.patience
   }
 
   /** The leave has its place in the order, but may not be accepted yet. */
@@ -47,6 +50,7 @@ export class Leaver {
   onAccepted(): void {
     if (this.parts.host.needsSuccessor()) {
       this.isLingering = true
+      this.lingersSince = this.parts.outbox.now
       this.parts.timers.stop('leave')
       this.parts.outbox.trace('lingering')
     } else {
@@ -73,6 +77,6 @@ export class Leaver {
 
   /** The old sequencer repeats what it has said, until it hears its successor or gives up waiting for it. */
   onHeartbeat(): void {
-    if (this.isLingering && ++this.heartbeats > this.triesAllowed) this.parts.host.left()
+    if (this.isLingering && this.parts.outbox.now - this.lingersSince > this.patience) this.parts.host.left()
   }
 }

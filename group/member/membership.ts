@@ -158,7 +158,7 @@ export class Membership {
           left: () => this.host.left(),
         },
       },
-      options.detection.tries,
+      { tries: options.detection.tries, patience: options.detection.tries * times.maxRto },
     )
     this.receiver = new Receiver({
       state: this.state,
@@ -302,6 +302,7 @@ export class Membership {
       case PacketKind.request: {
         const blocks = readRequestBlocks(packet)
         if (blocks === undefined) return this.reject('malformed')
+        this.learnSuccession()
         if (this.sequencer === undefined) return this.reject('phase')
         this.sequencer.onRequest(member, header, packet, blocks)
         return
@@ -398,6 +399,17 @@ export class Membership {
       this.reports.onNewSequencer()
     }
     this.sender.onNewSequencer()
+  }
+
+  /**
+   * A request comes to me, and I am named as the successor in a handover that I hold: whoever sent it knows
+   * that the handover is accepted. (The old sequencer may be gone before I could hear it from itself.)
+   */
+  private learnSuccession(): void {
+    const handover = this.state.pending[0]
+    if (this.sequencer !== undefined || handover?.leave?.successor !== this.self) return
+    this.receiver.acceptUpTo(handover.seq)
+    this.onNewSequencer()
   }
 
   private becomeSequencer(): void {

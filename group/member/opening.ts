@@ -9,7 +9,7 @@
 import { decodeJoinAnswer, type JoinAnswer } from '../../kernel/answers.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import { ErrorCode } from '../../kernel/errors.ts'
-import type { Address } from '../../kernel/identity.ts'
+import type { Address, Nonce } from '../../kernel/identity.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
 import {
@@ -131,6 +131,11 @@ export class Opening {
     } else {
       this.reject('phase')
     }
+  }
+
+  /** The one that was asked to let us in lives no more. */
+  onGone(nonce: Nonce): void {
+    if (this.joiner?.sequencerNonce === nonce) this.onLost()
   }
 
   private reject(reason: RejectReason): void {

@@ -96,6 +96,12 @@ export class Receiver {
     if (entry.member === this.self && entry.kind !== BlockKind.join) this.host.ownOrdered(entry)
   }
 
+  /** Somebody knows that everything up to `seq`, which is held here, is official. */
+  acceptUpTo(seq: Seq): void {
+    this.acceptedAnywhere = Math.max(this.acceptedAnywhere, seq)
+    this.acceptHeld()
+  }
+
   /** Accepts and delivers as far as what is held and known to be accepted reaches. */
   acceptHeld(): void {
     this.state.accept(this.acceptedAnywhere)

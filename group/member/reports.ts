@@ -12,6 +12,9 @@ import { rankAmongOthers, type Member as ViewMember } from '../../kernel/view.ts
 
 /** Between two reports of a member that the group may be waiting for. */
 const HOLD_UP_SPACING: Micros = 500
+/** So few answers need no spreading; each of more comes so much later than the one before. */
+const ANSWERS_AT_ONCE = 4
+const ANSWER_SPACING: Micros = 50
 
 export interface ReportsHost {
   state(): OrderState
@@ -24,6 +27,7 @@ export class Reports {
   private reportedTaken: Seq = 0
   /** The sequencer waits for an ack of this seq. */
   private wanted: Seq = 0
+  private timesAsked = 0
   private reportedAt: Micros = 0
   private readonly outbox: Outbox
   private readonly timers: Timers
@@ -40,12 +44,24 @@ export class Reports {
   /** The sequencer asks `ackers` of the lowest-ranked others for an ack of `seq`, or everybody for a report. */
   onAsked(seq: Seq, ackers: number, everybody: boolean): void {
     const state = this.host.state()
-    if (everybody) this.timers.set('report', this.outbox.now)
-    if (rankAmongOthers(state.latestView, this.outbox.identity.memberId) < ackers) {
-      this.wanted = Math.max(this.wanted, seq)
-      // what is held and reported already is reported again: the ack may have been lost
-      if (state.history.received >= seq) this.timers.set('report', this.outbox.now)
-    }
+    const { view } = state
+    const rank = rankAmongOthers(state.latestView, this.outbox.identity.memberId)
+    this.timesAsked++
+    if (everybody) this.timers.setEarlier('report', this.outbox.now + this.stagger(rank, view.members.length))
+    if (rank >= ackers) return
+    this.wanted = Math.max(this.wanted, seq)
+    // what is held and reported already is reported again: the ack may have been lost
+    if (state.history.received >= seq)
+      this.timers.setEarlier('report', this.outbox.now + this.stagger(rank, ackers))
+  }
+
+  /**
+   * Answers of many at the same moment overrun the sequencer's socket, and with equal distances it would be
+   * the same member's answer that is lost each time (seen with 13 members and room for 8 packets: the group
+   * stood still for ever). So answers are spread by rank, and who comes first goes round.
+   */
+  private stagger(rank: number, asked: number): Micros {
+    return asked <= ANSWERS_AT_ONCE ? 0 : ((rank + this.timesAsked) % asked) * ANSWER_SPACING
   }
 
   /** Something has been received or taken. */
@@ -57,7 +73,7 @@ export class Reports {
     if (received <= this.reportedReceived && taken <= this.reportedTaken) return
     const { now } = this.outbox
     if (this.wanted > this.reportedReceived && received >= this.wanted) {
-      this.timers.set('report', now)
+      this.timers.setEarlier('report', now)
       return
     }
     const holdsUp = state.highest - this.reportedTaken >= state.parameters.historySize / 2

@@ -46,10 +46,10 @@ describe('the demo shows', () => {
   test('a table on a terminal', () => {
     expect(drawTable(state).split('\n')).toEqual([
       'group demo-1, 2 of 10 s (Ctrl-C ends it)',
-      'member  pid  role       seq  msg/s     p50      p99',
-      'm1       11  sequencer  900    400  120 µs  20.5 ms',
-      'm2       12  member     899    350       -        -',
-      'total                          750',
+      'member  id  pid  role       seq  msg/s     p50      p99',
+      'm1       1   11  sequencer  900    400  120 µs  20.5 ms',
+      'm2       2   12  member     899    350       -        -',
+      'total                              750',
     ])
   })
 

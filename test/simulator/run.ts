@@ -174,7 +174,7 @@ class Run {
     }
     for (const life of ledger.lives) {
       if (life.group !== undefined) statistics.joins++
-      if (life.phase === 'left' || life.phase === 'closed') statistics.leaves++
+      if (life.group !== undefined && life.phase !== 'member') statistics.leaves++
       statistics.sends += life.sends.length
       statistics.delivered += life.delivered - life.joinedAt
     }
