@@ -16,8 +16,8 @@ import { jsonOption, networkOptions } from './options.ts'
 const OUTSTANDING = 16
 const MESSAGE_BYTES = 100
 const READY_WITHIN_MS = 20_000
-const STOPPED_WITHIN_MS = 20_000
-const REPORT_WITHIN_MS = 20_000
+const STOPPED_WITHIN_MS = 10_000
+const REPORT_WITHIN_MS = 10_000
 
 export const demoCommand: Command = {
   name: 'demo',

@@ -106,6 +106,9 @@ export function readRequestAck(packet: Uint8Array): RequestNumber | undefined {
   return expected < 0 ? undefined : expected
 }
 
+/** Flag of a state packet: the sender asks, of anybody, whether its leave is accepted. */
+export const STATE_FLAG_LEAVING = 1
+
 // ---- gaps ---------------------------------------------------------------------------------------------
 
 export const GAP_RANGES_MAX = 32

@@ -38,6 +38,10 @@ export class ProgressTable {
     return this.gone.has(id)
   }
 
+  get hasGone(): boolean {
+    return this.gone.size > 0
+  }
+
   markGone(id: MemberId): void {
     this.gone.add(id)
   }

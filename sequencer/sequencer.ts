@@ -46,6 +46,8 @@ import { Room } from './room.ts'
 const ORDER_OVERHEAD = HEADER_BYTES + ORDER_HEAD_BYTES
 /** The largest block that still fits into one broadcast. */
 export const BLOCK_BYTES_MAX = PACKET_BYTES_MAX - ORDER_OVERHEAD - ENTRY_OVERHEAD
+/** Unanswered questions to all before the silent are asked one by one. */
+const TRIES_BEFORE_KNOCKING = 3
 /** How long a challenge to joiners is valid, at least. */
 const CHALLENGE_PERIOD: Micros = 10_000_000
 
@@ -332,8 +334,9 @@ export class Sequencer {
     const ordered = this.state.requests.get(change.member)
     const waits = ordered !== undefined && ordered !== change.request - 1
     if (waits && change.reason === LeaveReason.wish) return false
-    // the handover waits until every joiner has its answer, which only this sequencer can repeat
-    return change.member !== this.self.id || !this.streams.isSending
+    // the handover waits until every joiner has its answer, which only this sequencer can repeat, and until
+    // those known to be gone are out, because the successor does not know it of them
+    return change.member !== this.self.id || !(this.streams.isSending || this.progress.hasGone)
   }
 
   private numberJoin({ nonce, from, request }: WaitingJoin): void {
@@ -444,7 +447,24 @@ export class Sequencer {
     this.host.unanswered(this.ackTries, this.askedSince)
     this.room.reportAsked()
     this.broadcast([], true)
+    if (this.ackTries >= TRIES_BEFORE_KNOCKING) this.knock()
     this.armAckTimer()
+  }
+
+  /**
+   * Asks those who have said nothing each under its own nonce: where a kernel is alive and the member is not,
+   * the kernel answers that it is gone.
+   */
+  private knock(): void {
+    const { state, outbox, progress, ackTries } = this
+    for (const { id, nonce, address } of this.present) {
+      if (id === this.self.id || (progress.get(id)?.heardAt ?? 0) > this.askedSince) continue
+      const ackers = ackersToAsk(state, ackTries)
+      outbox.unicast(
+        address,
+        orderPacket(state, outbox, PacketKind.order, ORDER_FLAG_REPORT, nonce, [], ackers),
+      )
+    }
   }
 
   // ---- broadcasts -------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 import type { Micros } from '../../kernel/identity.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { PacketKind } from '../../kernel/packet.ts'
+import { STATE_FLAG_LEAVING } from '../../kernel/packets.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Timers } from '../../kernel/timers.ts'
 import type { Member as ViewMember } from '../../kernel/view.ts'
@@ -71,7 +72,7 @@ export class Leaver {
       host.left()
       return
     }
-    outbox.unicast(asked.address, outbox.packet(PacketKind.state, 0, asked.nonce, 0))
+    outbox.unicast(asked.address, outbox.packet(PacketKind.state, STATE_FLAG_LEAVING, asked.nonce, 0))
     this.arm()
   }
 

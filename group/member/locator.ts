@@ -51,6 +51,11 @@ export class Locator {
     this.ask()
   }
 
+  startLater(): void {
+    this.nextAt = this.outbox.now + this.options.interval
+    this.timers.set('locate', this.nextAt)
+  }
+
   stop(): void {
     this.timers.stop('locate')
   }

@@ -25,6 +25,7 @@ import {
   readRequestBlocks,
   readStreamAck,
   readStreamFragment,
+  STATE_FLAG_LEAVING,
 } from '../../kernel/packets.ts'
 import type { Prng } from '../../kernel/prng.ts'
 import { RoundTrips } from '../../kernel/rtt.ts'
@@ -276,8 +277,10 @@ export class Membership {
         return
       }
       case 'former': {
-        // two who have both left must not tell each other so for ever
+        // two who have both left must not tell each other so for ever; and an old sequencer waits for the
+        // word of its successor, who may not have heard yet that it is the successor
         if (header.kind === PacketKind.left) return
+        if (header.kind === PacketKind.order && this.sequencer === undefined) return
         const seq = encodeLeft(admittance.leftAt)
         this.outbox.unicast(from, this.outbox.packetOf(PacketKind.left, 0, header.senderNonce, seq))
         return
@@ -308,6 +311,7 @@ export class Membership {
         return
       }
       case PacketKind.state:
+        if ((header.flags & STATE_FLAG_LEAVING) === 0) this.learnSuccession()
         this.sequencer?.onReport(member.id, header)
         return
       case PacketKind.gap: {
@@ -342,7 +346,8 @@ export class Membership {
       }
       case PacketKind.left:
         if (decodeLeft(packet) === undefined) return this.reject('malformed')
-        if (this.sender.isLeaving) this.host.left()
+        if (!this.sender.isLeaving) return this.reject('phase')
+        if (!this.leaver.isLingering || member.id === this.state.view.sequencer) this.host.left()
         return
       default:
         this.reject('phase')
@@ -402,7 +407,7 @@ export class Membership {
   }
 
   /**
-   * A request comes to me, and I am named as the successor in a handover that I hold: whoever sent it knows
+   * A request or report comes to me, and I am named as the successor in a handover that I hold: whoever sent it knows
    * that the handover is accepted. (The old sequencer may be gone before I could hear it from itself.)
    */
   private learnSuccession(): void {

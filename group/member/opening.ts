@@ -71,7 +71,8 @@ export class Opening {
     return this.joiner === undefined ? 'locating' : 'joining'
   }
 
-  locate(): void {
+  /** After a loss not at once: the group may be between two sequencers. */
+  locate(when: 'at once' | 'after a while' = 'at once'): void {
     this.joiner?.stop()
     this.joiner = undefined
     const { outbox, timers } = this.parts
@@ -86,7 +87,8 @@ export class Opening {
         useMulticast: transport === 'multicast',
       },
     )
-    this.locator.start()
+    if (when === 'at once') this.locator.start()
+    else this.locator.startLater()
   }
 
   /** The program gives up. Who has not asked to join yet is simply gone. */
@@ -218,7 +220,7 @@ export class Opening {
   }
 
   private onLost(): void {
-    if (++this.rounds < LOCATE_ROUNDS) this.locate()
+    if (++this.rounds < LOCATE_ROUNDS) this.locate('after a while')
     else
       this.host.failed(
         ErrorCode.notFound,
