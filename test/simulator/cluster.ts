@@ -120,7 +120,9 @@ export class Cluster {
     const { judge, queue, options } = world
     const { node, address } = participant
     const member = this.memberOptions(address)
-    const record = judge.begin(`${address}${"'".repeat(participant.tries++)}`, member.nonce)
+    const name = participant.tries === 0 ? address : `${address}.${participant.tries + 1}`
+    participant.tries++
+    const record = judge.begin(name, member.nonce)
     const host = {
       call: (call: Parameters<Life['call']>[0]) => life.call(call),
       joined: () => {},

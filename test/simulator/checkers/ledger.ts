@@ -32,7 +32,7 @@ export interface SendRecord {
 /** One life of a member machine: from its making to its end. */
 export interface LifeRecord {
   readonly index: number
-  /** For people: `n2`, `n2'` for the second life on one node. */
+  /** For people: `n2`, `n2.2` for the second life on one node. */
   readonly name: string
   readonly nonce: Nonce
   phase: 'opening' | 'member' | 'leaving' | 'left' | 'closed' | 'failed'
