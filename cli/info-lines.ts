@@ -1,22 +1,7 @@
-/** What a group says about itself, and how it is shown to people. */
-import type { View } from '../group/index.ts'
+/** How what a group says about itself is shown to people. */
+import type { GroupReport } from '../group/index.ts'
 
-/** The answer of a group's sequencer to one who asks from outside. */
-export interface GroupReport {
-  readonly port: string
-  readonly view: View
-  /** Highest seq numbered, accepted, and stable. */
-  readonly seq: number
-  readonly accepted: number
-  readonly stable: number
-  readonly historyMessages: number
-  readonly historySize: number
-  readonly historyBytes: number
-  /** How far each member is behind, in messages, as the sequencer knows it. */
-  readonly lags: readonly { readonly id: number; readonly messages: number }[]
-}
-
-export function infoLines(report: GroupReport): string[] {
+export function infoLines(report: Omit<GroupReport, 'parameters'>): string[] {
   const { port, view, seq, accepted, stable, historyMessages, historySize, historyBytes, lags } = report
   const lagOf = new Map(lags.map(({ id, messages }) => [id, messages]))
   const head = ['id', 'name', 'address', 'role', 'behind']

@@ -1,8 +1,8 @@
 /** `amoebacast info`: asks a live group about itself, without joining it. */
-import { type Kernel, startKernel } from '../group/index.ts'
+import { startKernel } from '../group/index.ts'
 import type { Command, CommandContext } from './command.ts'
 import { CommandError, ExitStatus } from './errors.ts'
-import { type GroupReport, infoLines } from './info-lines.ts'
+import { infoLines } from './info-lines.ts'
 import { kernelOptions } from './network.ts'
 import { jsonOption, networkOptions } from './options.ts'
 
@@ -24,7 +24,7 @@ export const infoCommand: Command = {
 async function runInfo({ options, output, stop, isJson }: CommandContext): Promise<number> {
   const kernel = await startKernel(kernelOptions(options))
   try {
-    const report = await inspect(kernel, options.text('group')!, stop.signal)
+    const report = await kernel.inspectGroup(options.text('group')!, { signal: stop.signal })
     if (isJson) output.json({ event: 'info', ...report })
     else for (const line of infoLines(report)) output.line(line)
     return ExitStatus.success
@@ -34,18 +34,4 @@ async function runInfo({ options, output, stop, isJson }: CommandContext): Promi
   } finally {
     await kernel.close()
   }
-}
-
-/** A kernel that can ask a group from outside. */
-interface Inspector {
-  inspectGroup(port: string, options: { signal: AbortSignal }): Promise<GroupReport>
-}
-
-async function inspect(
-  kernel: Kernel & Partial<Inspector>,
-  port: string,
-  signal: AbortSignal,
-): Promise<GroupReport> {
-  if (kernel.inspectGroup === undefined) throw new CommandError('this kernel cannot ask groups from outside')
-  return kernel.inspectGroup(port, { signal })
 }

@@ -2,6 +2,9 @@
  * Finding a port (design 4.8): CreateGroup must not create a port that lives, JoinGroup must find it, and of
  * several that want to "join or create" at the same moment one creates and the others join.
  *
+ * Of two that want to create at the same moment the one with the lower nonce does, and the other is told that
+ * the port exists.
+ *
  * A candidate asks k times over a time T. The lowest nonce heard creates; whoever hears a lower one only asks
  * on, and answers a higher one so that it hears of the lower. One group comes of it if between every two
  * candidates one question and its answer get through and delays stay below T/2. A candidate that was stalled
@@ -19,6 +22,8 @@ const YIELDED_ROUNDS = 3
 export interface LocatorHost {
   /** Nobody answered: the port is free, or not there. */
   notFound(): void
+  /** Somebody else is creating the port at this moment. */
+  outrun(): void
   peers(): readonly Address[]
 }
 
@@ -101,15 +106,21 @@ export class Locator {
     }
   }
 
-  /** Somebody else asks for the same port, wanting to create it if it is not there. */
-  onCandidate(from: Address, nonce: Nonce, locate: Locate): void {
-    if (locate.purpose !== LocatePurpose.candidate || this.how !== 'joinOrCreate') return
-    if (nonce < this.options.nonce) {
+  /** Somebody else asks for the same port, wanting to create it too, or if it is not there. */
+  onRival(from: Address, nonce: Nonce, locate: Locate): void {
+    if (this.how === 'join') return
+    const rivalCreates = locate.purpose === LocatePurpose.create
+    if (!rivalCreates && locate.purpose !== LocatePurpose.candidate) return
+    // who wants to create it in any case goes before who would join as well; else the lower nonce does
+    const rivalWins = rivalCreates === (this.how === 'create') ? nonce < this.options.nonce : rivalCreates
+    if (!rivalWins) {
+      if (!this.yielded) this.outbox.unicast(from, this.question())
+    } else if (this.how === 'create') {
+      this.host.outrun()
+    } else {
       if (!this.yielded) this.outbox.trace('candidate-yields')
       this.yielded = true
       this.tries = 0
-    } else if (!this.yielded) {
-      this.outbox.unicast(from, this.question())
     }
   }
 }

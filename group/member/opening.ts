@@ -79,7 +79,15 @@ export class Opening {
     const { nonce, detection, transport } = this.options
     this.locator = new Locator(
       this.call,
-      { outbox, timers, host: { notFound: () => this.onNotFound(), peers: () => this.host.peers() } },
+      {
+        outbox,
+        timers,
+        host: {
+          notFound: () => this.onNotFound(),
+          outrun: () => this.onOutrun(),
+          peers: () => this.host.peers(),
+        },
+      },
       {
         nonce,
         tries: detection.locateTries,
@@ -112,7 +120,7 @@ export class Opening {
 
   /** Somebody else asks for this port. */
   onLocate(from: Address, header: PacketHeader, locate: Locate): void {
-    if (locate.port === this.call.port) this.locator?.onCandidate(from, header.senderNonce, locate)
+    if (locate.port === this.call.port) this.locator?.onRival(from, header.senderNonce, locate)
   }
 
   onPacket(from: Address, header: PacketHeader, packet: Uint8Array): void {
@@ -156,6 +164,15 @@ export class Opening {
     } else {
       this.host.create()
     }
+  }
+
+  private onOutrun(): void {
+    this.stop()
+    const port = JSON.stringify(this.call.port)
+    this.host.failed(
+      ErrorCode.exists,
+      `somebody else is creating port ${port} at this moment; join it, or choose another port`,
+    )
   }
 
   private onHereIs(header: PacketHeader, packet: Uint8Array): void {
