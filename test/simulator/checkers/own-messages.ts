@@ -1,5 +1,6 @@
 /**
- * I4, own messages: a sender that stays receives its own messages, where the answer says that they are.
+ * I4, own messages: a sender that stays receives its own messages, where the answer says that they are; what a
+ * leaver has sent is ordered before its leave.
  * I11 as far as it goes without crashes: a send fails only if the program gave it up, it was too large, or
  * the member was leaving.
  */
@@ -54,6 +55,21 @@ export class OwnMessages implements Checker {
             `${life.name} stays a member, was told that its message ${send.counter} is at ${send.seq}, and has not received it`,
         )
       }
+      this.checkLeaver(life)
+    }
+  }
+
+  /** A leave goes behind the member's own sends; one may end as unknown, but it has its place. */
+  private checkLeaver(life: LifeRecord): void {
+    const hasWitness = () =>
+      this.ledger.lives.some(({ phase, group }) => phase === 'member' && group === life.group)
+    if (life.leaveToken === undefined || life.group === undefined || !hasWitness()) return
+    for (const send of life.sends) {
+      check(
+        send.state !== 'unknown' || send.cancelled || send.place !== undefined,
+        'I4',
+        () => `${life.name} has left, and its message ${send.counter}, sent before, was never ordered`,
+      )
     }
   }
 }
