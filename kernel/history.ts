@@ -26,9 +26,14 @@ export interface Entry {
   readonly member: MemberId
   readonly firstRequest: RequestNumber
   readonly block: Uint8Array
+  /** It was spread apart from its order: its broadcast names it by its header. */
+  readonly isSpread?: boolean
 }
 
-export function lastSeqOf(entry: Entry): Seq {
+/** An entry whose order is known and whose block is not here, or not whole. */
+export type PlacedEntry = Omit<Entry, 'block'> & { readonly length: number }
+
+export function lastSeqOf(entry: { readonly seq: Seq; readonly count: number }): Seq {
   return entry.seq + entry.count - 1
 }
 
@@ -49,6 +54,8 @@ export class History {
   private readonly held = new Deque<Entry>()
   /** By first seq. BOUNDED by `limit`. */
   private readonly early = new Map<Seq, Entry>()
+  /** Order known, data missing; by first seq. BOUNDED by `limit`. */
+  private readonly placed = new Map<Seq, PlacedEntry>()
   private readonly sizeLimit: number
   private readonly bytesLimit: number
 
@@ -63,6 +70,7 @@ export class History {
   get messages(): number {
     let messages = this.received - Math.max(this.stable, (this.held.first()?.seq ?? this.received + 1) - 1)
     for (const entry of this.early.values()) messages += entry.count
+    for (const entry of this.placed.values()) messages += entry.count
     return messages
   }
 
@@ -80,6 +88,10 @@ export class History {
    */
   offer(entry: Entry): boolean {
     if (entry.seq <= this.received || this.early.has(entry.seq)) return false
+    if (this.placed.has(entry.seq)) {
+      this.fill(entry.seq, entry)
+      return true
+    }
     if (lastSeqOf(entry) > this.stable + this.sizeLimit) return false
     if (entry.seq === this.received + 1) {
       this.append(entry)
@@ -89,6 +101,33 @@ export class History {
     this.early.set(entry.seq, entry)
     this.bytes += entry.block.length
     return true
+  }
+
+  /** Takes the order of an entry whose block is not here yet; false as for `offer`. */
+  place(entry: PlacedEntry): boolean {
+    if (entry.seq <= this.received || this.early.has(entry.seq) || this.placed.has(entry.seq)) return false
+    if (lastSeqOf(entry) > this.stable + this.sizeLimit) return false
+    this.placed.set(entry.seq, entry)
+    return true
+  }
+
+  placedAt(seq: Seq): PlacedEntry | undefined {
+    return this.placed.get(seq)
+  }
+
+  /** The block of a placed entry has come. */
+  private fill(seq: Seq, entry: Entry): void {
+    this.placed.delete(seq)
+    if (seq === this.received + 1) this.append(entry)
+    else {
+      this.early.set(seq, entry)
+      this.bytes += entry.block.length
+    }
+  }
+
+  /** Placed entries of more than `wholeBytes`, lowest first. */
+  lacking(wholeBytes: number): PlacedEntry[] {
+    return [...this.placed.values()].filter(({ length }) => length > wholeBytes).sort((a, b) => a.seq - b.seq)
   }
 
   /** Moves the next early entry behind the held ones, if there is no gap before it any more. */
@@ -105,13 +144,18 @@ export class History {
     return this.early.size > 0
   }
 
-  /** What is missing up to `highest`, lowest first, at most `most` ranges. */
-  missing(highest: Seq, most: number): SeqRange[] {
+  /**
+   * What is missing up to `highest`, lowest first, at most `most` ranges. Placed entries are no gaps, but for
+   * those of up to `wholeBytes`: these are asked for whole.
+   */
+  missing(highest: Seq, most: number, wholeBytes: number): SeqRange[] {
     if (this.received >= highest) return []
-    if (this.early.size === 0) return [{ from: this.received + 1, to: highest }]
+    if (!this.hasEarly && this.placed.size === 0) return [{ from: this.received + 1, to: highest }]
     const ranges: SeqRange[] = []
     let next = this.received + 1
-    for (const entry of [...this.early.values()].sort((a, b) => a.seq - b.seq)) {
+    const large = [...this.placed.values()].filter(({ length }) => length > wholeBytes)
+    const known = [...this.early.values(), ...large].sort((a, b) => a.seq - b.seq)
+    for (const entry of known) {
       if (ranges.length === most || next > highest) return ranges
       if (entry.seq > next) ranges.push({ from: next, to: Math.min(entry.seq - 1, highest) })
       next = lastSeqOf(entry) + 1

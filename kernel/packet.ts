@@ -63,6 +63,10 @@ export const PacketKind = {
   left: 15,
   /** Asks the sequencer to tell about its group; answered by a stream. */
   inspect: 16,
+  /** Asks for bytes of a block whose place is known: one lost packet costs one packet's repair. */
+  dataGap: 17,
+  /** The sequencer to a sender: how far it has a block that comes in fragments. */
+  dataAck: 18,
 } as const
 export type PacketKind = (typeof PacketKind)[keyof typeof PacketKind]
 export type PacketKindName = keyof typeof PacketKind

@@ -2,6 +2,7 @@
  * Bodies of the packets, kind by kind. Each reader gives undefined for bytes that are no such body; none
  * throws. The layout of each is the order of the calls in its writer.
  */
+import type { ByteRange } from './assembly.ts'
 import { BLOCK_HEADER_BYTES, type BlockHeader, readBlockHeader } from './block.ts'
 import { readU32, readU53, writeU32, writeU53 } from './bytes.ts'
 import type { SeqRange } from './history.ts'
@@ -18,6 +19,8 @@ export const ORDER_FLAG_REPORT = 1
 export const ORDER_HEAD_BYTES = 36
 /** An entry is this byte and the block. Append only. */
 export const ENTRY_INLINE = 0
+/** Only the block's header: the block itself has been, or will be, spread apart from its order. */
+export const ENTRY_REFERENCE = 1
 export const ENTRY_OVERHEAD = 1
 
 export interface OrderHead {
@@ -61,6 +64,8 @@ export function readOrderHead(packet: Uint8Array): OrderHead | undefined {
 export interface PlacedBlock {
   readonly head: BlockHeader
   readonly at: number
+  /** Only its header is here. */
+  readonly isReference: boolean
 }
 
 /** The blocks of an order or repair packet, or undefined if they do not fill it exactly. */
@@ -68,12 +73,15 @@ export function readEntries(packet: Uint8Array, entries: number): PlacedBlock[] 
   const blocks: PlacedBlock[] = []
   let at = HEADER_BYTES + ORDER_HEAD_BYTES
   for (let i = 0; i < entries; i++) {
-    if (packet[at] !== ENTRY_INLINE) return undefined
+    const type = packet[at]
+    if (type !== ENTRY_INLINE && type !== ENTRY_REFERENCE) return undefined
     at += ENTRY_OVERHEAD
     const head = readBlockHeader(packet, at)
-    if (head === undefined || at + head.length > packet.length) return undefined
-    blocks.push({ head, at })
-    at += head.length
+    if (head === undefined) return undefined
+    const isReference = type === ENTRY_REFERENCE
+    blocks.push({ head, at, isReference })
+    at += isReference ? head.recordsAt : head.length
+    if (at > packet.length) return undefined
   }
   return at === packet.length ? blocks : undefined
 }
@@ -87,7 +95,7 @@ export function readRequestBlocks(packet: Uint8Array): PlacedBlock[] | undefined
   while (at + BLOCK_HEADER_BYTES <= packet.length) {
     const head = readBlockHeader(packet, at)
     if (head === undefined || at + head.length > packet.length) return undefined
-    blocks.push({ head, at })
+    blocks.push({ head, at, isReference: false })
     at += head.length
   }
   return at === packet.length && blocks.length > 0 ? blocks : undefined
@@ -145,6 +153,97 @@ export function readGap(packet: Uint8Array): GapRequest | undefined {
     ranges.push({ from, to })
   }
   return { budget: readU32(packet, HEADER_BYTES), ranges }
+}
+
+// ---- data apart from its order ------------------------------------------------------------------------
+
+/** Body: member u53, first request u53, total u32, offset u32, bytes of the block from there. */
+export const DATA_HEAD_BYTES = 24
+/** Flag of a data packet: the sequencer is to answer at once how far it is. */
+export const DATA_FLAG_ACK = 1
+
+export interface DataFragment {
+  readonly member: MemberId
+  readonly request: RequestNumber
+  readonly total: number
+  readonly offset: number
+  readonly bytes: Uint8Array
+}
+
+export function writeData(packet: Uint8Array, fragment: DataFragment): void {
+  writeU53(packet, HEADER_BYTES, fragment.member)
+  writeU53(packet, HEADER_BYTES + 8, fragment.request)
+  writeU32(packet, HEADER_BYTES + 16, fragment.total)
+  writeU32(packet, HEADER_BYTES + 20, fragment.offset)
+  packet.set(fragment.bytes, HEADER_BYTES + DATA_HEAD_BYTES)
+}
+
+export function readData(packet: Uint8Array): DataFragment | undefined {
+  if (packet.length <= HEADER_BYTES + DATA_HEAD_BYTES) return undefined
+  const member = readU53(packet, HEADER_BYTES)
+  const request = readU53(packet, HEADER_BYTES + 8)
+  const total = readU32(packet, HEADER_BYTES + 16)
+  const offset = readU32(packet, HEADER_BYTES + 20)
+  const bytes = packet.subarray(HEADER_BYTES + DATA_HEAD_BYTES)
+  if (member < 0 || request < 0 || offset + bytes.length > total) return undefined
+  return { member, request, total, offset, bytes }
+}
+
+export const DATA_RANGES_MAX = 32
+
+export interface DataGap {
+  readonly seq: Seq
+  readonly budget: number
+  readonly ranges: readonly ByteRange[]
+}
+
+/** `dataGap`: place of the block u53, budget u32, ranges of bytes. */
+export function encodeDataGap(gap: DataGap): Uint8Array {
+  const writer = new Writer().u53(gap.seq).u32(gap.budget).u8(gap.ranges.length)
+  for (const { from, to } of gap.ranges) writer.u32(from).u32(to)
+  return writer.finish()
+}
+
+export function decodeDataGap(packet: Uint8Array): DataGap | undefined {
+  const reader = new Reader(packet, HEADER_BYTES)
+  const seq = reader.u53()
+  const budget = reader.u32()
+  const ranges = readRanges(reader)
+  return reader.done && ranges !== undefined ? { seq, budget, ranges } : undefined
+}
+
+/** `dataAck`: request number u53, complete up to u32, and what is missing before the furthest byte. */
+export interface DataAck {
+  readonly request: RequestNumber
+  readonly contiguous: number
+  readonly missing: readonly ByteRange[]
+}
+
+export function encodeDataAck(ack: DataAck): Uint8Array {
+  const writer = new Writer().u53(ack.request).u32(ack.contiguous).u8(ack.missing.length)
+  for (const { from, to } of ack.missing) writer.u32(from).u32(to)
+  return writer.finish()
+}
+
+export function decodeDataAck(packet: Uint8Array): DataAck | undefined {
+  const reader = new Reader(packet, HEADER_BYTES)
+  const request = reader.u53()
+  const contiguous = reader.u32()
+  const missing = readRanges(reader)
+  return reader.done && missing !== undefined ? { request, contiguous, missing } : undefined
+}
+
+function readRanges(reader: Reader): ByteRange[] | undefined {
+  const count = reader.u8()
+  if (count > DATA_RANGES_MAX) return undefined
+  const ranges: ByteRange[] = []
+  for (let i = 0; i < count && !reader.bad; i++) {
+    const from = reader.u32()
+    const to = reader.u32()
+    if (to <= from) return undefined
+    ranges.push({ from, to })
+  }
+  return ranges
 }
 
 // ---- finding a group and joining it -------------------------------------------------------------------

@@ -32,7 +32,7 @@ export const parameterDefaults: GroupParameters = {
   maxMembers: 64,
   historySize: 65_536,
   historyBytes: 32 * MIB,
-  maxMessageSize: 60 * KIB,
+  maxMessageSize: MIB,
   slowMember: 'block',
 }
 

@@ -13,6 +13,8 @@ import type { MemberId, RequestNumber } from '../kernel/identity.ts'
 export interface Request {
   readonly head: BlockHeader
   readonly block: Uint8Array
+  /** Its data has been spread apart: the broadcast carries its header only. */
+  readonly isSpread: boolean
 }
 
 export type Admission = 'admitted' | 'duplicate' | 'early' | 'overflow'
@@ -23,6 +25,8 @@ interface Lane {
   /** By first request number. */
   readonly early: Map<RequestNumber, Request>
   bytes: number
+  /** Admitted and not yet numbered. */
+  queued: number
 }
 
 export class AdmissionQueue {
@@ -43,7 +47,7 @@ export class AdmissionQueue {
     if (lane === undefined) {
       const ordered = this.ordered(member)
       if (ordered === undefined) return undefined
-      lane = { expected: ordered + 1, early: new Map(), bytes: 0 }
+      lane = { expected: ordered + 1, early: new Map(), bytes: 0, queued: 0 }
       this.lanes.set(member, lane)
     }
     return lane
@@ -55,7 +59,10 @@ export class AdmissionQueue {
     if (lane === undefined) return 'overflow'
     if (head.firstRequest < lane.expected) return 'duplicate'
     if (lane.early.has(head.firstRequest)) return 'early'
-    if (lane.bytes > 0 && lane.bytes + head.length > this.bytesPerMember) return 'overflow'
+    // everything early waits for the next one, so that has room in any case
+    const isWaitedFor = head.firstRequest === lane.expected && lane.queued === 0
+    const isFull = lane.bytes > 0 && lane.bytes + head.length > this.bytesPerMember
+    if (isFull && !isWaitedFor) return 'overflow'
     lane.bytes += head.length
     if (head.firstRequest > lane.expected) {
       lane.early.set(head.firstRequest, request)
@@ -64,6 +71,7 @@ export class AdmissionQueue {
     for (let next: Request | undefined = request; next !== undefined; next = lane.early.get(lane.expected)) {
       lane.early.delete(next.head.firstRequest)
       this.queue.push(next)
+      lane.queued++
       lane.expected = next.head.firstRequest + next.head.count
     }
     return 'admitted'
@@ -81,7 +89,10 @@ export class AdmissionQueue {
   take(): Request | undefined {
     const request = this.queue.shift()
     const lane = request && this.lanes.get(request.head.member)
-    if (lane !== undefined) lane.bytes -= request!.head.length
+    if (lane !== undefined) {
+      lane.bytes -= request!.head.length
+      lane.queued--
+    }
     return request
   }
 

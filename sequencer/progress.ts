@@ -87,6 +87,15 @@ export class ProgressTable {
     return least
   }
 
+  /** When the one of them that has been silent longest was last heard. */
+  heardSince(members: Iterable<Member>, self: MemberId): Micros {
+    let least = Number.POSITIVE_INFINITY
+    for (const { id } of members) {
+      if (id !== self && !this.gone.has(id)) least = Math.min(least, this.members.get(id)?.heardAt ?? 0)
+    }
+    return least
+  }
+
   leastWindow(members: Iterable<Member>): number {
     let least = Number.POSITIVE_INFINITY
     for (const { id } of members)

@@ -3,20 +3,26 @@
  * Paced by the asker's budget: what does not fit is asked for again when this has arrived.
  */
 
+import type { ByteRange } from '../kernel/assembly.ts'
+import { BLOCK_HEADER_BYTES } from '../kernel/block.ts'
 import type { Entry } from '../kernel/history.ts'
 import type { Address, Nonce } from '../kernel/identity.ts'
 import type { OrderState } from '../kernel/order-state.ts'
 import type { Outbox } from '../kernel/outbox.ts'
 import { HEADER_BYTES, PacketKind } from '../kernel/packet.ts'
 import {
+  DATA_HEAD_BYTES,
   ENTRY_INLINE,
   ENTRY_OVERHEAD,
+  ENTRY_REFERENCE,
   type GapRequest,
   ORDER_HEAD_BYTES,
+  writeData,
   writeOrderHead,
 } from '../kernel/packets.ts'
 
 const OVERHEAD = HEADER_BYTES + ORDER_HEAD_BYTES
+const DATA_OVERHEAD = HEADER_BYTES + DATA_HEAD_BYTES
 
 /** Sends what is asked for and held, in packets of at most `packetSize`; gives how many packets. */
 export function repair(
@@ -40,19 +46,51 @@ export function repair(
   for (const range of gap.ranges) {
     for (const entry of state.history.entriesFrom(Math.max(range.from, state.history.stable + 1))) {
       if (entry.seq > range.to) break
-      const size = ENTRY_OVERHEAD + entry.block.length
+      const asReference = OVERHEAD + ENTRY_OVERHEAD + entry.block.length > packetSize
+      const size = ENTRY_OVERHEAD + (asReference ? BLOCK_HEADER_BYTES : entry.block.length)
       if (packets + run.length > 0 && size > left) {
         send()
         return packets
       }
       const last = run.at(-1)
       if (last !== undefined && (bytes + size > packetSize || last.seq + last.count !== entry.seq)) send()
-      run.push(entry)
+      // a large block is named here, and fetched packet by packet: what the asker has of it is not sent again
+      run.push(asReference === (entry.isSpread === true) ? entry : { ...entry, isSpread: asReference })
       bytes += size
       left -= size
     }
   }
   send()
+  return packets
+}
+
+/** Bytes of a block in a broadcast: all of it, or its header where it is spread apart. */
+export function wireBytesOf({ block, isSpread }: { block: Uint8Array; isSpread?: boolean }): number {
+  return isSpread ? BLOCK_HEADER_BYTES : block.length
+}
+
+/** Sends the bytes of a block that are asked for, in packets of at most `packetSize`; gives how many. */
+export function repairData(
+  entry: Entry,
+  outbox: Outbox,
+  packetSize: number,
+  to: { address: Address; nonce: Nonce },
+  gap: { readonly budget: number; readonly ranges: readonly ByteRange[] },
+): number {
+  let left = gap.budget
+  let packets = 0
+  for (const range of gap.ranges) {
+    const end = Math.min(range.to, entry.block.length)
+    for (let at = range.from; at < end && left > 0; at += packetSize - DATA_OVERHEAD) {
+      const bytes = entry.block.subarray(at, Math.min(end, at + packetSize - DATA_OVERHEAD))
+      const packet = outbox.packet(PacketKind.data, 0, to.nonce, DATA_HEAD_BYTES + bytes.length)
+      const { member, firstRequest: request } = entry
+      writeData(packet, { member, request, total: entry.block.length, offset: at, bytes })
+      outbox.unicast(to.address, packet)
+      packets++
+      left -= packet.length
+    }
+  }
   return packets
 }
 
@@ -67,13 +105,14 @@ export function orderPacket(
   ackers: number,
 ): Uint8Array {
   let bodyBytes = ORDER_HEAD_BYTES
-  for (const entry of entries) bodyBytes += ENTRY_OVERHEAD + entry.block.length
+  for (const entry of entries) bodyBytes += ENTRY_OVERHEAD + wireBytesOf(entry)
   const packet = outbox.packet(kind, flags, destination, bodyBytes)
   let at = OVERHEAD
   for (const entry of entries) {
-    packet[at] = ENTRY_INLINE
-    packet.set(entry.block, at + ENTRY_OVERHEAD)
-    at += ENTRY_OVERHEAD + entry.block.length
+    const bytes = wireBytesOf(entry)
+    packet[at] = entry.isSpread ? ENTRY_REFERENCE : ENTRY_INLINE
+    packet.set(entry.isSpread ? entry.block.subarray(0, bytes) : entry.block, at + ENTRY_OVERHEAD)
+    at += ENTRY_OVERHEAD + bytes
   }
   writeOrderHead(packet, {
     highest: state.highest,

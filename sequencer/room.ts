@@ -4,7 +4,7 @@
  */
 import { Deque } from '../kernel/deque.ts'
 import { RESERVED_SLOTS } from '../kernel/history.ts'
-import type { Seq } from '../kernel/identity.ts'
+import type { Micros, Seq } from '../kernel/identity.ts'
 import type { OrderState } from '../kernel/order-state.ts'
 import type { ProgressTable } from './progress.ts'
 
@@ -14,6 +14,8 @@ export class Room {
   private flightBytes = 0
   private bytesSinceReport = 0
   private seqAtReport: Seq
+  private spreadBytes = 0
+  private spreadAskedAt: Micros | undefined
   private readonly state: OrderState
   private readonly progress: ProgressTable
 
@@ -24,12 +26,13 @@ export class Room {
   }
 
   /**
-   * Whether `count` messages of `bytes` bytes together fit into every member's history and window. A single
-   * block always fits into an empty one: whatever the limits are, the group must be able to go on.
+   * Whether `count` messages of `bytes` bytes together, `wireBytes` in the broadcast, fit into every member's
+   * history and window. A single block always fits into an empty one: whatever the limits are, the group must
+   * be able to go on.
    */
-  fits(count: number, bytes: number, isSingle: boolean): boolean {
+  fits(count: number, bytes: number, wireBytes: number, isSingle: boolean): boolean {
     const { history, parameters } = this.state
-    if ((this.flightBytes > 0 || !isSingle) && this.flightBytes + bytes > this.window()) return false
+    if ((this.flightBytes > 0 || !isSingle) && this.flightBytes + wireBytes > this.window()) return false
     if (history.received === history.stable && isSingle) return true
     if (history.received + count - history.stable > parameters.historySize) return false
     return history.bytes + bytes <= parameters.historyBytes
@@ -50,6 +53,34 @@ export class Room {
     this.flight.push({ seq: lastSeq, bytes })
     this.flightBytes += bytes
     this.bytesSinceReport += bytes
+  }
+
+  /**
+   * Data spread apart from its order, which no seq acknowledges: after half a window of it everybody is asked
+   * for a report, and a report sent later means that everything before it has left the socket.
+   */
+  get spreadCredit(): number {
+    return this.spreadAskedAt === undefined ? Math.max(1, this.window() / 2 - this.spreadBytes) : 0
+  }
+
+  /** True when it is time to ask for reports. */
+  spread(bytes: number, now: Micros): boolean {
+    this.spreadBytes += bytes
+    if (this.spreadBytes < this.window() / 2 || this.spreadAskedAt !== undefined) return false
+    this.spreadAskedAt = now
+    return true
+  }
+
+  get waitsForSpread(): boolean {
+    return this.spreadAskedAt !== undefined
+  }
+
+  /** Everybody has been heard since `now`: what was spread before has landed. True if that gives new credit. */
+  spreadLanded(heardSince: Micros): boolean {
+    if (this.spreadAskedAt === undefined || heardSince <= this.spreadAskedAt) return false
+    this.spreadAskedAt = undefined
+    this.spreadBytes = 0
+    return true
   }
 
   /** Everybody has received up to `seq`. */

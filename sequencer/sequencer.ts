@@ -40,7 +40,7 @@ import { acceptableUpTo, ackersToAsk } from './acceptance.ts'
 import { AdmissionQueue, type Request } from './admission.ts'
 import { type WaitingChange, WaitingChanges, type WaitingJoin, type WaitingLeave } from './changes.ts'
 import { ProgressTable } from './progress.ts'
-import { orderPacket } from './repair.ts'
+import { orderPacket, wireBytesOf } from './repair.ts'
 import { Room } from './room.ts'
 
 const ORDER_OVERHEAD = HEADER_BYTES + ORDER_HEAD_BYTES
@@ -139,7 +139,7 @@ export class Sequencer {
 
   /** A member's packet has come, of whatever kind: its header says how far the member is. */
   onReport(id: MemberId, header: PacketHeader): void {
-    if (this.progress.report(id, header, this.outbox.now)) this.advance()
+    if (this.progress.report(id, header, this.outbox.now) || this.room.waitsForSpread) this.advance()
   }
 
   onRequest(from: Member, header: PacketHeader, packet: Uint8Array, blocks: readonly PlacedBlock[]): void {
@@ -149,7 +149,8 @@ export class Sequencer {
         this.counters.rejected.malformed++
         return
       }
-      const admission = this.admission.offer({ head, block: packet.subarray(at, at + head.length) })
+      const block = packet.subarray(at, at + head.length)
+      const admission = this.admission.offer({ head, block, isSpread: false })
       if (admission === 'overflow') this.counters.rejected.overflow++
       if (admission !== 'admitted') wantsAck = true
     }
@@ -158,16 +159,43 @@ export class Sequencer {
     this.onReport(from.id, header)
   }
 
+  /**
+   * A block that was spread apart from its order is whole here (method 2, or a large message): from now on it
+   * is a request like others, but its broadcast will name it by its header only.
+   */
+  onSpreadBlock(from: Member, block: Uint8Array): void {
+    const head = readBlockHeader(block, 0)
+    if (head === undefined || !this.isNumberable(head)) {
+      this.counters.rejected.malformed++
+      return
+    }
+    const admission = this.admission.offer({ head, block, isSpread: true })
+    if (admission === 'overflow') this.counters.rejected.overflow++
+    if (admission !== 'admitted') this.acknowledgeRequests(from)
+    this.timers.setEarlier('flush', this.outbox.now)
+  }
+
+  /** How many bytes may be spread now; asks everybody for a report when it is used up. */
+  get spreadCredit(): number {
+    return this.room.spreadCredit
+  }
+
+  onSpread(bytes: number): void {
+    if (!this.room.spread(bytes, this.outbox.now)) return
+    this.broadcast([], true)
+    this.armAckTimer()
+  }
+
   /** The sequencer's own send takes the same way without a packet. False if there is no room for it yet. */
-  submit(block: Uint8Array): boolean {
+  submit(block: Uint8Array, isSpread: boolean): boolean {
     const head = readBlockHeader(block, 0)
     assert(head !== undefined && this.isNumberable(head), 'own blocks can be numbered', block.length)
     this.timers.setEarlier('flush', this.outbox.now)
-    return this.admission.offer({ head, block }) !== 'overflow'
+    return this.admission.offer({ head, block, isSpread }) !== 'overflow'
   }
 
   private isNumberable(head: { kind: BlockKind; count: number; length: number }): boolean {
-    if (head.length > BLOCK_BYTES_MAX || head.length > this.state.parameters.historyBytes) return false
+    if (head.length > this.state.parameters.historyBytes) return false
     if (head.kind === BlockKind.leave) return true
     return head.kind === BlockKind.messages && head.count <= this.state.parameters.historySize
   }
@@ -256,6 +284,7 @@ export class Sequencer {
     let bytes = ORDER_OVERHEAD
     let count = 0
     let blockBytes = 0
+    let wireBytes = 0
     for (let next = this.admission.first(); next !== undefined; next = this.admission.first()) {
       const { head } = next
       if (head.kind === BlockKind.leave) {
@@ -263,11 +292,14 @@ export class Sequencer {
         this.queueLeave(next)
         continue
       }
-      if (batch.length > 0 && bytes + ENTRY_OVERHEAD + head.length > this.options.packetSize) break
-      if (!this.room.fits(count + head.count, blockBytes + head.length, batch.length === 0)) break
+      const size = ENTRY_OVERHEAD + wireBytesOf(next)
+      if (batch.length > 0 && bytes + size > this.options.packetSize) break
+      if (!this.room.fits(count + head.count, blockBytes + head.length, wireBytes + size, batch.length === 0))
+        break
       this.admission.take()
       batch.push(next)
-      bytes += ENTRY_OVERHEAD + head.length
+      bytes += size
+      wireBytes += size
       count += head.count
       blockBytes += head.length
     }
@@ -288,9 +320,9 @@ export class Sequencer {
   private number(batch: readonly Request[]): void {
     const entries: Entry[] = []
     let messages = 0
-    for (const { head, block } of batch) {
+    for (const { head, block, isSpread } of batch) {
       messages += head.count
-      entries.push(this.append({ ...head, seq: this.state.history.received + 1, block }))
+      entries.push(this.append({ ...head, seq: this.state.history.received + 1, block, isSpread }))
     }
     this.counters.ordered += messages
     this.counters.broadcast(messages)
@@ -298,8 +330,8 @@ export class Sequencer {
   }
 
   private append(fields: Entry): Entry {
-    const { seq, count, kind, member, firstRequest, block } = fields
-    const entry: Entry = { seq, count, kind, member, firstRequest, block }
+    const { seq, count, kind, member, firstRequest, block, isSpread } = fields
+    const entry: Entry = { seq, count, kind, member, firstRequest, block, isSpread: isSpread === true }
     assert(Number.isSafeInteger(lastSeqOf(entry)), 'the order has reached its last number', seq)
     this.counters.orderedBytes += block.length
     this.state.history.append(entry)
@@ -406,6 +438,9 @@ export class Sequencer {
       this.host.accepted()
       this.timers.setEarlier('flush', this.outbox.now)
     }
+    if (this.room.spreadLanded(this.progress.heardSince(this.present, this.self.id))) {
+      this.timers.setEarlier('flush', this.outbox.now)
+    }
     const stable = state.history.stable
     state.release(this.progress.leastTaken(this.present)?.seq ?? stable)
     if (state.history.stable > stable) {
@@ -423,7 +458,7 @@ export class Sequencer {
 
   /** Whether requests or changes wait here for room or for acks. */
   get isWaitingForRoom(): boolean {
-    return this.admission.length > 0 || this.changes.length > 0
+    return this.admission.length > 0 || this.changes.length > 0 || this.room.waitsForSpread
   }
 
   /** Members that wait for stability to rise are told when much of the history has become free. */

@@ -3,20 +3,26 @@
  * or hears of one, asks for exactly what it lacks; first the sequencer, then, unanswered, the others in
  * turn, because every member keeps a history.
  */
-import type { Micros, Seq } from '../../kernel/identity.ts'
+import type { Assembly } from '../../kernel/assembly.ts'
+import type { PlacedEntry } from '../../kernel/history.ts'
+import type { MemberId, Micros, RequestNumber, Seq } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { PacketKind } from '../../kernel/packet.ts'
-import { GAP_RANGES_MAX, gapBytes, writeGap } from '../../kernel/packets.ts'
+import { DATA_RANGES_MAX, encodeDataGap, GAP_RANGES_MAX, gapBytes, writeGap } from '../../kernel/packets.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Timers } from '../../kernel/timers.ts'
 import type { Member as ViewMember } from '../../kernel/view.ts'
 
 /** Unanswered tries before somebody else than the sequencer is asked. */
 const TRIES_AT_SEQUENCER = 2
+/** Unanswered tries before small blocks are asked for by their bytes, too. */
+const TRIES_FOR_WHOLE = 3
 /** Bounds of the wait for packets that overtake each other. */
 const REORDER_MIN: Micros = 200
 const REORDER_MAX: Micros = 2_000
+/** Blocks whose bytes are asked for in one go. */
+const BLOCKS_ASKED_AT_ONCE = 4
 /** Repair asked for at once, at most; large gaps are paced by it. */
 const BUDGET_MAX = 256 * 1024
 
@@ -25,6 +31,8 @@ export interface GapsHost {
   /** Nothing can be missing where the numbers are given. */
   isSequencer(): boolean
   others(): readonly ViewMember[]
+  /** What has come of a block apart from its order. */
+  assembly(member: MemberId, request: RequestNumber): Assembly | undefined
   sequencer(): ViewMember | undefined
   reported(): void
   /** So many questions, the first at `since`, have brought nothing. */
@@ -39,6 +47,7 @@ export class Gaps {
   private askedTo: Seq = 0
   private budget: number
   private budgetLeft = 0
+  private readonly wholeBytes: number
   private readonly outbox: Outbox
   private readonly timers: Timers
   private readonly roundTrips: RoundTrips
@@ -46,12 +55,13 @@ export class Gaps {
 
   constructor(
     parts: { outbox: Outbox; timers: Timers; roundTrips: RoundTrips; host: GapsHost },
-    options: { window: number },
+    options: { window: number; packetSize: number },
   ) {
     this.outbox = parts.outbox
     this.timers = parts.timers
     this.roundTrips = parts.roundTrips
     this.host = parts.host
+    this.wholeBytes = options.packetSize / 2
     this.budget = Math.max(1024, Math.min(BUDGET_MAX, Math.floor(options.window / 2)))
   }
 
@@ -85,21 +95,41 @@ export class Gaps {
   onTimer(): void {
     const state = this.host.state()
     if (this.host.isSequencer()) return
-    const ranges = state.history.missing(state.highest, GAP_RANGES_MAX)
-    const last = ranges.at(-1)
-    if (last === undefined) return
+    // whoever is asked may have smaller packets than the sender of a block: then its bytes are asked for
+    const wholeBytes = this.tries < TRIES_FOR_WHOLE ? this.wholeBytes : 0
+    const ranges = state.history.missing(state.highest, GAP_RANGES_MAX, wholeBytes)
+    const lacking = state.history.lacking(wholeBytes)
+    const askedTo = Math.max(ranges.at(-1)?.to ?? 0, lacking.at(-1)?.seq ?? 0)
+    if (askedTo === 0) return
     const target = this.target()
-    if (target !== undefined) {
+    // the lowest first: what lies behind a block that is missing can wait
+    const dataFirst = lacking[0] !== undefined && lacking[0].seq <= (ranges[0]?.from ?? lacking[0].seq)
+    if (target !== undefined && dataFirst) this.askForData(target, lacking)
+    else if (target !== undefined && ranges.length > 0) {
       const packet = this.outbox.packet(PacketKind.gap, 0, target.nonce, gapBytes(ranges.length))
       writeGap(packet, { budget: this.budget, ranges })
       this.outbox.unicast(target.address, packet)
       if (target === this.host.sequencer()) this.host.reported()
     }
-    this.askedTo = last.to
+    this.askedTo = askedTo
     this.budgetLeft = this.budget
     this.timers.set('gap', this.outbox.now + this.roundTrips.timeout(this.tries))
     if (this.tries++ === 0) this.askedSince = this.outbox.now
     this.host.unanswered(this.tries, this.askedSince)
+  }
+
+  /** Places are known, blocks are not whole: exactly the bytes that are missing are asked for. */
+  private askForData(target: ViewMember, lacking: readonly PlacedEntry[]): void {
+    let budget = this.budget
+    for (const { seq, member, firstRequest, length } of lacking.slice(0, BLOCKS_ASKED_AT_ONCE)) {
+      if (budget <= 0) return
+      const assembly = this.host.assembly(member, firstRequest)
+      const ranges = assembly?.missing(DATA_RANGES_MAX, length) ?? [{ from: 0, to: length }]
+      if (ranges.length === 0) continue
+      const body = encodeDataGap({ seq, budget, ranges })
+      for (const range of ranges) budget -= range.to - range.from
+      this.outbox.unicast(target.address, this.outbox.packetOf(PacketKind.dataGap, 0, target.nonce, body))
+    }
   }
 
   private target(): ViewMember | undefined {

@@ -5,20 +5,30 @@
  *
  * Reading order: onPacket (who may say anything), onMemberPacket (what each kind means), afterProgress.
  */
+
+import { AssemblyStore, isBlockOf } from '../../kernel/assembly.ts'
 import { assert } from '../../kernel/assert.ts'
-import { BlockKind } from '../../kernel/block.ts'
+import { BLOCK_HEADER_BYTES, BlockKind } from '../../kernel/block.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import { ErrorCode } from '../../kernel/errors.ts'
-import type { Address, MemberId, Micros, Seq } from '../../kernel/identity.ts'
+import type { Address, MemberId, Micros, RequestNumber, Seq } from '../../kernel/identity.ts'
 import { type Baseline, OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
 import {
+  DATA_FLAG_ACK,
+  DATA_HEAD_BYTES,
+  DATA_RANGES_MAX,
+  type DataFragment,
+  decodeDataAck,
+  decodeDataGap,
   decodeJoinRequest,
   decodeLeft,
+  encodeDataAck,
   encodeLeft,
   type Locate,
   ORDER_FLAG_REPORT,
+  readData,
   readGap,
   readOrderHead,
   readRequestAck,
@@ -26,14 +36,16 @@ import {
   readStreamAck,
   readStreamFragment,
   STATE_FLAG_LEAVING,
+  writeData,
 } from '../../kernel/packets.ts'
+import { parameterLimits } from '../../kernel/parameters.ts'
 import type { Prng } from '../../kernel/prng.ts'
 import { RoundTrips } from '../../kernel/rtt.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import type { TimerName, Timers } from '../../kernel/timers.ts'
 import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
 import { Suspicion } from '../../recovery/suspicion.ts'
-import { repair } from '../../sequencer/repair.ts'
+import { repair, repairData } from '../../sequencer/repair.ts'
 import { Sequencer } from '../../sequencer/sequencer.ts'
 import { Concierge } from './concierge.ts'
 import { admit } from './door.ts'
@@ -46,6 +58,10 @@ import { Sender } from './sender.ts'
 
 /** Requests kept for one member at the sequencer, as a multiple of what a sender may have on its way. */
 const REQUEST_WINDOWS = 4
+/** Blocks from this size on go by method 2 where nothing else is said. */
+const METHOD_THRESHOLD = 16 * 1024
+/** Channel and lengths of one record, at most. */
+const RECORD_OVERHEAD_MAX = 11
 
 export interface MembershipHost {
   /** The own join is accepted. */
@@ -78,6 +94,7 @@ export class Membership {
   private readonly gaps: Gaps
   private readonly reports: Reports
   private readonly suspicion: Suspicion
+  private readonly assemblies: AssemblyStore
   private readonly roundTrips: RoundTrips
   private readonly port: string
   private readonly options: MemberOptions
@@ -107,6 +124,9 @@ export class Membership {
     this.joinSeq = baseline.seq
     this.state = new OrderState(baseline)
     const times = timesOf(options.detection)
+    const { maxMessageSize } = baseline.parameters
+    const largest = maxMessageSize + parameterLimits.headerBytes + BLOCK_HEADER_BYTES + RECORD_OVERHEAD_MAX
+    this.assemblies = new AssemblyStore(Math.max(REQUEST_WINDOWS * options.sendWindow, largest), largest)
     this.suspicion = new Suspicion(options.detection.tries)
     this.roundTrips = new RoundTrips(times.initialRtt, times.minRto, times.maxRto)
     const { roundTrips } = this
@@ -117,6 +137,7 @@ export class Membership {
       reported: () => this.reports.onReported(),
       unanswered: (tries: number, since: Micros) => this.onSequencerSilent(tries, since),
       others: () => this.others,
+      assembly: (member: MemberId, request: RequestNumber) => this.assemblies.get(member, request),
     }
     this.sender = new Sender(
       {
@@ -126,7 +147,13 @@ export class Membership {
         roundTrips,
         host: {
           ...toSequencer,
-          submit: () => (this.sequencer === undefined ? undefined : (block) => this.sequencer!.submit(block)),
+          submit: () => {
+            const { sequencer } = this
+            return sequencer && ((block, isSpread) => sequencer.submit(block, isSpread))
+          },
+          spreadCredit: () => this.sequencer?.spreadCredit,
+          spread: (bytes) => this.sequencer?.onSpread(bytes),
+          present: () => this.present,
           memberId: () => this.self,
           parameters: () => this.state.parameters,
         },
@@ -134,10 +161,13 @@ export class Membership {
       {
         packetSize: options.packetSize,
         sendWindow: options.sendWindow,
+        window: options.window,
+        method: options.method ?? 'auto',
+        methodThreshold: options.methodThreshold ?? METHOD_THRESHOLD,
         firstRequest: (baseline.requests.get(memberId) ?? 0) + 1,
       },
     )
-    this.gaps = new Gaps({ outbox, timers, roundTrips, host: toSequencer }, { window: options.window })
+    this.gaps = new Gaps({ outbox, timers, roundTrips, host: toSequencer }, options)
     this.reports = new Reports({ outbox, timers, host: toSequencer }, { quietAck: times.quietAck })
     this.concierge = new Concierge({
       port,
@@ -168,6 +198,7 @@ export class Membership {
       accepted: baseline.accepted,
       outbox,
       counters,
+      assemblies: this.assemblies,
       host: {
         ownOrdered: (entry) => {
           this.sender.onOrdered(entry)
@@ -323,6 +354,25 @@ export class Membership {
         this.counters.retransmissions.repair += repair(this.state, this.outbox, packetSize, to, gap)
         return
       }
+      case PacketKind.data:
+        this.onData(member, from, header, packet)
+        return
+      case PacketKind.dataGap: {
+        const gap = decodeDataGap(packet)
+        if (gap === undefined) return this.reject('malformed')
+        this.sequencer?.onReport(member.id, header)
+        const entry = this.state.history.entryAt(gap.seq)
+        const to = { address: from, nonce: header.senderNonce }
+        if (entry === undefined) return
+        this.counters.retransmissions.data += repairData(entry, this.outbox, this.options.packetSize, to, gap)
+        return
+      }
+      case PacketKind.dataAck: {
+        const ack = decodeDataAck(packet)
+        if (ack === undefined) return this.reject('malformed')
+        this.sender.onDataAck(ack)
+        return
+      }
       case PacketKind.requestAck: {
         const expected = readRequestAck(packet)
         if (expected === undefined) return this.reject('malformed')
@@ -354,6 +404,64 @@ export class Membership {
     }
   }
 
+  /**
+   * A block or a piece of one, apart from its order: from its sender (method 2), passed on by the sequencer
+   * (method 1, large), or from somebody's history.
+   */
+  private onData(from: ViewMember, address: Address, header: PacketHeader, packet: Uint8Array): void {
+    const data = readData(packet)
+    const { sequencer, receiver } = this
+    if (data === undefined) return this.reject('malformed')
+    const isPlaced = receiver.placeOf(data.member, data.request) !== undefined
+    if (!isPlaced && findMember(this.state.latestView, data.member) === undefined)
+      return this.reject('stranger')
+    if (sequencer !== undefined && data.member !== from.id) return this.reject('phase')
+    sequencer?.onReport(from.id, header)
+    const ordered = this.state.requests.get(data.member) ?? 0
+    const isOld = data.request <= ordered && !isPlaced
+    const assembly = isOld ? undefined : this.assemblies.open(data.member, data.request, data.total, isPlaced)
+    if (assembly === undefined && !isOld) return this.reject('overflow')
+    const isNews = assembly?.add(data.offset, data.bytes) === true
+    if (isNews && sequencer !== undefined && header.destination !== 0n) this.passOn(from, data)
+    const wantsAck = (header.flags & DATA_FLAG_ACK) !== 0
+    const block = assembly?.block
+    if (block !== undefined && (isNews || wantsAck)) {
+      if (!isBlockOf(block, data.member, data.request)) {
+        this.assemblies.release(data.member, data.request)
+        return this.reject('malformed')
+      }
+      if (sequencer !== undefined) sequencer.onSpreadBlock(from, block)
+      else this.onBlock(data, block)
+    }
+    if (sequencer === undefined && isNews && isPlaced) this.gaps.check(packet.length)
+    if (sequencer === undefined || !wantsAck) return
+    const contiguous = assembly?.contiguous ?? data.total
+    const missing = assembly?.missing(DATA_RANGES_MAX) ?? []
+    const ack = encodeDataAck({ request: data.request, contiguous, missing })
+    this.outbox.unicast(address, this.outbox.packetOf(PacketKind.dataAck, 0, header.senderNonce, ack))
+  }
+
+  /** Method 1 for a large message: the sequencer spreads what it is sent, before it has the whole. */
+  private passOn(from: ViewMember, data: DataFragment): void {
+    const packet = this.outbox.packet(PacketKind.data, 0, 0n, DATA_HEAD_BYTES + data.bytes.length)
+    writeData(packet, data)
+    this.outbox.broadcast(
+      packet,
+      this.present.filter(({ id }) => id !== from.id),
+    )
+    this.sequencer?.onSpread(packet.length)
+  }
+
+  private onBlock({ member, request }: DataFragment, block: Uint8Array): void {
+    const before = this.state.history.received
+    const sequencerBefore = this.state.view.sequencer
+    this.receiver.onBlock(member, request, block)
+    if (this.state.history.received === before) return
+    if (this.state.view.sequencer !== sequencerBefore) this.onNewSequencer()
+    this.gaps.check(block.length)
+    this.reports.onProgress()
+  }
+
   private onOrder(member: ViewMember | undefined, header: PacketHeader, packet: Uint8Array): void {
     const { receiver, state } = this
     const head = readOrderHead(packet)
@@ -375,6 +483,13 @@ export class Membership {
 
   private get sequencerMember(): ViewMember | undefined {
     return findMember(this.state.view, this.state.view.sequencer)
+  }
+
+  /** All that a broadcast is for: the view, and the one after it. */
+  private get present(): readonly ViewMember[] {
+    const { view, latestView } = this.state
+    if (view === latestView) return view.members
+    return [...view.members, ...latestView.members.filter(({ id }) => findMember(view, id) === undefined)]
   }
 
   private get others(): readonly ViewMember[] {

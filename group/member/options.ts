@@ -73,6 +73,10 @@ export interface MemberOptions {
   readonly packetSize: number
   /** Bytes that the own socket can buffer, as read back from it. */
   readonly window: number
+  /** Who broadcasts a message: the sequencer (method 1), the sender (method 2), or by size; 'auto' if not given. */
+  readonly method?: 'auto' | 'pb' | 'bb'
+  /** Bytes of a block from which on 'auto' takes method 2. */
+  readonly methodThreshold?: number
   /** Bytes of own requests that may be on their way. */
   readonly sendWindow: number
   readonly detection: DetectionTimes

@@ -2,11 +2,12 @@
  * ReceiveFromGroup, the member's side: takes ordered entries in whatever order packets arrive, keeps what
  * came early, and delivers what is accepted, in order, each event once (I1, I2).
  */
+import type { AssemblyStore } from '../../kernel/assembly.ts'
 import { assert } from '../../kernel/assert.ts'
 import { BlockKind } from '../../kernel/block.ts'
 import type { Counters } from '../../kernel/counters.ts'
-import { type Entry, lastSeqOf } from '../../kernel/history.ts'
-import type { MemberId, Seq } from '../../kernel/identity.ts'
+import { type Entry, lastSeqOf, type PlacedEntry } from '../../kernel/history.ts'
+import type { MemberId, RequestNumber, Seq } from '../../kernel/identity.ts'
 import { decodeJoin, decodeLeave } from '../../kernel/membership.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
@@ -30,10 +31,13 @@ export class Receiver {
   private acceptedAnywhere: Seq
   /** The view that begins at a change of view not yet delivered. BOUNDED by the pending changes. */
   private readonly views = new Map<Seq, View>()
+  /** Places of blocks that are not here yet, by member and request. BOUNDED by the history's placed entries. */
+  private readonly places = new Map<string, Seq>()
   private readonly state: OrderState
   private readonly self: MemberId
   private readonly outbox: Outbox
   private readonly counters: Counters
+  private readonly assemblies: AssemblyStore
   private readonly host: ReceiverHost
 
   constructor(parts: {
@@ -43,6 +47,7 @@ export class Receiver {
     accepted: Seq
     outbox: Outbox
     counters: Counters
+    assemblies: AssemblyStore
     host: ReceiverHost
   }) {
     this.state = parts.state
@@ -51,6 +56,7 @@ export class Receiver {
     this.acceptedAnywhere = parts.accepted
     this.outbox = parts.outbox
     this.counters = parts.counters
+    this.assemblies = parts.assemblies
     this.host = parts.host
   }
 
@@ -63,15 +69,46 @@ export class Receiver {
     state.release(head.stable)
     let seq = head.firstSeq
     for (const placed of blocks) {
-      const entry = entryOf(placed, packet, seq)
-      seq = lastSeqOf(entry) + 1
-      if (!isReadable(entry)) return false
-      this.take(entry)
+      const { head: block } = placed
+      const at = seq
+      seq += block.count
+      if (!Number.isSafeInteger(seq)) return false
+      if (placed.isReference) {
+        if (block.kind !== BlockKind.messages) return false
+        this.takeReference({ ...block, seq: at })
+      } else {
+        const entry = entryOf(placed, packet, at)
+        if (!isReadable(entry)) return false
+        this.take(entry)
+      }
     }
     if (head.accepted > this.acceptedAnywhere) this.acceptedAnywhere = head.accepted
     this.acceptHeld()
     state.release(head.stable)
     return true
+  }
+
+  /** An order by reference: the block is here already, or on its way, or has to be asked for. */
+  private takeReference(placed: PlacedEntry): void {
+    const { member, firstRequest, seq } = placed
+    const assembly = this.assemblies.get(member, firstRequest)
+    const block = assembly?.total === placed.length ? assembly.block : undefined
+    if (block !== undefined) this.take({ ...placed, block, isSpread: true })
+    else if (this.state.history.place(placed)) this.places.set(keyOf(member, firstRequest), seq)
+  }
+
+  /** A block that came apart from its order is whole: if its place is known, it goes there. */
+  onBlock(member: MemberId, request: RequestNumber, block: Uint8Array): void {
+    const seq = this.placeOf(member, request)
+    const placed = seq === undefined ? undefined : this.state.history.placedAt(seq)
+    if (placed === undefined || placed.length !== block.length) return
+    this.take({ ...placed, block, isSpread: true })
+    this.acceptHeld()
+  }
+
+  /** The place of a block that is still missing, if its order is known. */
+  placeOf(member: MemberId, request: RequestNumber): Seq | undefined {
+    return this.places.get(keyOf(member, request))
   }
 
   private take(entry: Entry): void {
@@ -87,10 +124,13 @@ export class Receiver {
   /** An entry has become held, here or by numbering. */
   private held(entry: Entry): void {
     this.state.apply(entry)
+    this.places.delete(keyOf(entry.member, entry.firstRequest))
     this.noteHeld(entry)
   }
 
   noteHeld(entry: Entry): void {
+    this.assemblies.release(entry.member, entry.firstRequest + entry.count - 1)
+    if (entry.kind === BlockKind.leave) this.assemblies.forget(entry.member)
     const change = this.state.pending.at(-1)
     if (change?.seq === entry.seq) this.views.set(entry.seq, change.view)
     if (entry.member === this.self && entry.kind !== BlockKind.join) this.host.ownOrdered(entry)
@@ -143,6 +183,10 @@ export class Receiver {
   }
 }
 
+function keyOf(member: MemberId, request: RequestNumber): string {
+  return `${member}/${request}`
+}
+
 function entryOf({ head, at }: PlacedBlock, packet: Uint8Array, seq: Seq): Entry {
   const { kind, count, member, firstRequest, length } = head
   return { seq, count, kind, member, firstRequest, block: packet.subarray(at, at + length) }
@@ -150,7 +194,6 @@ function entryOf({ head, at }: PlacedBlock, packet: Uint8Array, seq: Seq): Entry
 
 /** A change of view that cannot be read must not get into the history, where everybody would stumble over it. */
 function isReadable(entry: Entry): boolean {
-  if (!Number.isSafeInteger(lastSeqOf(entry))) return false
   if (entry.kind === BlockKind.join) return decodeJoin(entry.block) !== undefined
   if (entry.kind === BlockKind.leave) return decodeLeave(entry.block) !== undefined
   return entry.kind === BlockKind.messages

@@ -24,13 +24,19 @@ import type { MemberId, Micros, RequestNumber, Seq } from '../../kernel/identity
 import { encodeLeave, LeaveReason } from '../../kernel/membership.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { HEADER_BYTES, PacketKind } from '../../kernel/packet.ts'
-import { ENTRY_OVERHEAD, ORDER_HEAD_BYTES } from '../../kernel/packets.ts'
+import {
+  DATA_HEAD_BYTES,
+  type DataAck,
+  ENTRY_OVERHEAD,
+  ORDER_HEAD_BYTES,
+  writeData,
+} from '../../kernel/packets.ts'
 import type { GroupParameters } from '../../kernel/parameters.ts'
 import type { Token } from '../../kernel/port.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Timers } from '../../kernel/timers.ts'
 import type { Member as ViewMember } from '../../kernel/view.ts'
-import { BLOCK_BYTES_MAX } from '../../sequencer/sequencer.ts'
+import { Spreader } from './spreader.ts'
 
 /** With so many blocks on their way, what does not fill a packet waits for more company. */
 const COMPANY_WANTED = 4
@@ -53,6 +59,8 @@ interface Outstanding {
   readonly count: number
   readonly token: Token
   readonly isLeave: boolean
+  /** Too large for one packet. */
+  readonly isLarge: boolean
   firstSentAt: Micros
   lastSentAt: Micros
   tries: number
@@ -62,7 +70,12 @@ interface Outstanding {
 
 export interface SenderHost {
   /** Hands a block to the sequencer part of this very member; false if there is no room. Undefined elsewhere. */
-  submit(): ((block: Uint8Array) => boolean) | undefined
+  submit(): ((block: Uint8Array, isSpread: boolean) => boolean) | undefined
+  /** Bytes that may be spread now where this member is the sequencer; undefined where it is not. */
+  spreadCredit(): number | undefined
+  spread(bytes: number): void
+  /** All that broadcasts are for. */
+  present(): readonly ViewMember[]
   /** Whom to send requests to. */
   sequencer(): ViewMember | undefined
   memberId(): MemberId
@@ -71,6 +84,15 @@ export interface SenderHost {
   reported(): void
   /** The sequencer has not answered so many tries, the first of them at `since`. */
   unanswered(tries: number, since: Micros): void
+}
+
+export interface SenderOptions {
+  readonly packetSize: number
+  readonly sendWindow: number
+  readonly window: number
+  readonly method: 'auto' | 'pb' | 'bb'
+  /** Bytes of a block from which on `auto` takes method 2. */
+  readonly methodThreshold: number
 }
 
 export class Sender {
@@ -92,12 +114,13 @@ export class Sender {
   private readonly timers: Timers
   private readonly counters: Counters
   private readonly roundTrips: RoundTrips
-  private readonly options: { packetSize: number; sendWindow: number }
+  private readonly spreader: Spreader
+  private readonly options: SenderOptions
   private readonly host: SenderHost
 
   constructor(
     parts: { outbox: Outbox; timers: Timers; counters: Counters; roundTrips: RoundTrips; host: SenderHost },
-    options: { packetSize: number; sendWindow: number; firstRequest: RequestNumber },
+    options: SenderOptions & { readonly firstRequest: RequestNumber },
   ) {
     this.outbox = parts.outbox
     this.timers = parts.timers
@@ -106,6 +129,26 @@ export class Sender {
     this.host = parts.host
     this.options = options
     this.nextRequest = options.firstRequest
+    const { host, outbox, roundTrips } = parts
+    this.spreader = new Spreader(
+      {
+        outbox,
+        roundTrips,
+        host: {
+          memberId: () => host.memberId(),
+          sequencer: () => host.sequencer(),
+          present: () => host.present(),
+          ownCredit: () => host.spreadCredit(),
+          ownSpread: (bytes) => host.spread(bytes),
+          ownDone: (spread) => this.onSpread(spread.firstRequest),
+          reported: () => host.reported(),
+          repeated: () => {
+            this.counters.retransmissions.data++
+          },
+        },
+      },
+      options,
+    )
   }
 
   get waitingSends(): number {
@@ -120,7 +163,7 @@ export class Sender {
 
   send(token: Token, channel: number, header: Uint8Array, body: Uint8Array): void {
     const bytes = recordOverhead(header.length, body.length) + header.length + body.length
-    const limit = Math.min(this.host.parameters().maxMessageSize, BLOCK_BYTES_MAX - BLOCK_HEADER_BYTES - 11)
+    const limit = this.host.parameters().maxMessageSize
     if (header.length + body.length > limit) {
       const size = header.length + body.length
       this.outbox.output({
@@ -217,6 +260,7 @@ export class Sender {
       this.outstandingMessages += outstanding.count
       this.transmit(outstanding)
     }
+    this.spreader.pump()
     this.arm()
   }
 
@@ -291,6 +335,7 @@ export class Sender {
   ): Outstanding {
     const { now } = this.outbox
     return {
+      isLarge: block.length > this.payload + BLOCK_HEADER_BYTES,
       block,
       firstRequest,
       count,
@@ -304,17 +349,55 @@ export class Sender {
   }
 
   private transmit(outstanding: Outstanding): void {
+    const { block, firstRequest, isLarge, isLeave, tries } = outstanding
     outstanding.lastSentAt = this.outbox.now
+    if (isLarge) {
+      if (this.spreader.isSpreading(firstRequest)) this.spreader.probe(firstRequest)
+      else this.spread(outstanding)
+      return
+    }
     const submit = this.host.submit()
     if (submit !== undefined) {
-      outstanding.held = submit(outstanding.block)
+      outstanding.held = submit(block, false)
       return
     }
     const sequencer = this.host.sequencer()
     if (sequencer === undefined) return
+    if (tries === 0 && !isLeave && this.isForAll(block.length)) {
+      this.sendToAll(outstanding)
+      return
+    }
     const packet = this.outbox.packetOf(PacketKind.request, 0, sequencer.nonce, outstanding.block)
     this.outbox.unicast(sequencer.address, packet)
     this.host.reported()
+  }
+
+  /** Method 1 or 2 for a block of so many bytes (paper, section 4.1). */
+  private isForAll(bytes: number): boolean {
+    const { method, methodThreshold } = this.options
+    return method === 'bb' || (method === 'auto' && bytes >= methodThreshold)
+  }
+
+  /** Method 2 in one packet. If the block is not numbered soon, it is repeated by method 1. */
+  private sendToAll({ block, firstRequest: request }: Outstanding): void {
+    const packet = this.outbox.packet(PacketKind.data, 0, 0n, DATA_HEAD_BYTES + block.length)
+    const member = this.host.memberId()
+    writeData(packet, { member, request, total: block.length, offset: 0, bytes: block })
+    this.outbox.broadcast(packet, this.host.present())
+    this.host.reported()
+  }
+
+  private spread(outstanding: Outstanding): void {
+    const { block, firstRequest } = outstanding
+    this.spreader.begin({
+      block,
+      firstRequest,
+      toAll: this.isForAll(block.length),
+      progressed: () => {
+        outstanding.lastSentAt = this.outbox.now
+        outstanding.tries = 0
+      },
+    })
   }
 
   private repeat(outstanding: Outstanding): void {
@@ -332,7 +415,9 @@ export class Sender {
     this.outstanding.shift()
     this.outstandingBytes -= first.block.length
     this.outstandingMessages -= first.count
-    if (first.tries === 0 && !first.held) this.roundTrips.sample(this.outbox.now - first.firstSentAt)
+    if (first.isLarge) this.spreader.done(first.firstRequest)
+    if (first.tries === 0 && !first.held && !first.isLarge)
+      this.roundTrips.sample(this.outbox.now - first.firstSentAt)
     this.ordered.push({ token: first.token, count: first.count, seq: entry.seq, isLeave: first.isLeave })
     this.orderedMessages += first.count
     if (this.waiting.length > 0) this.timers.setEarlier('flush', this.outbox.now)
@@ -363,18 +448,40 @@ export class Sender {
     this.outbox.output({ output: 'sent', token, count, seq })
   }
 
+  /** The sequencer tells how far it is with a large block. */
+  onDataAck(ack: DataAck): void {
+    this.spreader.onAck(ack)
+    this.arm()
+  }
+
+  /** All of an own large block is out, and the sequencer is this very member. */
+  private onSpread(firstRequest: RequestNumber): void {
+    for (const outstanding of this.outstanding) {
+      if (outstanding.firstRequest !== firstRequest) continue
+      outstanding.held = this.host.submit()?.(outstanding.block, true) ?? false
+    }
+  }
+
   /** The sequencer holds all requests below `expected`, and misses the one there. */
   onRequestAck(expected: RequestNumber): void {
     let repeated = 0
     const patience = this.roundTrips.mean / 2
     for (const outstanding of this.outstanding) {
-      if (outstanding.firstRequest < expected) outstanding.held = true
+      if (outstanding.firstRequest < expected) this.markHeld(outstanding)
+      // what comes behind a large block waits for it at the sequencer, and is not missing
+      else if (outstanding.isLarge) break
       else if (repeated < REPEATED_AT_ONCE && this.outbox.now - outstanding.lastSentAt >= patience) {
         repeated++
         this.repeat(outstanding)
       }
     }
     this.arm()
+  }
+
+  private markHeld(outstanding: Outstanding): void {
+    if (outstanding.held) return
+    outstanding.held = true
+    if (outstanding.isLarge) this.spreader.done(outstanding.firstRequest)
   }
 
   /** The block whose answer is overdue first: the oldest that the sequencer is not known to hold, else a held one. */
@@ -399,6 +506,7 @@ export class Sender {
 
   /** Another member is the sequencer now: it knows nothing of what its predecessor had not numbered. */
   onNewSequencer(): void {
+    this.spreader.clear()
     for (const outstanding of this.outstanding) {
       outstanding.held = false
       outstanding.tries = 0

@@ -156,6 +156,8 @@ export class Cluster {
       packetSize: options.packetSize,
       window: options.queueBytes,
       sendWindow: options.sendWindow,
+      method: options.method,
+      methodThreshold: options.methodThreshold,
       detection: detectionPresets[options.detection],
       ...(edge === undefined
         ? {}

@@ -36,6 +36,10 @@ export interface RunOptions {
   detection: 'default' | 'fast' | 'wan'
   packetSize: number
   maxMessageSize: number
+  /** Messages up to several packets, now and then. */
+  large: number
+  method: 'auto' | 'pb' | 'bb'
+  methodThreshold: number
   historySize: number
   historyBytes: number
   sendWindow: number
@@ -106,10 +110,15 @@ export function drawOptions(seed: number, overrides: Overrides = {}): RunOptions
     'detection',
     delay > 5000 && prng.chance(1, 2) ? 'wan' : delay < 500 && prng.chance(1, 3) ? 'fast' : 'default',
   )
+  const large = draw('large', maybe(1, 3, prng.pick([0.02, 0.1, 0.5])))
   const maxMessageSize = draw(
     'maxMessageSize',
-    Math.min(packetSize - PACKET_ROOM, logarithmic(prng, 16, 8000)),
+    large > 0
+      ? Math.min(100_000, packetSize * prng.between(2, 12))
+      : Math.min(packetSize - PACKET_ROOM, logarithmic(prng, 16, 8000)),
   )
+  draw('method', prng.pick(['auto', 'pb', 'bb'] as const))
+  draw('methodThreshold', prng.pick([0, 100, 1000, packetSize, 10 * packetSize]))
   const isTiny = prng.chance(1, 2)
   draw('historySize', isTiny ? prng.between(1, 4) : logarithmic(prng, 5, 5000))
   draw('historyBytes', Math.max(4096, 2 * maxMessageSize, prng.chance(1, 2) ? 4096 : 2 ** 20))
@@ -146,6 +155,7 @@ export function parseOverride(text: string): Overrides {
     transport: ['multicast', 'unicast'],
     detection: Object.keys(detectionPresets),
     resilience: ['majority'],
+    method: ['auto', 'pb', 'bb'],
   }
   const allowed = words[name as OptionName]
   if (allowed?.includes(value)) return { [name]: value }

@@ -200,7 +200,8 @@ export class Program {
     const limit = options.maxMessageSize
     if (prng.unit() < options.oversized) return tagged(tag, 0, limit + prng.between(1, 20))
     const headerBytes = Math.min(prng.below(headerMost + 1), limit - 16)
-    const size = prng.chance(1, 10) ? limit : Math.round(limit * prng.unit() ** 4)
+    const usual = options.large > 0 && prng.unit() >= options.large ? options.packetSize / 4 : limit
+    const size = prng.chance(1, 10) ? usual : Math.round(usual * prng.unit() ** 4)
     // a body too short for its tag has it in the header
     return tagged(
       tag,

@@ -1,0 +1,148 @@
+/**
+ * Blocks that arrive apart from their order (method 2, and large messages in fragments; design 4.2): kept by
+ * (member, first request number) until the order names them.
+ *
+ * BOUNDED: per member `bytesPerMember` bytes; what does not fit is dropped, and asked for when it is missed.
+ */
+import { BlockKind, readBlockHeader } from './block.ts'
+import type { MemberId, RequestNumber } from './identity.ts'
+
+export interface ByteRange {
+  readonly from: number
+  /** Exclusive. */
+  readonly to: number
+}
+
+/** One block growing out of fragments that come in any order. */
+export class Assembly {
+  readonly total: number
+  /** Disjoint, in order. BOUNDED by the gaps that losses leave. */
+  private have: ByteRange[] = []
+  private bytes: Uint8Array | undefined
+
+  constructor(total: number) {
+    this.total = total
+  }
+
+  /** True if the fragment brought anything new. */
+  add(offset: number, fragment: Uint8Array): boolean {
+    const to = offset + fragment.length
+    if (to > this.total || this.isHeld(offset, to)) return false
+    if (offset === 0 && to === this.total) this.bytes = fragment
+    else {
+      this.bytes ??= new Uint8Array(this.total)
+      this.bytes.set(fragment, offset)
+    }
+    this.merge(offset, to)
+    return true
+  }
+
+  private isHeld(from: number, to: number): boolean {
+    return this.have.some((range) => range.from <= from && to <= range.to)
+  }
+
+  private merge(from: number, to: number): void {
+    const merged: ByteRange[] = []
+    for (const range of this.have) {
+      if (range.to < from || range.from > to) merged.push(range)
+      else {
+        from = Math.min(from, range.from)
+        to = Math.max(to, range.to)
+      }
+    }
+    merged.push({ from, to })
+    this.have = merged.sort((a, b) => a.from - b.from)
+  }
+
+  /** How far it is complete from the start. */
+  get contiguous(): number {
+    const first = this.have[0]
+    return first?.from === 0 ? first.to : 0
+  }
+
+  /** Up to `most` gaps before the furthest byte that has arrived, or before `end`. */
+  missing(most: number, end = this.have.at(-1)?.to ?? 0): ByteRange[] {
+    const ranges: ByteRange[] = []
+    let next = 0
+    for (const range of this.have) {
+      if (range.from > next) ranges.push({ from: next, to: Math.min(range.from, end) })
+      next = range.to
+    }
+    if (next < end) ranges.push({ from: next, to: end })
+    return ranges.slice(0, most)
+  }
+
+  /** The block, when all of it is here. */
+  get block(): Uint8Array | undefined {
+    return this.contiguous === this.total ? this.bytes : undefined
+  }
+}
+
+export class AssemblyStore {
+  /** BOUNDED by the members of the view. */
+  private readonly lanes = new Map<MemberId, { bytes: number; blocks: Map<RequestNumber, Assembly> }>()
+  private readonly bytesPerMember: number
+  private readonly blockBytesMax: number
+
+  constructor(bytesPerMember: number, blockBytesMax: number) {
+    this.bytesPerMember = bytesPerMember
+    this.blockBytesMax = blockBytesMax
+  }
+
+  get(member: MemberId, request: RequestNumber): Assembly | undefined {
+    return this.lanes.get(member)?.blocks.get(request)
+  }
+
+  /**
+   * The assembly that a fragment of this block goes into; undefined if there is no room for it. A block whose
+   * place is known has room in any case: the history's bounds are its bounds, and everything waits for it.
+   */
+  open(member: MemberId, request: RequestNumber, total: number, isPlaced: boolean): Assembly | undefined {
+    if (total > this.blockBytesMax) return undefined
+    let lane = this.lanes.get(member)
+    if (lane === undefined) {
+      lane = { bytes: 0, blocks: new Map() }
+      this.lanes.set(member, lane)
+    }
+    const standing = lane.blocks.get(request)
+    if (standing !== undefined) return standing.total === total ? standing : undefined
+    if (!isPlaced && lane.bytes > 0 && lane.bytes + total > this.bytesPerMember) return undefined
+    const assembly = new Assembly(total)
+    lane.blocks.set(request, assembly)
+    lane.bytes += total
+    return assembly
+  }
+
+  /** What the order has passed is needed here no more. */
+  release(member: MemberId, upTo: RequestNumber): void {
+    const lane = this.lanes.get(member)
+    if (lane === undefined) return
+    for (const [request, assembly] of lane.blocks) {
+      if (request > upTo) continue
+      lane.blocks.delete(request)
+      lane.bytes -= assembly.total
+    }
+  }
+
+  forget(member: MemberId): void {
+    this.lanes.delete(member)
+  }
+
+  get bytes(): number {
+    let bytes = 0
+    for (const lane of this.lanes.values()) bytes += lane.bytes
+    return bytes
+  }
+}
+
+/** Whether assembled bytes are the block that its fragments claimed to be. */
+export function isBlockOf(block: Uint8Array, member: MemberId, request: RequestNumber): boolean {
+  const head = readBlockHeader(block, 0)
+  return (
+    head !== undefined &&
+    head.kind === BlockKind.messages &&
+    head.length === block.length &&
+    head.member === member &&
+    head.firstRequest === request
+  )
+}
