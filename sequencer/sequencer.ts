@@ -39,6 +39,7 @@ import { findMember, type Member } from '../kernel/view.ts'
 import { acceptableUpTo, ackersToAsk } from './acceptance.ts'
 import { AdmissionQueue, type Request } from './admission.ts'
 import { type WaitingChange, WaitingChanges, type WaitingJoin, type WaitingLeave } from './changes.ts'
+import { Laggards } from './laggards.ts'
 import { ProgressTable } from './progress.ts'
 import { orderPacket, wireBytesOf } from './repair.ts'
 import { Room } from './room.ts'
@@ -73,6 +74,8 @@ export interface SequencerHost {
   accepted(): void
   /** Everybody has been asked so many times since `since` and something is still missing. */
   unanswered(tries: number, since: Micros): void
+  /** The group stands still because this member does not receive. */
+  slow(member: MemberId, lagMessages: number): void
 }
 
 export class Sequencer {
@@ -80,6 +83,7 @@ export class Sequencer {
   readonly admission: AdmissionQueue
   private readonly changes = new WaitingChanges()
   private readonly room: Room
+  private readonly laggards: Laggards
   private readonly ackTimes: RoundTrips
   private ackTries = 0
   private askedSince: Micros = 0
@@ -124,6 +128,7 @@ export class Sequencer {
     this.host = host
     this.admission = new AdmissionQueue(options.requestBytes, (member) => state.requests.get(member))
     this.room = new Room(state, this.progress)
+    this.laggards = new Laggards(state, this.progress)
     this.ackTimes = new RoundTrips(options.initialRtt, options.minRto, options.maxRto)
     this.heartbeat = options.heartbeatFirst
     this.saidAccepted = state.accepted
@@ -210,11 +215,8 @@ export class Sequencer {
     if (member === undefined || this.progress.isGone(member.id)) return
     this.outbox.trace('gone', { id: member.id })
     this.progress.markGone(member.id)
-    const request = (this.state.requests.get(member.id) ?? 0) + 1
-    const header = new Uint8Array(0)
-    this.changes.addLeave({ change: 'leave', member: member.id, request, header, reason: LeaveReason.gone })
+    this.takeOut(member.id, LeaveReason.gone)
     this.advance()
-    this.timers.setEarlier('flush', this.outbox.now)
   }
 
   /** Tells a sender what is already here, so that it neither repeats that nor waits with what is missing. */
@@ -271,6 +273,7 @@ export class Sequencer {
       broadcasts++
     }
     if (this.numberChange()) broadcasts++
+    this.laggards.note(this.admission.length > 0, this.outbox.now)
     this.advance()
     const isNews = this.state.accepted > this.saidAccepted
     if (broadcasts === 0 && (isNews || this.isStableNews())) this.broadcast([], false)
@@ -480,10 +483,28 @@ export class Sequencer {
   onAckTimer(): void {
     if (this.ackTries++ === 0) this.askedSince = this.outbox.now
     this.host.unanswered(this.ackTries, this.askedSince)
+    this.dealWithLaggards()
     this.room.reportAsked()
     this.broadcast([], true)
     if (this.ackTries >= TRIES_BEFORE_KNOCKING) this.knock()
     this.armAckTimer()
+  }
+
+  private dealWithLaggards(): void {
+    const { now } = this.outbox
+    for (const { id, messages } of this.laggards.toName(this.present, now)) this.host.slow(id, messages)
+    for (const member of this.laggards.toExpel(this.state.view.members, now)) {
+      if (findMember(this.state.latestView, member) === undefined) continue
+      this.outbox.trace('expel', { member })
+      this.takeOut(member, LeaveReason.slow)
+    }
+  }
+
+  /** Orders the leave of a member in its place. */
+  private takeOut(member: MemberId, reason: LeaveReason): void {
+    const request = (this.state.requests.get(member) ?? 0) + 1
+    this.changes.addLeave({ change: 'leave', member, request, header: new Uint8Array(0), reason })
+    this.timers.setEarlier('flush', this.outbox.now)
   }
 
   /**

@@ -205,7 +205,11 @@ export class Member implements Machine {
     Object.assign(this.outbox.identity, { groupId, incarnation, coordinator, memberId })
     this.outbox.taken = baseline.seq
     const { outbox, timers, counters, streams, prng, port } = this
-    const host = { joined: () => this.joined(baseline), left: () => this.left() }
+    const host = {
+      joined: () => this.joined(baseline),
+      left: () => this.left(),
+      expelled: (reason: string) => this.expelled(reason),
+    }
     const parts = { outbox, timers, counters, streams, prng, host }
     this.membership = new Membership({ port, memberId, baseline }, parts, this.options)
     this.phase = 'member'
@@ -276,6 +280,13 @@ export class Member implements Machine {
   private left(): void {
     if (this.leaving !== undefined) this.outbox.output({ output: 'left', token: this.leaving.token })
     this.close(undefined, 'left')
+  }
+
+  private expelled(reason: string): void {
+    this.outbox.output({ output: 'event', event: { event: 'expelled', reason } })
+    if (this.leaving !== undefined) this.outbox.output({ output: 'left', token: this.leaving.token })
+    this.membership?.sender.close(ErrorCode.expelled, `${reason}; join again to come back as a new member`)
+    this.close(ErrorCode.expelled, reason)
   }
 
   private close(code: ErrorCode | undefined, reason: string): void {

@@ -12,6 +12,7 @@ import { BLOCK_HEADER_BYTES, BlockKind } from '../../kernel/block.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import { ErrorCode } from '../../kernel/errors.ts'
 import type { Address, MemberId, Micros, RequestNumber, Seq } from '../../kernel/identity.ts'
+import { LeaveReason } from '../../kernel/membership.ts'
 import { type Baseline, OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
@@ -60,6 +61,10 @@ import { Sender } from './sender.ts'
 const REQUEST_WINDOWS = 4
 /** Blocks from this size on go by method 2 where nothing else is said. */
 const METHOD_THRESHOLD = 16 * 1024
+/** How long a program may hold up its own send before it is told so. */
+const STALL_PATIENCE: Micros = 500_000
+const WOULD_BLOCK =
+  'the history is full of deliveries that this program has not taken, and the send waits for them: receive beside sending, not after it'
 /** Channel and lengths of one record, at most. */
 const RECORD_OVERHEAD_MAX = 11
 
@@ -68,6 +73,8 @@ export interface MembershipHost {
   joined(): void
   /** The own leave is accepted, and nobody needs this member any more. */
   left(): void
+  /** The others have gone on without this member. */
+  expelled(reason: string): void
 }
 
 export interface MembershipParts {
@@ -201,10 +208,12 @@ export class Membership {
       assemblies: this.assemblies,
       host: {
         ownOrdered: (entry) => {
+          // a leave that the sequencer ordered in this member's place is none of its own requests
+          if (entry.kind === BlockKind.leave && !this.sender.isLeaving) return
           this.sender.onOrdered(entry)
           if (entry.kind === BlockKind.leave && this.sequencer === undefined) this.leaver.onOrdered()
         },
-        ownLeave: () => this.leaver.onAccepted(),
+        ownLeave: (reason) => this.onOwnLeave(reason),
         accepted: (accepted) => this.onAccepted(accepted),
       },
     })
@@ -226,6 +235,23 @@ export class Membership {
 
   // ---- calls and time ---------------------------------------------------------------------------------
 
+  /**
+   * A send waits for room that only this very program can make: it has deliveries that it does not take, and
+   * they fill most of the history (design 4.9: `for await (…) await sendToGroup(…)`).
+   */
+  private get holdsUpItself(): boolean {
+    const { history, parameters, highest } = this.state
+    if (!this.sender.isWaiting || this.receiver.delivered <= this.outbox.taken) return false
+    const lag = highest - this.outbox.taken
+    return lag * 2 >= parameters.historySize || history.bytes * 2 >= parameters.historyBytes
+  }
+
+  /** Armed while the member holds itself up; anything that the program takes begins the wait anew. */
+  private watchStall(): void {
+    if (!this.holdsUpItself) this.timers.stop('stall')
+    else if (!this.timers.isSet('stall')) this.timers.set('stall', this.outbox.now + STALL_PATIENCE)
+  }
+
   onTaken(seq: Seq): void {
     assert(
       seq <= this.receiver.delivered,
@@ -235,7 +261,9 @@ export class Membership {
     )
     if (seq <= this.outbox.taken) return
     this.outbox.taken = seq
+    this.timers.stop('stall')
     this.onProgress()
+    this.watchStall()
   }
 
   /** The program takes nothing any more: what it leaves unread must not hold the others up. */
@@ -253,6 +281,7 @@ export class Membership {
   flush(): void {
     if (this.joinSeq === undefined && this.failure === undefined) this.sender.flush()
     this.sequencer?.flush()
+    this.watchStall()
   }
 
   onTimer(name: TimerName): void {
@@ -275,6 +304,9 @@ export class Membership {
         return
       case 'leave':
         this.leaver.onTimer()
+        return
+      case 'stall':
+        if (this.holdsUpItself) this.sender.refuse(ErrorCode.wouldBlock, WOULD_BLOCK)
         return
       default:
         assert(false, 'this timer is not the membership’s', name)
@@ -396,7 +428,7 @@ export class Membership {
       }
       case PacketKind.left:
         if (decodeLeft(packet) === undefined) return this.reject('malformed')
-        if (!this.sender.isLeaving) return this.reject('phase')
+        if (!this.sender.isLeaving) return this.host.expelled('the group has gone on without this member')
         if (!this.leaver.isLingering || member.id === this.state.view.sequencer) this.host.left()
         return
       default:
@@ -475,6 +507,7 @@ export class Membership {
       this.reports.onAsked(head.highest, head.ackers, (header.flags & ORDER_FLAG_REPORT) !== 0)
     }
     if (state.view.sequencer !== sequencerBefore) this.onNewSequencer()
+    this.watchStall()
     this.gaps.check(header.kind === PacketKind.repair && state.history.received > before ? packet.length : 0)
     this.reports.onProgress()
   }
@@ -494,6 +527,11 @@ export class Membership {
 
   private get others(): readonly ViewMember[] {
     return this.state.latestView.members.filter(({ id }) => id !== this.self)
+  }
+
+  private onOwnLeave(reason: LeaveReason): void {
+    if (reason === LeaveReason.wish || this.leaver.isLingering) this.leaver.onAccepted()
+    else this.host.expelled('this member did not receive, and the others have gone on without it')
   }
 
   /** More is official: the own join is done, and sends return; their messages are delivered right after. */
@@ -565,6 +603,9 @@ export class Membership {
         numbered: (entry) => receiver.noteHeld(entry),
         accepted: () => receiver.deliver(),
         unanswered: (tries, since) => this.onMembersSilent(tries, since),
+        slow: (member, lagMessages) => {
+          this.outbox.output({ output: 'event', event: { event: 'slow', member, lagMessages } })
+        },
       },
     })
   }

@@ -8,7 +8,7 @@ import { BlockKind } from '../../kernel/block.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import { type Entry, lastSeqOf, type PlacedEntry } from '../../kernel/history.ts'
 import type { MemberId, RequestNumber, Seq } from '../../kernel/identity.ts'
-import { decodeJoin, decodeLeave } from '../../kernel/membership.ts'
+import { decodeJoin, decodeLeave, type LeaveReason } from '../../kernel/membership.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type OrderHead, type PlacedBlock, readEntries } from '../../kernel/packets.ts'
@@ -21,7 +21,7 @@ export interface ReceiverHost {
   /** An entry of this very member has its place. */
   ownOrdered(entry: Entry): void
   /** This member's own leave is official. */
-  ownLeave(seq: Seq): void
+  ownLeave(reason: LeaveReason): void
 }
 
 export class Receiver {
@@ -154,16 +154,17 @@ export class Receiver {
     this.host.accepted(accepted)
     if (this.delivered >= accepted) return
     const deliveries: OrderedEvent[] = []
-    let leftAt: Seq | undefined
+    let left: LeaveReason | undefined
     for (const entry of history.entriesFrom(this.delivered + 1)) {
-      if (entry.seq > accepted || leftAt !== undefined) break
+      if (entry.seq > accepted || left !== undefined) break
       assert(entry.seq === this.delivered + 1, 'deliveries are contiguous', entry.seq, this.delivered)
       this.delivered = lastSeqOf(entry)
-      if (entry.kind === BlockKind.leave && entry.member === this.self) leftAt = entry.seq
+      if (entry.kind === BlockKind.leave && entry.member === this.self)
+        left = decodeLeave(entry.block)!.reason
       else deliveries.push(this.eventOf(entry))
     }
     if (deliveries.length > 0) this.outbox.output({ output: 'deliveries', deliveries })
-    if (leftAt !== undefined) this.host.ownLeave(leftAt)
+    if (left !== undefined) this.host.ownLeave(left)
   }
 
   private eventOf(entry: Entry): OrderedEvent {

@@ -228,6 +228,26 @@ export class Sender {
     return false
   }
 
+  get isWaiting(): boolean {
+    return this.waiting.length > 0 || this.outstanding.length > 0
+  }
+
+  /** Gives up all sends that have no place yet: what still waits is refused, of the rest nobody knows. */
+  refuse(code: ErrorCode, message: string): void {
+    for (const { token, count, isLeave } of this.outstanding) {
+      for (let i = 0; i < count && !isLeave; i++) {
+        if (this.givenUp.has(token + i)) continue
+        this.givenUp.add(token + i)
+        this.fail(token + i, code, message, 'unknown')
+      }
+    }
+    const leaves = [...this.waiting].filter(({ isLeave }) => isLeave)
+    for (const { token, isLeave } of this.waiting) if (!isLeave) this.fail(token, code, message, 'refused')
+    this.waiting.clear()
+    this.waitingBytes = 0
+    for (const leave of leaves) this.waiting.push(leave)
+  }
+
   /** The member's life is over: every send ends here. */
   close(code: ErrorCode, message: string): void {
     for (const queue of [this.ordered, this.outstanding]) {
