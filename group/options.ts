@@ -40,6 +40,11 @@ export interface KernelOptions {
   readonly detection?: DetectionPreset | (Partial<DetectionTimes> & { readonly preset?: DetectionPreset })
   /** Method 1 (pb), method 2 (bb), or by size; see the paper, section 4.1. Default auto. */
   readonly method?: 'auto' | 'pb' | 'bb'
+  /**
+   * Bytes, 0 to 16 MiB, from which on 'auto' takes method 2. What counts is the block that goes out: one large
+   * message, or the small ones that share a packet. Default: as measured for the transport (sequencer/README.md).
+   */
+  readonly methodThreshold?: number
   /** Bytes of the largest packet, 512 to 65,507. */
   readonly packetSize?: number
   /** Where metrics are registered. Default: a registry of this kernel's own. */
@@ -79,6 +84,7 @@ const kernelFields = [
   'advertise',
   'detection',
   'method',
+  'methodThreshold',
   'packetSize',
   'registry',
   'metricsPort',
@@ -90,6 +96,8 @@ const parameterFields = Object.keys(parameterDefaults) as readonly (keyof GroupP
 const groupFields = ['header', 'codec', 'copy', 'signal', 'memberName', 'role'] as const
 const logLevels: readonly LogLevel[] = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']
 const NAME_BYTES = 255
+/** No message is larger, so nothing beyond it would make a difference. */
+const METHOD_THRESHOLD_MAX = parameterLimits.maxMessageSize
 
 export interface CheckedKernelOptions extends Omit<KernelOptions, 'detection'> {
   readonly interface: string
@@ -110,6 +118,7 @@ export function checkKernelOptions(given: KernelOptions = {}): CheckedKernelOpti
     logLevel = 'warn',
     advertise,
     multicastPort,
+    methodThreshold,
     packetSize,
     metricsPort,
     name,
@@ -124,6 +133,7 @@ export function checkKernelOptions(given: KernelOptions = {}): CheckedKernelOpti
   oneOf('logLevel', logLevel, logLevels)
   wholeNumber('udpPort', udpPort, 0, 65_535)
   if (multicastPort !== undefined) wholeNumber('multicastPort', multicastPort, 1, 65_535)
+  if (methodThreshold !== undefined) wholeNumber('methodThreshold', methodThreshold, 0, METHOD_THRESHOLD_MAX)
   if (packetSize !== undefined) wholeNumber('packetSize', packetSize, 512, 65_507)
   if (metricsPort !== undefined) wholeNumber('metricsPort', metricsPort, 0, 65_535)
   if (name !== undefined) shortText('name', name, NAME_BYTES)

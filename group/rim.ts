@@ -125,6 +125,7 @@ class KernelRim implements Rim {
 
   async openMember(settings: MemberSettings, onOutput: OutputHandler): Promise<OpenedMember> {
     const { driver, members } = this
+    const { method } = this.options
     const nonce = this.dice.nonce()
     const machine = new Member(this.memberOptions(settings, nonce))
     const handle = await driver.attach(machine, { port: settings.port, nonce })
@@ -155,7 +156,7 @@ class KernelRim implements Rim {
           members.delete(machine)
         },
       },
-      observer: { sendAnswered: (seconds) => metrics.observeSend('pb', group.resilience, seconds) },
+      observer: { sendAnswered: (seconds) => metrics.observeSend(method, group.resilience, seconds) },
     }
   }
 
@@ -184,7 +185,7 @@ class KernelRim implements Rim {
 
   private memberOptions({ name, role }: MemberSettings, nonce: Nonce): MemberOptions {
     const { transport } = this.driver
-    const { detection, packetSize } = this.options
+    const { detection, packetSize, method, methodThreshold } = this.options
     return {
       nonce,
       seed: this.dice.seed(),
@@ -197,6 +198,8 @@ class KernelRim implements Rim {
       window: transport.window,
       // Several senders share the sequencer's socket; a few packets may always be on their way.
       sendWindow: Math.max(4 * packetSize, Math.floor(transport.window / 4)),
+      method,
+      methodThreshold,
       detection,
     }
   }

@@ -11,11 +11,19 @@ import { writeU32 } from './bytes.ts'
 import type { Address, Micros, Nonce } from './identity.ts'
 import type { Outbox } from './outbox.ts'
 import { HEADER_BYTES, PacketKind } from './packet.ts'
-import { STREAM_ACK_BYTES, STREAM_HEAD_BYTES, type StreamFragment, writeStreamFragment } from './packets.ts'
+import {
+  STREAM_ACK_BYTES,
+  STREAM_HEAD_BYTES,
+  type StreamFragment,
+  StreamPurpose,
+  writeStreamFragment,
+} from './packets.ts'
 import { RoundTrips } from './rtt.ts'
 import type { Timers } from './timers.ts'
 
 const WINDOW_FRAGMENTS = 8
+/** Unanswered tries after which a stream that nobody depends on is given up. */
+const TRIES_MAX = 10
 /** Bytes of one incoming stream; larger ones are not begun. */
 const INCOMING_BYTES_MAX = 4 * 1024 * 1024
 /** Incoming streams under way or just finished; BOUNDED, oldest forgotten first. */
@@ -79,8 +87,9 @@ export class Streams {
     return false
   }
 
-  get isSending(): boolean {
-    return this.outgoing.size > 0
+  isSending(purpose: number): boolean {
+    for (const outgoing of this.outgoing.values()) if (outgoing.purpose === purpose) return true
+    return false
   }
 
   /** Gives up what goes to one that is not there any more. */
@@ -130,7 +139,11 @@ export class Streams {
   onTimer(): void {
     for (const outgoing of this.outgoing.values()) {
       if (outgoing.repeatAt > this.outbox.now) continue
-      outgoing.tries++
+      // a joiner is repeated to until it is known to be gone; nobody waits for what others have asked for
+      if (++outgoing.tries > TRIES_MAX && outgoing.purpose !== StreamPurpose.joinAnswer) {
+        this.outgoing.delete(outgoing.stream)
+        continue
+      }
       outgoing.sent = outgoing.acked
       this.onRepeat()
       this.pump(outgoing)

@@ -371,7 +371,10 @@ export class Sequencer {
     if (waits && change.reason === LeaveReason.wish) return false
     // the handover waits until every joiner has its answer, which only this sequencer can repeat, and until
     // those known to be gone are out, because the successor does not know it of them
-    return change.member !== this.self.id || !(this.streams.isSending || this.progress.hasGone)
+    return (
+      change.member !== this.self.id ||
+      !(this.streams.isSending(StreamPurpose.joinAnswer) || this.progress.hasGone)
+    )
   }
 
   private numberJoin({ nonce, from, request }: WaitingJoin): void {

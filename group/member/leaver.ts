@@ -15,6 +15,8 @@ import type { Member as ViewMember } from '../../kernel/view.ts'
 
 export interface LeaverHost {
   others(): readonly ViewMember[]
+  /** Who numbers now. */
+  successor(): ViewMember | undefined
   /** Whether this member numbers, and others stay behind who need a successor. */
   needsSuccessor(): boolean
   left(): void
@@ -72,12 +74,22 @@ export class Leaver {
       host.left()
       return
     }
-    outbox.unicast(asked.address, outbox.packet(PacketKind.state, STATE_FLAG_LEAVING, asked.nonce, 0))
+    this.knock(asked)
     this.arm()
   }
 
   /** The old sequencer repeats what it has said, until it hears its successor or gives up waiting for it. */
   onHeartbeat(): void {
-    if (this.isLingering && this.parts.outbox.now - this.lingersSince > this.patience) this.parts.host.left()
+    if (!this.isLingering) return
+    const { outbox, host } = this.parts
+    const successor = host.successor()
+    if (successor === undefined || outbox.now - this.lingersSince > this.patience) host.left()
+    else this.knock(successor)
+  }
+
+  /** Whoever is asked answers that the leave is accepted, or its kernel that it is gone itself. */
+  private knock({ address, nonce }: ViewMember): void {
+    const { outbox } = this.parts
+    outbox.unicast(address, outbox.packet(PacketKind.state, STATE_FLAG_LEAVING, nonce, 0))
   }
 }

@@ -247,7 +247,7 @@ export class Member implements Machine {
     } else if (header.kind === PacketKind.gone) {
       // whoever was there lives no more: nothing that goes to it will ever be acknowledged
       this.streams.close(header.senderNonce)
-      this.membership?.sequencer?.onGone(header.senderNonce)
+      this.membership?.onGone(header.senderNonce)
       this.opening?.onGone(header.senderNonce)
       this.timers.setEarlier('flush', this.outbox.now)
     } else if (this.membership !== undefined) {

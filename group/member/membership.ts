@@ -6,30 +6,25 @@
  * Reading order: onPacket (who may say anything), onMemberPacket (what each kind means), afterProgress.
  */
 
-import { AssemblyStore, isBlockOf } from '../../kernel/assembly.ts'
+import { AssemblyStore } from '../../kernel/assembly.ts'
 import { assert } from '../../kernel/assert.ts'
 import { BLOCK_HEADER_BYTES, BlockKind } from '../../kernel/block.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import { ErrorCode } from '../../kernel/errors.ts'
-import type { Address, MemberId, Micros, RequestNumber, Seq } from '../../kernel/identity.ts'
+import type { Address, MemberId, Micros, Nonce, RequestNumber, Seq } from '../../kernel/identity.ts'
 import { LeaveReason } from '../../kernel/membership.ts'
 import { type Baseline, OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
 import {
-  DATA_FLAG_ACK,
-  DATA_HEAD_BYTES,
-  DATA_RANGES_MAX,
   type DataFragment,
   decodeDataAck,
   decodeDataGap,
   decodeJoinRequest,
   decodeLeft,
-  encodeDataAck,
   encodeLeft,
   type Locate,
   ORDER_FLAG_REPORT,
-  readData,
   readGap,
   readOrderHead,
   readRequestAck,
@@ -37,7 +32,6 @@ import {
   readStreamAck,
   readStreamFragment,
   STATE_FLAG_LEAVING,
-  writeData,
 } from '../../kernel/packets.ts'
 import { parameterLimits } from '../../kernel/parameters.ts'
 import type { Prng } from '../../kernel/prng.ts'
@@ -51,6 +45,7 @@ import { Sequencer } from '../../sequencer/sequencer.ts'
 import { Concierge } from './concierge.ts'
 import { admit } from './door.ts'
 import { Gaps } from './gaps.ts'
+import { Intake } from './intake.ts'
 import { Leaver } from './leaver.ts'
 import { type MemberOptions, timesOf } from './options.ts'
 import { Receiver } from './receiver.ts'
@@ -102,6 +97,7 @@ export class Membership {
   private readonly reports: Reports
   private readonly suspicion: Suspicion
   private readonly assemblies: AssemblyStore
+  private readonly intake: Intake
   private readonly roundTrips: RoundTrips
   private readonly port: string
   private readonly options: MemberOptions
@@ -192,6 +188,7 @@ export class Membership {
         roundTrips,
         host: {
           others: () => this.others,
+          successor: () => this.sequencerMember,
           needsSuccessor: () => this.sequencer !== undefined && this.state.view.members.length > 0,
           left: () => this.host.left(),
         },
@@ -215,6 +212,19 @@ export class Membership {
         },
         ownLeave: (reason) => this.onOwnLeave(reason),
         accepted: (accepted) => this.onAccepted(accepted),
+      },
+    })
+    this.intake = new Intake({
+      outbox,
+      counters,
+      state: this.state,
+      receiver: this.receiver,
+      assemblies: this.assemblies,
+      host: {
+        sequencer: () => this.sequencer,
+        present: () => this.present,
+        onBlock: (data, block) => this.onBlock(data, block),
+        repaired: (bytes) => this.gaps.check(bytes),
       },
     })
     this.suspicion.heard(baseline.view.sequencer, outbox.now)
@@ -329,6 +339,7 @@ export class Membership {
       if (!this.concierge.onInspect(from, header, packet)) this.reject('malformed')
       return
     }
+    if (header.kind === PacketKind.streamAck) return this.onStreamAck(header, packet)
     const admittance = admit(this.state, header, this.self)
     if (typeof admittance === 'string') return this.reject(admittance)
     switch (admittance.who) {
@@ -356,6 +367,14 @@ export class Membership {
         this.onMemberPacket(admittance.member, from, header, packet)
         return
     }
+  }
+
+  /** Streams go to joiners and askers, too, who are no members; the stream knows its receiver by the nonce. */
+  private onStreamAck(header: PacketHeader, packet: Uint8Array): void {
+    const ack = readStreamAck(packet)
+    if (ack === undefined) return this.reject('malformed')
+    this.streams.onAck(header.senderNonce, ack)
+    this.timers.setEarlier('flush', this.outbox.now)
   }
 
   /** What each kind of packet from a fellow member means. */
@@ -387,7 +406,8 @@ export class Membership {
         return
       }
       case PacketKind.data:
-        this.onData(member, from, header, packet)
+        this.sequencer?.onReport(member.id, header)
+        this.intake.onData(member, from, header, packet)
         return
       case PacketKind.dataGap: {
         const gap = decodeDataGap(packet)
@@ -418,14 +438,6 @@ export class Membership {
         this.streams.onFragment(from, header.senderNonce, fragment)
         return
       }
-      case PacketKind.streamAck: {
-        const ack = readStreamAck(packet)
-        if (ack === undefined) return this.reject('malformed')
-        this.streams.onAck(header.senderNonce, ack)
-        this.sequencer?.onReport(member.id, header)
-        this.timers.setEarlier('flush', this.outbox.now)
-        return
-      }
       case PacketKind.left:
         if (decodeLeft(packet) === undefined) return this.reject('malformed')
         if (!this.sender.isLeaving) return this.host.expelled('the group has gone on without this member')
@@ -436,58 +448,11 @@ export class Membership {
     }
   }
 
-  /**
-   * A block or a piece of one, apart from its order: from its sender (method 2), passed on by the sequencer
-   * (method 1, large), or from somebody's history.
-   */
-  private onData(from: ViewMember, address: Address, header: PacketHeader, packet: Uint8Array): void {
-    const data = readData(packet)
-    const { sequencer, receiver } = this
-    if (data === undefined) return this.reject('malformed')
-    const isPlaced = receiver.placeOf(data.member, data.request) !== undefined
-    if (!isPlaced && findMember(this.state.latestView, data.member) === undefined)
-      return this.reject('stranger')
-    if (sequencer !== undefined && data.member !== from.id) return this.reject('phase')
-    sequencer?.onReport(from.id, header)
-    const ordered = this.state.requests.get(data.member) ?? 0
-    const isOld = data.request <= ordered && !isPlaced
-    const assembly = isOld ? undefined : this.assemblies.open(data.member, data.request, data.total, isPlaced)
-    if (assembly === undefined && !isOld) return this.reject('overflow')
-    const isNews = assembly?.add(data.offset, data.bytes) === true
-    if (isNews && sequencer !== undefined && header.destination !== 0n) this.passOn(from, data)
-    const wantsAck = (header.flags & DATA_FLAG_ACK) !== 0
-    const block = assembly?.block
-    if (block !== undefined && (isNews || wantsAck)) {
-      if (!isBlockOf(block, data.member, data.request)) {
-        this.assemblies.release(data.member, data.request)
-        return this.reject('malformed')
-      }
-      if (sequencer !== undefined) sequencer.onSpreadBlock(from, block)
-      else this.onBlock(data, block)
-    }
-    if (sequencer === undefined && isNews && isPlaced) this.gaps.check(packet.length)
-    if (sequencer === undefined || !wantsAck) return
-    const contiguous = assembly?.contiguous ?? data.total
-    const missing = assembly?.missing(DATA_RANGES_MAX) ?? []
-    const ack = encodeDataAck({ request: data.request, contiguous, missing })
-    this.outbox.unicast(address, this.outbox.packetOf(PacketKind.dataAck, 0, header.senderNonce, ack))
-  }
-
-  /** Method 1 for a large message: the sequencer spreads what it is sent, before it has the whole. */
-  private passOn(from: ViewMember, data: DataFragment): void {
-    const packet = this.outbox.packet(PacketKind.data, 0, 0n, DATA_HEAD_BYTES + data.bytes.length)
-    writeData(packet, data)
-    this.outbox.broadcast(
-      packet,
-      this.present.filter(({ id }) => id !== from.id),
-    )
-    this.sequencer?.onSpread(packet.length)
-  }
-
-  private onBlock({ member, request }: DataFragment, block: Uint8Array): void {
+  /** A placed block has become whole: more may be held, accepted and delivered now. */
+  private onBlock(data: DataFragment, block: Uint8Array): void {
     const before = this.state.history.received
     const sequencerBefore = this.state.view.sequencer
-    this.receiver.onBlock(member, request, block)
+    this.receiver.onBlock(data.member, data.request, block)
     if (this.state.history.received === before) return
     if (this.state.view.sequencer !== sequencerBefore) this.onNewSequencer()
     this.gaps.check(block.length)
@@ -544,6 +509,13 @@ export class Membership {
     this.sender.onAccepted(accepted)
   }
 
+  /** The kernel at somebody's address says that this nonce lives no more. */
+  onGone(nonce: Nonce): void {
+    this.sequencer?.onGone(nonce)
+    const isSuccessor = this.sequencerMember?.nonce === nonce
+    if (this.leaver.isLingering && isSuccessor) this.host.left()
+  }
+
   /** The leave of the old sequencer is accepted, and this is who numbers from here on. */
   private onNewSequencer(): void {
     const { view } = this.state
@@ -553,6 +525,7 @@ export class Membership {
     if (view.sequencer === this.self) {
       this.becomeSequencer()
       this.sequencer?.announce()
+      this.releasePredecessor()
     } else {
       this.reports.onNewSequencer()
     }
@@ -568,6 +541,15 @@ export class Membership {
     if (this.sequencer !== undefined || handover?.leave?.successor !== this.self) return
     this.receiver.acceptUpTo(handover.seq)
     this.onNewSequencer()
+  }
+
+  /** The old sequencer waits for its successor's word, and is in no audience any more. */
+  private releasePredecessor(): void {
+    const predecessor = this.state.former.at(-1)
+    if (predecessor === undefined) return
+    const { address, nonce } = predecessor.member
+    const seq = encodeLeft(predecessor.leftAt)
+    this.outbox.unicast(address, this.outbox.packetOf(PacketKind.left, 0, nonce, seq))
   }
 
   private becomeSequencer(): void {

@@ -24,8 +24,8 @@ export interface RimSource {
 }
 
 export interface MemberMetrics {
-  /** A send that returned, from call to return. */
-  observeSend(method: 'pb' | 'bb', resilience: number, seconds: number): void
+  /** A send that returned, from call to return. `method` is the member's setting: 'auto' chooses for each block. */
+  observeSend(method: 'auto' | 'pb' | 'bb', resilience: number, seconds: number): void
   observeReset(outcome: string, seconds: number): void
   /** Takes the member's series away. */
   remove(): void

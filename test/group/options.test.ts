@@ -42,6 +42,8 @@ describe('options of a kernel', () => {
     ['detection.tries', { detection: { tries: 0 } }],
     ['detection.minRtoMs', { detection: { minRtoMs: 900 } }],
     ['method', { method: 'cc' }],
+    ['methodThreshold', { methodThreshold: -1 }],
+    ['methodThreshold', { methodThreshold: 2 ** 24 + 1 }],
     ['packetSize', { packetSize: 511 }],
     ['metricsPort', { metricsPort: 1.5 }],
     ['logLevel', { logLevel: 'loud' }],

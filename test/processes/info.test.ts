@@ -40,6 +40,15 @@ describe('amoebacast info', () => {
     expect(first.events.filter(({ event }) => event === 'view')).toHaveLength(1)
   })
 
+  test('the last member leaves after it was asked', async () => {
+    const common = ['--group', freshPort('asked'), '--interface', '127.0.0.1', '--json']
+    const alone = processes.cli(['node', ...common, '--create', '--stay'])
+    await alone.waitForEvent('ready', ({ event }) => event === 'ready')
+    await processes.cli(['info', ...common]).exitsWith(0)
+    alone.kill('SIGTERM')
+    await alone.exitsWith(0)
+  })
+
   test('of a group that is not there fails in one line', async () => {
     const info = processes.cli(['info', '--group', freshPort('nobody'), '--interface', '127.0.0.1'])
     await info.exitsWith(1)
