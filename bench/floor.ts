@@ -128,9 +128,14 @@ export class FloorMember implements BenchMember {
     const passed = run.window.pass(rampMs, measureMs).then(() => {
       run.isOver = true
     })
-    if (isSender) await (pattern === 'lone' ? this.sendOneByOne(run) : this.sendStream(run))
-    await passed
-    return 0
+    const timer = setInterval(() => this.giveUpLost(run), LOST_AFTER_MS / 2)
+    try {
+      if (isSender) await (pattern === 'lone' ? this.sendOneByOne(run) : this.sendStream(run))
+      await passed
+      return 0
+    } finally {
+      clearInterval(timer)
+    }
   }
 
   async finish(): Promise<RunReport> {
@@ -193,18 +198,18 @@ export class FloorMember implements BenchMember {
   }
 
   private async untilBack(run: Run, outstanding: number): Promise<void> {
-    const timer = setInterval(() => {
-      if (performance.now() - run.heardAt < LOST_AFTER_MS) return
-      run.lost++
-      run.outstanding = 0
-      run.wake?.()
-    }, LOST_AFTER_MS / 2)
     while (run.outstanding > outstanding) {
       await new Promise<void>((resolve) => {
         run.wake = resolve
       })
     }
-    clearInterval(timer)
+  }
+
+  private giveUpLost(run: Run): void {
+    if (run.outstanding === 0 || performance.now() - run.heardAt < LOST_AFTER_MS) return
+    run.lost++
+    run.outstanding = 0
+    run.wake?.()
   }
 
   private send(run: Run, packet: Buffer): void {

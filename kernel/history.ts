@@ -133,11 +133,24 @@ export class History {
   /** Moves the next early entry behind the held ones, if there is no gap before it any more. */
   joinEarly(): Entry | undefined {
     const entry = this.early.get(this.received + 1)
-    if (entry === undefined) return undefined
+    if (entry === undefined) {
+      this.forgetPassed()
+      return undefined
+    }
     this.early.delete(entry.seq)
     this.bytes -= entry.block.length
     this.append(entry)
     return entry
+  }
+
+  /** Early entries that others have overlapped (only a forged packet makes such) are of no use to anybody. */
+  private forgetPassed(): void {
+    for (const [seq, entry] of this.early) {
+      if (seq > this.received) continue
+      this.early.delete(seq)
+      this.bytes -= entry.block.length
+    }
+    for (const seq of this.placed.keys()) if (seq <= this.received) this.placed.delete(seq)
   }
 
   get hasEarly(): boolean {

@@ -106,20 +106,17 @@ export class OrderState {
         return
       case BlockKind.join: {
         const join = decodeJoin(entry.block)
-        assert(join !== undefined, 'an ordered join can be read', entry.seq)
+        // every member reads the same bytes: what is no join, or not the next, changes nothing for anybody
+        if (join === undefined || join.member.id < this.nextMemberId) return
         this.requests.set(join.member.id, join.lastRequest)
         this.nextMemberId = join.member.id + 1
-        this.pending.push({
-          seq: entry.seq,
-          view: withJoined(this.latestView, join.member, entry.seq),
-          join,
-          leave: undefined,
-        })
+        const view = withJoined(this.latestView, join.member, entry.seq)
+        this.pending.push({ seq: entry.seq, view, join, leave: undefined })
         return
       }
       case BlockKind.leave: {
         const leave = decodeLeave(entry.block)
-        assert(leave !== undefined, 'an ordered leave can be read', entry.seq)
+        if (leave === undefined || findMember(this.latestView, leave.member) === undefined) return
         this.requests.set(leave.member, leave.request)
         const view = withoutMember(this.latestView, leave.member, entry.seq, leave.successor)
         this.pending.push({ seq: entry.seq, view, join: undefined, leave })

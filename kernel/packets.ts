@@ -6,7 +6,7 @@ import type { ByteRange } from './assembly.ts'
 import { BLOCK_HEADER_BYTES, type BlockHeader, readBlockHeader } from './block.ts'
 import { readU32, readU53, writeU32, writeU53 } from './bytes.ts'
 import type { SeqRange } from './history.ts'
-import type { Address, MemberId, Nonce, RequestNumber, Role, Seq } from './identity.ts'
+import { type Address, type MemberId, type Nonce, type RequestNumber, Role, type Seq } from './identity.ts'
 import { HEADER_BYTES } from './packet.ts'
 import { parameterLimits } from './parameters.ts'
 import { Reader, Writer } from './wire.ts'
@@ -149,7 +149,8 @@ export function readGap(packet: Uint8Array): GapRequest | undefined {
   for (let i = 0; i < count; i++) {
     const from = readU53(packet, HEADER_BYTES + 6 + 16 * i)
     const to = readU53(packet, HEADER_BYTES + 14 + 16 * i)
-    if (from < 0 || to < from) return undefined
+    // ranges rise and do not overlap: nobody can ask for the same thing many times in one packet
+    if (from <= (ranges.at(-1)?.to ?? -1) || to < from) return undefined
     ranges.push({ from, to })
   }
   return { budget: readU32(packet, HEADER_BYTES), ranges }
@@ -240,7 +241,7 @@ function readRanges(reader: Reader): ByteRange[] | undefined {
   for (let i = 0; i < count && !reader.bad; i++) {
     const from = reader.u32()
     const to = reader.u32()
-    if (to <= from) return undefined
+    if (to <= from || from < (ranges.at(-1)?.to ?? 0)) return undefined
     ranges.push({ from, to })
   }
   return ranges
@@ -306,6 +307,12 @@ export function decodeHereIs(packet: Uint8Array): HereIs | undefined {
   return reader.done ? hereIs : undefined
 }
 
+/** A member that begins to count here still has four thousand million requests before the numbers end. */
+export const LAST_REQUEST_MAX = Number.MAX_SAFE_INTEGER - 2 ** 32
+/** Characters of a member's name and of its address. */
+const NAME_MAX = 255
+const ADDRESS_MAX = 255
+
 export interface JoinRequest {
   readonly port: string
   readonly challenge: bigint
@@ -340,8 +347,10 @@ export function decodeJoinRequest(packet: Uint8Array): JoinRequest | undefined {
     lastRequest: reader.u53(),
     header: reader.blob(),
   }
-  if (!reader.done || request.role > 1 || request.header.length > parameterLimits.headerBytes)
-    return undefined
+  if (!reader.done || request.role !== Role.full || request.lastRequest > LAST_REQUEST_MAX) return undefined
+  const { header, name, address } = request
+  if (header.length > parameterLimits.headerBytes || name.length > NAME_MAX) return undefined
+  if (address.length > ADDRESS_MAX) return undefined
   return request
 }
 

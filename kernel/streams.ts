@@ -55,7 +55,7 @@ export interface StreamTimes {
 }
 
 export class Streams {
-  /** BOUNDED by the openers: the sequencer opens one for each join under way. */
+  /** BOUNDED by the openers: one for the join under way, and a stated number of inspections. */
   private readonly outgoing = new Map<number, Outgoing>()
   private readonly incoming: Incoming[] = []
   private nextStream = 1
@@ -85,6 +85,10 @@ export class Streams {
   isSendingTo(destination: Nonce): boolean {
     for (const outgoing of this.outgoing.values()) if (outgoing.destination === destination) return true
     return false
+  }
+
+  get count(): number {
+    return this.outgoing.size
   }
 
   isSending(purpose: number): boolean {

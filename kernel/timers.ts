@@ -23,6 +23,8 @@ const names = [
   'join',
   /** A stream has unacknowledged bytes. Set and stopped by streams. */
   'stream',
+  /** The own join is not accepted yet. Set and stopped by the membership. */
+  'entering',
   /** The program holds up its own send. Set and stopped by the membership. */
   'stall',
   /** A leaver whose leave is ordered asks whether it is accepted. Set and stopped by the leaver. */

@@ -5,42 +5,55 @@
  * only slow, or who waits for room, is not suspected.
  */
 import type { MemberId, Micros } from '../kernel/identity.ts'
+import type { RoundTrips } from '../kernel/rtt.ts'
+
+interface Episode {
+  heardAt: Micros
+  /** Unanswered since then. */
+  tries: number
+  nextTryAt: Micros
+  isSuspect: boolean
+}
 
 export class Suspicion {
   /** BOUNDED by the members of the view; forgotten with them. */
-  private readonly heardAt = new Map<MemberId, Micros>()
-  private readonly suspected = new Set<MemberId>()
+  private readonly members = new Map<MemberId, Episode>()
   private readonly triesAllowed: number
+  private readonly times: RoundTrips
 
-  constructor(triesAllowed: number) {
+  constructor(triesAllowed: number, times: RoundTrips) {
     this.triesAllowed = triesAllowed
+    this.times = times
   }
 
+  /** Whatever it was: the member lives, and a new count begins. */
   heard(id: MemberId, now: Micros): void {
-    this.heardAt.set(id, now)
-    this.suspected.delete(id)
+    this.members.set(id, { heardAt: now, tries: 0, nextTryAt: 0, isSuspect: false })
   }
 
   forget(id: MemberId): void {
-    this.heardAt.delete(id)
-    this.suspected.delete(id)
+    this.members.delete(id)
   }
 
   lastHeard(id: MemberId): Micros {
-    return this.heardAt.get(id) ?? 0
+    return this.members.get(id)?.heardAt ?? 0
   }
 
   /**
-   * `tries` packets to `id`, the first at `since`, have had no answer. True when this makes it suspect for
-   * the first time.
+   * One more packet to `id` that wants an answer. True when this makes it suspect, once. Several packets at
+   * one moment are one try: the next counts only after the time in which the last could have been answered.
    */
-  unanswered(id: MemberId, tries: number, since: Micros): boolean {
-    if (tries <= this.triesAllowed || this.lastHeard(id) > since || this.suspected.has(id)) return false
-    this.suspected.add(id)
+  asked(id: MemberId, now: Micros): boolean {
+    const member = this.members.get(id) ?? { heardAt: 0, tries: 0, nextTryAt: 0, isSuspect: false }
+    this.members.set(id, member)
+    if (now < member.nextTryAt) return false
+    member.nextTryAt = now + this.times.timeout(member.tries)
+    if (++member.tries <= this.triesAllowed || member.isSuspect) return false
+    member.isSuspect = true
     return true
   }
 
   isSuspect(id: MemberId): boolean {
-    return this.suspected.has(id)
+    return this.members.get(id)?.isSuspect === true
   }
 }

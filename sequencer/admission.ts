@@ -100,7 +100,11 @@ export class AdmissionQueue {
     return this.queue.length
   }
 
+  /** Nothing of this member's will be numbered any more. */
   forget(member: MemberId): void {
     this.lanes.delete(member)
+    while (this.queue.remove(({ head }) => head.member === member) !== undefined) {
+      // each removal is one block of the member
+    }
   }
 }

@@ -22,6 +22,8 @@ import {
 } from '../kernel/packets.ts'
 
 const OVERHEAD = HEADER_BYTES + ORDER_HEAD_BYTES
+/** Bytes of repair for one question, whatever it asks for. */
+export const BUDGET_MAX = 256 * 1024
 const DATA_OVERHEAD = HEADER_BYTES + DATA_HEAD_BYTES
 
 /** Sends what is asked for and held, in packets of at most `packetSize`; gives how many packets. */
@@ -32,7 +34,7 @@ export function repair(
   to: { address: Address; nonce: Nonce },
   gap: GapRequest,
 ): number {
-  let left = gap.budget
+  let left = Math.min(gap.budget, BUDGET_MAX)
   let packets = 0
   let run: Entry[] = []
   let bytes = OVERHEAD
@@ -77,7 +79,7 @@ export function repairData(
   to: { address: Address; nonce: Nonce },
   gap: { readonly budget: number; readonly ranges: readonly ByteRange[] },
 ): number {
-  let left = gap.budget
+  let left = Math.min(gap.budget, BUDGET_MAX)
   let packets = 0
   for (const range of gap.ranges) {
     const end = Math.min(range.to, entry.block.length)

@@ -11,7 +11,7 @@
 
 import { encodeJoinAnswer } from '../kernel/answers.ts'
 import { assert } from '../kernel/assert.ts'
-import { BlockKind, readBlockHeader } from '../kernel/block.ts'
+import { type BlockHeader, BlockKind, readBlockHeader } from '../kernel/block.ts'
 import type { Counters } from '../kernel/counters.ts'
 import { type Entry, lastSeqOf } from '../kernel/history.ts'
 import type { Address, MemberId, Micros, Nonce, Seq } from '../kernel/identity.ts'
@@ -24,6 +24,7 @@ import {
   encodeJoinRefused,
   JoinRefusal,
   type JoinRequest,
+  LAST_REQUEST_MAX,
   ORDER_FLAG_REPORT,
   ORDER_HEAD_BYTES,
   type PlacedBlock,
@@ -72,8 +73,8 @@ export interface SequencerHost {
   numbered(entry: Entry): void
   /** More has become official. */
   accepted(): void
-  /** Everybody has been asked so many times since `since` and something is still missing. */
-  unanswered(tries: number, since: Micros): void
+  /** Everybody has been asked once more, and these have said nothing since the last time. */
+  unanswered(silent: readonly Member[]): void
   /** The group stands still because this member does not receive. */
   slow(member: MemberId, lagMessages: number): void
 }
@@ -86,7 +87,7 @@ export class Sequencer {
   private readonly laggards: Laggards
   private readonly ackTimes: RoundTrips
   private ackTries = 0
-  private askedSince: Micros = 0
+  private askedAt: Micros = 0
   private heartbeat: Micros
   /** Whose leave has been accepted since the last broadcast: that one is for them, too. BOUNDED by the view. */
   private readonly farewell: Member[] = []
@@ -144,13 +145,19 @@ export class Sequencer {
 
   /** A member's packet has come, of whatever kind: its header says how far the member is. */
   onReport(id: MemberId, header: PacketHeader): void {
+    if (header.received > this.state.history.received) {
+      this.counters.rejected.malformed++
+      return
+    }
     if (this.progress.report(id, header, this.outbox.now) || this.room.waitsForSpread) this.advance()
   }
 
   onRequest(from: Member, header: PacketHeader, packet: Uint8Array, blocks: readonly PlacedBlock[]): void {
+    if (findMember(this.state.latestView, from.id) === undefined) return
     let wantsAck = false
     for (const { head, at } of blocks) {
-      if (head.member !== from.id || head.session !== undefined || !this.isNumberable(head)) {
+      const isOwn = head.member === from.id && head.session === undefined
+      if (!isOwn || head.length > BLOCK_BYTES_MAX || !this.isNumberable(head)) {
         this.counters.rejected.malformed++
         return
       }
@@ -170,10 +177,11 @@ export class Sequencer {
    */
   onSpreadBlock(from: Member, block: Uint8Array): void {
     const head = readBlockHeader(block, 0)
-    if (head === undefined || !this.isNumberable(head)) {
+    if (head === undefined || head.session !== undefined || !this.isNumberable(head)) {
       this.counters.rejected.malformed++
       return
     }
+    if (findMember(this.state.latestView, from.id) === undefined) return
     const admission = this.admission.offer({ head, block, isSpread: true })
     if (admission === 'overflow') this.counters.rejected.overflow++
     if (admission !== 'admitted') this.acknowledgeRequests(from)
@@ -199,7 +207,8 @@ export class Sequencer {
     return this.admission.offer({ head, block, isSpread }) !== 'overflow'
   }
 
-  private isNumberable(head: { kind: BlockKind; count: number; length: number }): boolean {
+  private isNumberable(head: BlockHeader): boolean {
+    if (head.firstRequest > LAST_REQUEST_MAX) return false
     if (head.length > this.state.parameters.historyBytes) return false
     if (head.kind === BlockKind.leave) return true
     return head.kind === BlockKind.messages && head.count <= this.state.parameters.historySize
@@ -229,16 +238,9 @@ export class Sequencer {
   onJoinRequest(from: Address, nonce: Nonce, request: JoinRequest): void {
     const latest = this.state.latestView
     if (latest.members.some((member) => member.nonce === nonce)) return
-    const refuse = (reason: JoinRefusal) =>
-      this.outbox.unicast(
-        from,
-        this.outbox.packetOf(
-          PacketKind.joinRefused,
-          0,
-          nonce,
-          encodeJoinRefused(reason, this.currentChallenge()),
-        ),
-      )
+    // a late copy of a request whose life is over would make a ghost that the group waits for
+    if (this.state.former.some(({ member }) => member.nonce === nonce)) return
+    const refuse = (reason: JoinRefusal) => this.refuseJoin(from, nonce, reason)
     if (!this.isCurrentChallenge(request.challenge)) {
       refuse(JoinRefusal.challenge)
     } else if (latest.sequencer !== this.self.id) {
@@ -251,10 +253,17 @@ export class Sequencer {
     this.timers.setEarlier('flush', this.outbox.now)
   }
 
+  private refuseJoin(to: Address, nonce: Nonce, reason: JoinRefusal): void {
+    const body = encodeJoinRefused(reason, this.currentChallenge())
+    this.outbox.unicast(to, this.outbox.packetOf(PacketKind.joinRefused, 0, nonce, body))
+  }
+
   /** Random bits that only somebody who receives at its address can repeat. */
   currentChallenge(): bigint {
-    if (this.outbox.now - this.challenge.since > CHALLENGE_PERIOD) {
-      this.challenge = { current: this.prng.u64(), previous: this.challenge.current, since: this.outbox.now }
+    const age = this.outbox.now - this.challenge.since
+    if (age > CHALLENGE_PERIOD) {
+      const previous = age > 2 * CHALLENGE_PERIOD ? this.prng.u64() : this.challenge.current
+      this.challenge = { current: this.prng.u64(), previous, since: this.outbox.now }
     }
     return this.challenge.current
   }
@@ -354,6 +363,10 @@ export class Sequencer {
       if (change === undefined) return false
       if (change.change === 'join') {
         if (this.outbox.now - change.heardAt > this.options.joinPatience) continue
+        if (this.state.latestView.members.length >= this.state.parameters.maxMembers) {
+          this.refuseJoin(change.from, change.nonce, JoinRefusal.full)
+          continue
+        }
         this.numberJoin(change)
         return true
       }
@@ -397,6 +410,8 @@ export class Sequencer {
 
   private numberLeave({ member, header, reason, ...change }: WaitingLeave): void {
     const request = reason === LeaveReason.wish ? change.request : (this.state.requests.get(member) ?? 0) + 1
+    // what it asked for and is not ordered by now never will be
+    this.admission.forget(member)
     const others = this.state.latestView.members.filter(({ id }) => id !== member)
     const successor = member === this.self.id ? (others[0]?.id ?? 0) : 0
     const block = encodeLeave({ member, request, header, successor, reason })
@@ -484,12 +499,14 @@ export class Sequencer {
 
   /** The `acks` timer has run out: ask everybody how far they are, and one more acker than before. */
   onAckTimer(): void {
-    if (this.ackTries++ === 0) this.askedSince = this.outbox.now
-    this.host.unanswered(this.ackTries, this.askedSince)
+    this.ackTries++
+    const silent = this.silent()
+    this.host.unanswered(silent)
     this.dealWithLaggards()
     this.room.reportAsked()
     this.broadcast([], true)
-    if (this.ackTries >= TRIES_BEFORE_KNOCKING) this.knock()
+    if (this.ackTries >= TRIES_BEFORE_KNOCKING) this.knock(silent)
+    this.askedAt = this.outbox.now
     this.armAckTimer()
   }
 
@@ -514,16 +531,22 @@ export class Sequencer {
    * Asks those who have said nothing each under its own nonce: where a kernel is alive and the member is not,
    * the kernel answers that it is gone.
    */
-  private knock(): void {
-    const { state, outbox, progress, ackTries } = this
-    for (const { id, nonce, address } of this.present) {
-      if (id === this.self.id || (progress.get(id)?.heardAt ?? 0) > this.askedSince) continue
-      const ackers = ackersToAsk(state, ackTries)
+  private knock(silent: readonly Member[]): void {
+    const { state, outbox } = this
+    for (const { nonce, address } of silent) {
+      const ackers = ackersToAsk(state, this.ackTries)
       outbox.unicast(
         address,
         orderPacket(state, outbox, PacketKind.order, ORDER_FLAG_REPORT, nonce, [], ackers),
       )
     }
+  }
+
+  /** Others who have said nothing since everybody was asked last. */
+  private silent(): Member[] {
+    return this.present.filter(
+      ({ id }) => id !== this.self.id && (this.progress.get(id)?.heardAt ?? 0) <= this.askedAt,
+    )
   }
 
   // ---- broadcasts -------------------------------------------------------------------------------------

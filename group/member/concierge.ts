@@ -13,6 +13,9 @@ import type { Streams } from '../../kernel/streams.ts'
 import { findMember } from '../../kernel/view.ts'
 import type { Sequencer } from '../../sequencer/sequencer.ts'
 
+/** Streams under way at which nobody is told more about the group. */
+const INSPECTIONS_MAX = 32
+
 export class Concierge {
   private readonly port: string
   private readonly state: OrderState
@@ -76,7 +79,7 @@ export class Concierge {
       this.tellWhere(from, header)
       return true
     }
-    if (this.streams.isSendingTo(header.senderNonce)) return true
+    if (this.streams.isSendingTo(header.senderNonce) || this.streams.count >= INSPECTIONS_MAX) return true
     const { view, parameters, accepted, history, highest } = this.state
     const inspection = encodeInspection({
       port: this.port,

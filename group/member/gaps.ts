@@ -13,6 +13,7 @@ import { DATA_RANGES_MAX, encodeDataGap, GAP_RANGES_MAX, gapBytes, writeGap } fr
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Timers } from '../../kernel/timers.ts'
 import type { Member as ViewMember } from '../../kernel/view.ts'
+import { BUDGET_MAX } from '../../sequencer/repair.ts'
 
 /** Unanswered tries before somebody else than the sequencer is asked. */
 const TRIES_AT_SEQUENCER = 2
@@ -23,8 +24,6 @@ const REORDER_MIN: Micros = 200
 const REORDER_MAX: Micros = 2_000
 /** Blocks whose bytes are asked for in one go. */
 const BLOCKS_ASKED_AT_ONCE = 4
-/** Repair asked for at once, at most; large gaps are paced by it. */
-const BUDGET_MAX = 256 * 1024
 
 export interface GapsHost {
   state(): OrderState
@@ -35,14 +34,13 @@ export interface GapsHost {
   assembly(member: MemberId, request: RequestNumber): Assembly | undefined
   sequencer(): ViewMember | undefined
   reported(): void
-  /** So many questions, the first at `since`, have brought nothing. */
-  unanswered(tries: number, since: Micros): void
+  /** One more question, of this member or another. */
+  asked(of: ViewMember): void
 }
 
 export class Gaps {
   private tries = 0
   private turn = 0
-  private askedSince: Micros = 0
   /** Highest seq of the question under way; 0 if there is none. */
   private askedTo: Seq = 0
   private budget: number
@@ -114,8 +112,8 @@ export class Gaps {
     this.askedTo = askedTo
     this.budgetLeft = this.budget
     this.timers.set('gap', this.outbox.now + this.roundTrips.timeout(this.tries))
-    if (this.tries++ === 0) this.askedSince = this.outbox.now
-    this.host.unanswered(this.tries, this.askedSince)
+    this.tries++
+    if (target !== undefined) this.host.asked(target)
   }
 
   /** Places are known, blocks are not whole: exactly the bytes that are missing are asked for. */

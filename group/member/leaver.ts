@@ -13,6 +13,9 @@ import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Timers } from '../../kernel/timers.ts'
 import type { Member as ViewMember } from '../../kernel/view.ts'
 
+/** So often a leaver is told that it has left before it stops waiting for what it has missed. */
+const TOLD_ENOUGH = 8
+
 export interface LeaverHost {
   others(): readonly ViewMember[]
   /** Who numbers now. */
@@ -25,6 +28,7 @@ export interface LeaverHost {
 export class Leaver {
   isLingering = false
   private tries = 0
+  private told = 0
   private lingersSince: Micros = 0
   private readonly parts: { outbox: Outbox; timers: Timers; roundTrips: RoundTrips; host: LeaverHost }
   private readonly triesAllowed: number
@@ -49,6 +53,11 @@ export class Leaver {
     timers.set('leave', outbox.now + roundTrips.timeout(this.tries))
   }
 
+  /** Somebody says that the leave is accepted. If what lies before it does not come now, nobody has it any more. */
+  onTold(): void {
+    if (++this.told > TOLD_ENOUGH) this.parts.host.left()
+  }
+
   /** The leave is accepted. */
   onAccepted(): void {
     if (this.parts.host.needsSuccessor()) {
@@ -67,7 +76,7 @@ export class Leaver {
    * nothing left to leave.
    */
   onTimer(): void {
-    const { outbox, host } = this.parts
+    const { host } = this.parts
     const others = host.others()
     const asked = others[this.tries % Math.max(1, others.length)]
     if (asked === undefined || ++this.tries > this.triesAllowed * others.length) {

@@ -35,7 +35,8 @@ export class Member implements Machine {
   private port = ''
   private opening: Opening | undefined
   private membership: Membership | undefined
-  private leaving: { token: Token } | undefined
+  /** The token is missing where nobody waits for the answer: an open that was given up. */
+  private leaving: { token: Token | undefined } | undefined
 
   constructor(options: MemberOptions) {
     this.options = options
@@ -209,6 +210,7 @@ export class Member implements Machine {
       joined: () => this.joined(baseline),
       left: () => this.left(),
       expelled: (reason: string) => this.expelled(reason),
+      lost: (reason: string) => this.lost(reason),
     }
     const parts = { outbox, timers, counters, streams, prng, host }
     this.membership = new Membership({ port, memberId, baseline }, parts, this.options)
@@ -222,7 +224,8 @@ export class Member implements Machine {
     this.opening = undefined
     const { token } = opening.call
     if (opening.isAbandoned) {
-      this.leave(token, NO_BYTES)
+      this.leaving = { token: undefined }
+      this.membership?.leave(NO_BYTES)
       return
     }
     const { memberId } = this.outbox.identity
@@ -247,8 +250,8 @@ export class Member implements Machine {
     } else if (header.kind === PacketKind.gone) {
       // whoever was there lives no more: nothing that goes to it will ever be acknowledged
       this.streams.close(header.senderNonce)
-      this.membership?.onGone(header.senderNonce)
-      this.opening?.onGone(header.senderNonce)
+      if (this.membership !== undefined) this.membership.onGone(from, header)
+      else this.opening?.onGone(header.senderNonce)
       this.timers.setEarlier('flush', this.outbox.now)
     } else if (this.membership !== undefined) {
       this.membership.onPacket(from, header, packet)
@@ -278,13 +281,24 @@ export class Member implements Machine {
   }
 
   private left(): void {
-    if (this.leaving !== undefined) this.outbox.output({ output: 'left', token: this.leaving.token })
+    this.answerLeave()
     this.close(undefined, 'left')
+  }
+
+  private answerLeave(): void {
+    const token = this.leaving?.token
+    if (token !== undefined) this.outbox.output({ output: 'left', token })
+  }
+
+  /** The sequencer died while this process was about to join: it is no member of anything that lives. */
+  private lost(reason: string): void {
+    const { opening } = this
+    if (opening !== undefined) this.failOpen(opening.call.token, ErrorCode.memberFailed, reason)
   }
 
   private expelled(reason: string): void {
     this.outbox.output({ output: 'event', event: { event: 'expelled', reason } })
-    if (this.leaving !== undefined) this.outbox.output({ output: 'left', token: this.leaving.token })
+    this.answerLeave()
     this.membership?.sender.close(ErrorCode.expelled, `${reason}; join again to come back as a new member`)
     this.close(ErrorCode.expelled, reason)
   }

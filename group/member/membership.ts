@@ -11,7 +11,7 @@ import { assert } from '../../kernel/assert.ts'
 import { BLOCK_HEADER_BYTES, BlockKind } from '../../kernel/block.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import { ErrorCode } from '../../kernel/errors.ts'
-import type { Address, MemberId, Micros, Nonce, RequestNumber, Seq } from '../../kernel/identity.ts'
+import type { Address, MemberId, Micros, RequestNumber, Seq } from '../../kernel/identity.ts'
 import { LeaveReason } from '../../kernel/membership.ts'
 import { type Baseline, OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
@@ -70,6 +70,8 @@ export interface MembershipHost {
   left(): void
   /** The others have gone on without this member. */
   expelled(reason: string): void
+  /** The sequencer died before the own join was accepted. */
+  lost(reason: string): void
 }
 
 export interface MembershipParts {
@@ -90,6 +92,7 @@ export class Membership {
   failure: string | undefined
   /** Place of the own join, until that is accepted. */
   private joinSeq: Seq | undefined
+  private enteringTries = 0
   private readonly self: MemberId
   private readonly receiver: Receiver
   private readonly concierge: Concierge
@@ -130,15 +133,15 @@ export class Membership {
     const { maxMessageSize } = baseline.parameters
     const largest = maxMessageSize + parameterLimits.headerBytes + BLOCK_HEADER_BYTES + RECORD_OVERHEAD_MAX
     this.assemblies = new AssemblyStore(Math.max(REQUEST_WINDOWS * options.sendWindow, largest), largest)
-    this.suspicion = new Suspicion(options.detection.tries)
     this.roundTrips = new RoundTrips(times.initialRtt, times.minRto, times.maxRto)
+    this.suspicion = new Suspicion(options.detection.tries, this.roundTrips)
     const { roundTrips } = this
     const toSequencer = {
       state: () => this.state,
       sequencer: () => this.sequencerMember,
       isSequencer: () => this.sequencer !== undefined,
       reported: () => this.reports.onReported(),
-      unanswered: (tries: number, since: Micros) => this.onSequencerSilent(tries, since),
+      asked: (member: ViewMember) => this.onAsked(member),
       others: () => this.others,
       assembly: (member: MemberId, request: RequestNumber) => this.assemblies.get(member, request),
     }
@@ -241,6 +244,22 @@ export class Membership {
   enter(): void {
     this.gaps.check()
     this.reports.onProgress()
+    this.armEntering()
+  }
+
+  /** Until the own join is accepted, the sequencer is asked: it may die in between. */
+  private armEntering(): void {
+    this.timers.set('entering', this.outbox.now + this.roundTrips.timeout(this.enteringTries))
+  }
+
+  private onEntering(): void {
+    const sequencer = this.sequencerMember
+    if (this.joinSeq === undefined || sequencer === undefined) return
+    this.enteringTries++
+    const { outbox } = this
+    outbox.unicast(sequencer.address, outbox.packet(PacketKind.state, 0, sequencer.nonce, 0))
+    this.armEntering()
+    this.onAsked(sequencer)
   }
 
   // ---- calls and time ---------------------------------------------------------------------------------
@@ -315,6 +334,9 @@ export class Membership {
       case 'leave':
         this.leaver.onTimer()
         return
+      case 'entering':
+        this.onEntering()
+        return
       case 'stall':
         if (this.holdsUpItself) this.sender.refuse(ErrorCode.wouldBlock, WOULD_BLOCK)
         return
@@ -355,6 +377,7 @@ export class Membership {
         // word of its successor, who may not have heard yet that it is the successor
         if (header.kind === PacketKind.left) return
         if (header.kind === PacketKind.order && this.sequencer === undefined) return
+        if (header.kind === PacketKind.gap) this.repairFor(from, header, packet)
         const seq = encodeLeft(admittance.leftAt)
         this.outbox.unicast(from, this.outbox.packetOf(PacketKind.left, 0, header.senderNonce, seq))
         return
@@ -363,7 +386,7 @@ export class Membership {
         this.onOrder(undefined, header, packet)
         return
       case 'member':
-        this.suspicion.heard(admittance.member.id, this.outbox.now)
+        this.onHeard(admittance.member)
         this.onMemberPacket(admittance.member, from, header, packet)
         return
     }
@@ -397,12 +420,8 @@ export class Membership {
         this.sequencer?.onReport(member.id, header)
         return
       case PacketKind.gap: {
-        const gap = readGap(packet)
-        if (gap === undefined) return this.reject('malformed')
         this.sequencer?.onReport(member.id, header)
-        const to = { address: from, nonce: header.senderNonce }
-        const { packetSize } = this.options
-        this.counters.retransmissions.repair += repair(this.state, this.outbox, packetSize, to, gap)
+        this.repairFor(from, header, packet)
         return
       }
       case PacketKind.data:
@@ -439,9 +458,7 @@ export class Membership {
         return
       }
       case PacketKind.left:
-        if (decodeLeft(packet) === undefined) return this.reject('malformed')
-        if (!this.sender.isLeaving) return this.host.expelled('the group has gone on without this member')
-        if (!this.leaver.isLingering || member.id === this.state.view.sequencer) this.host.left()
+        this.onLeft(member, packet)
         return
       default:
         this.reject('phase')
@@ -459,6 +476,29 @@ export class Membership {
     this.reports.onProgress()
   }
 
+  private repairFor(address: Address, header: PacketHeader, packet: Uint8Array): void {
+    const gap = readGap(packet)
+    if (gap === undefined) return this.reject('malformed')
+    const to = { address, nonce: header.senderNonce }
+    const { packetSize } = this.options
+    this.counters.retransmissions.repair += repair(this.state, this.outbox, packetSize, to, gap)
+  }
+
+  /** A fellow member, who holds it accepted, tells that this member has left, or is out. */
+  private onLeft(from: ViewMember, packet: Uint8Array): void {
+    const seq = decodeLeft(packet)
+    if (seq === undefined) return this.reject('malformed')
+    if (!this.sender.isLeaving) return this.host.expelled('the group has gone on without this member')
+    if (this.leaver.isLingering) {
+      if (from.id === this.state.view.sequencer) this.host.left()
+      return
+    }
+    // what was sent before the leave has its place, too: it is fetched while somebody still has it
+    this.receiver.expectUpTo(seq)
+    this.gaps.check()
+    this.leaver.onTold()
+  }
+
   private onOrder(member: ViewMember | undefined, header: PacketHeader, packet: Uint8Array): void {
     const { receiver, state } = this
     const head = readOrderHead(packet)
@@ -467,7 +507,8 @@ export class Membership {
     if (this.sequencer !== undefined) return this.reject('phase')
     const before = state.history.received
     const sequencerBefore = state.view.sequencer
-    if (!receiver.onOrder(head, packet)) this.reject('malformed')
+    const isOrder = header.kind === PacketKind.order
+    if (!receiver.onOrder(head, packet, isOrder)) this.reject('malformed')
     if (header.kind === PacketKind.order) {
       this.reports.onAsked(head.highest, head.ackers, (header.flags & ORDER_FLAG_REPORT) !== 0)
     }
@@ -503,6 +544,7 @@ export class Membership {
   private onAccepted(accepted: Seq): void {
     if (this.joinSeq !== undefined && accepted >= this.joinSeq) {
       this.joinSeq = undefined
+      this.timers.stop('entering')
       this.host.joined()
       this.timers.setEarlier('flush', this.outbox.now)
     }
@@ -510,10 +552,12 @@ export class Membership {
   }
 
   /** The kernel at somebody's address says that this nonce lives no more. */
-  onGone(nonce: Nonce): void {
+  onGone(from: Address, header: PacketHeader): void {
+    const nonce = header.senderNonce
+    const member = this.present.find((one) => one.nonce === nonce)
+    if (header.groupId !== this.state.view.groupId || member?.address !== from) return this.reject('stranger')
     this.sequencer?.onGone(nonce)
-    const isSuccessor = this.sequencerMember?.nonce === nonce
-    if (this.leaver.isLingering && isSuccessor) this.host.left()
+    if (this.leaver.isLingering && member.id === this.state.view.sequencer) this.host.left()
   }
 
   /** The leave of the old sequencer is accepted, and this is who numbers from here on. */
@@ -584,7 +628,9 @@ export class Membership {
       host: {
         numbered: (entry) => receiver.noteHeld(entry),
         accepted: () => receiver.deliver(),
-        unanswered: (tries, since) => this.onMembersSilent(tries, since),
+        unanswered: (silent) => {
+          for (const member of silent) this.onAsked(member)
+        },
         slow: (member, lagMessages) => {
           this.outbox.output({ output: 'event', event: { event: 'slow', member, lagMessages } })
         },
@@ -594,26 +640,32 @@ export class Membership {
 
   // ---- silence ----------------------------------------------------------------------------------------
 
-  /** So many packets to the sequencer, the first at `since`, have had no answer. */
-  private onSequencerSilent(tries: number, since: Micros): void {
-    const { sequencer } = this.state.view
-    if (this.failure !== undefined || !this.suspicion.unanswered(sequencer, tries, since)) return
-    this.suspect(sequencer, `the sequencer has not answered ${tries} tries`)
-    this.failure = `member ${sequencer}, the sequencer, does not answer any more; the group needs a reset before it can go on`
-    this.sender.close(ErrorCode.memberFailed, this.failure)
+  private onHeard({ id }: ViewMember): void {
+    this.suspicion.heard(id, this.outbox.now)
+    if (id === this.state.view.sequencer) this.failure = undefined
   }
 
-  /** The sequencer has asked everybody so many times, and some have said nothing since. */
-  private onMembersSilent(tries: number, since: Micros): void {
-    for (const { id } of this.others) {
-      if (this.suspicion.unanswered(id, tries, since))
-        this.suspect(id, `it has not answered ${tries} questions`)
-    }
-  }
-
-  private suspect(member: MemberId, reason: string): void {
+  /** One more packet that wants an answer has gone to a member. */
+  private onAsked({ id }: ViewMember): void {
+    if (!this.suspicion.asked(id, this.outbox.now)) return
     this.counters.suspicions++
-    this.outbox.trace('suspect', { member })
-    this.outbox.output({ output: 'event', event: { event: 'suspect', member, reason } })
+    this.outbox.trace('suspect', { member: id })
+    const reason = 'it has not answered for too long'
+    this.outbox.output({ output: 'event', event: { event: 'suspect', member: id, reason } })
+    if (id === this.state.view.sequencer) this.onSequencerSuspect()
+    else if (this.sender.isLeaving && this.others.every((one) => this.suspicion.isSuspect(one.id)))
+      this.host.left()
+  }
+
+  /**
+   * Without its sequencer the group stands still. Calls end here; blocks that are on their way stay, because
+   * their request numbers are taken: if the sequencer was only slow, they are ordered after all.
+   */
+  private onSequencerSuspect(): void {
+    const { sequencer } = this.state.view
+    this.failure = `member ${sequencer}, the sequencer, does not answer any more; the group needs a reset before it can go on`
+    this.sender.refuse(ErrorCode.memberFailed, this.failure)
+    if (this.joinSeq !== undefined) this.host.lost(this.failure)
+    else if (this.sender.isLeaving) this.host.left()
   }
 }

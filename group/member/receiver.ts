@@ -6,7 +6,7 @@ import type { AssemblyStore } from '../../kernel/assembly.ts'
 import { assert } from '../../kernel/assert.ts'
 import { BlockKind } from '../../kernel/block.ts'
 import type { Counters } from '../../kernel/counters.ts'
-import { type Entry, lastSeqOf, type PlacedEntry } from '../../kernel/history.ts'
+import { type Entry, lastSeqOf, type PlacedEntry, RESERVED_SLOTS } from '../../kernel/history.ts'
 import type { MemberId, RequestNumber, Seq } from '../../kernel/identity.ts'
 import { decodeJoin, decodeLeave, type LeaveReason } from '../../kernel/membership.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
@@ -61,10 +61,13 @@ export class Receiver {
   }
 
   /** An order or repair packet: false if its entries cannot be read. */
-  onOrder(head: OrderHead, packet: Uint8Array): boolean {
+  onOrder(head: OrderHead, packet: Uint8Array, isOrder: boolean): boolean {
     const blocks = readEntries(packet, head.entries)
     if (blocks === undefined) return false
     const { state } = this
+    // nobody numbers more than fits into everybody's history, so nobody who says so is believed
+    const limit = head.stable + state.parameters.historySize + RESERVED_SLOTS
+    if (isOrder && head.highest > limit) return false
     if (head.highest > state.highest) state.highest = head.highest
     state.release(head.stable)
     let seq = head.firstSeq
@@ -142,6 +145,12 @@ export class Receiver {
     this.acceptHeld()
   }
 
+  /** A leave at `seq` is accepted: there is something to fetch up to there. */
+  expectUpTo(seq: Seq): void {
+    if (seq > this.state.highest) this.state.highest = seq
+    this.acceptUpTo(seq)
+  }
+
   /** Accepts and delivers as far as what is held and known to be accepted reaches. */
   acceptHeld(): void {
     this.state.accept(this.acceptedAnywhere)
@@ -161,20 +170,23 @@ export class Receiver {
       this.delivered = lastSeqOf(entry)
       if (entry.kind === BlockKind.leave && entry.member === this.self)
         left = decodeLeave(entry.block)!.reason
-      else deliveries.push(this.eventOf(entry))
+      else {
+        const event = this.eventOf(entry)
+        if (event !== undefined) deliveries.push(event)
+      }
     }
     if (deliveries.length > 0) this.outbox.output({ output: 'deliveries', deliveries })
     if (left !== undefined) this.host.ownLeave(left)
   }
 
-  private eventOf(entry: Entry): OrderedEvent {
+  private eventOf(entry: Entry): OrderedEvent | undefined {
     const { seq, count, member: sender, block } = entry
     if (entry.kind === BlockKind.messages) {
       this.counters.deliveries.message += count
       return { kind: 'messages', seq, count, sender, block }
     }
     const view = this.views.get(seq)
-    assert(view !== undefined, 'a change of view brings a view', seq)
+    if (view === undefined) return undefined
     this.views.delete(seq)
     const isJoin = entry.kind === BlockKind.join
     const header = (isJoin ? decodeJoin(block) : decodeLeave(block))!.header

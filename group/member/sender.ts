@@ -82,8 +82,8 @@ export interface SenderHost {
   parameters(): GroupParameters
   /** A packet with the piggybacked numbers has gone to the sequencer. */
   reported(): void
-  /** The sequencer has not answered so many tries, the first of them at `since`. */
-  unanswered(tries: number, since: Micros): void
+  /** One more try to reach this member. */
+  asked(of: ViewMember): void
 }
 
 export interface SenderOptions {
@@ -432,6 +432,7 @@ export class Sender {
   onOrdered(entry: Entry): void {
     const first = this.outstanding.first()
     if (first === undefined || first.firstRequest !== entry.firstRequest) return
+    if (first.isLeave !== (entry.kind === BlockKind.leave)) return
     this.outstanding.shift()
     this.outstandingBytes -= first.block.length
     this.outstandingMessages -= first.count
@@ -457,15 +458,13 @@ export class Sender {
 
   /** One answer for the whole block, but for sends that were given up on their way. */
   private answer(token: Token, count: number, seq: Seq): void {
-    if (this.givenUp.size > 0) {
-      for (let i = 0; i < count; i++) {
-        if (!this.givenUp.delete(token + i)) continue
-        if (i > 0) this.outbox.output({ output: 'sent', token, count: i, seq })
-        if (i + 1 < count) this.answer(token + i + 1, count - i - 1, seq + i + 1)
-        return
-      }
+    let from = 0
+    for (let i = 0; i <= count; i++) {
+      if (i < count && (this.givenUp.size === 0 || !this.givenUp.delete(token + i))) continue
+      if (i > from)
+        this.outbox.output({ output: 'sent', token: token + from, count: i - from, seq: seq + from })
+      from = i + 1
     }
-    this.outbox.output({ output: 'sent', token, count, seq })
   }
 
   /** The sequencer tells how far it is with a large block. */
@@ -519,7 +518,8 @@ export class Sender {
     const { next } = this
     if (next !== undefined) {
       this.repeat(next)
-      this.host.unanswered(next.tries, next.firstSentAt)
+      const sequencer = this.host.sequencer()
+      if (sequencer !== undefined) this.host.asked(sequencer)
     }
     this.arm()
   }

@@ -43,8 +43,11 @@ export class Resilience implements Checker {
     if (life.parameters === undefined) return
     const order = this.ledger.orderOf(life)
     const view = order.views.findLast((one) => one.seq < seq!) ?? order.view
-    const needed = resilienceFor(life.parameters, view.members.length) + 1
-    const holders = this.livesOf(view).filter(({ received }) => received >= seq!)
+    const lives = this.livesOf(view)
+    const holders = lives.filter(({ received }) => received >= seq!)
+    // where fewer are left, all that are left must hold it
+    const left = lives.filter((one) => one.received >= seq! || !isOver(one)).length
+    const needed = Math.min(resilienceFor(life.parameters, view.members.length) + 1, left)
     check(
       holders.length >= needed,
       'I5',

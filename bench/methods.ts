@@ -1,0 +1,146 @@
+/**
+ * Method 1 (to the sequencer, which broadcasts) against method 2 (the sender broadcasts), by message size, over
+ * multicast and over unicast fan-out: latency of lone sends, throughput with all sending, bytes on the wire.
+ */
+import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
+import type { Method, TransportName } from './messages.ts'
+import type { Bench, Round } from './plan.ts'
+import { linePlot } from './plot.ts'
+import type { Result } from './results.ts'
+import { bytes, range, ratio, table } from './table.ts'
+
+const SIZES = [100, 1024, 4096, 8192, 16_384, 32_768, 65_536, 262_144, 1_048_576]
+const TRANSPORTS: readonly TransportName[] = ['multicast', 'unicast']
+const METHODS: readonly Method[] = ['pb', 'bb']
+
+export const methodsBench: Bench = {
+  name: 'methods',
+  describe: 'method 1 against method 2 by message size: latency, throughput, bytes on the wire',
+  plan({ members = [3], sizes = SIZES, packetSizes = [PACKET_BYTES_LOOPBACK] }) {
+    return members.flatMap((count) =>
+      packetSizes.map(
+        (packetSize): Round => ({
+          clusters: TRANSPORTS.flatMap((transport) =>
+            METHODS.map((method) => ({
+              subject: 'amoebacast' as const,
+              members: count,
+              resilience: 0,
+              method,
+              transport,
+              packetSize,
+            })),
+          ),
+          workloads: sizes.flatMap((size) => [
+            { pattern: 'lone' as const, senders: 'other' as const, size },
+            { pattern: 'stream' as const, senders: 'all' as const, size },
+          ]),
+          metrics: ['p50', 'p99', 'rate', 'wire', 'packets', 'cpu', 'repeated'],
+        }),
+      ),
+    )
+  },
+  report(results) {
+    const text = TRANSPORTS.map((transport) => tableOf(transport, results)).join('\n\n')
+    const files = Object.fromEntries(
+      TRANSPORTS.flatMap((transport) => plotsOf(transport, results)).filter(([, svg]) => svg !== ''),
+    )
+    return { text, files }
+  },
+}
+
+/** A lone send's figures carry `other`, a stream's `all`; the rate of lone sends says nothing that p50 does not. */
+function pick(
+  results: readonly Result[],
+  like: Pick<Result, 'transport' | 'size' | 'members' | 'packetSize'>,
+  method: Method,
+  metric: Result['metric'],
+  senders: Result['senders'],
+): Result | undefined {
+  return results.find(
+    (result) =>
+      result.transport === like.transport &&
+      result.size === like.size &&
+      result.members === like.members &&
+      result.packetSize === like.packetSize &&
+      result.method === method &&
+      result.metric === metric &&
+      result.senders === senders,
+  )
+}
+
+function tableOf(transport: TransportName, results: readonly Result[]): string {
+  const rows = results
+    .filter(
+      (result) =>
+        result.transport === transport &&
+        result.method === 'pb' &&
+        result.metric === 'p50' &&
+        result.senders === 'other',
+    )
+    .map((p50) => {
+      const other = pick(results, p50, 'bb', 'p50', 'other')
+      const rate = (method: Method) => pick(results, p50, method, 'rate', 'all')
+      const wire = (method: Method) => pick(results, p50, method, 'wire', 'all')
+      return [
+        bytes(p50.size),
+        String(p50.packetSize),
+        range(p50),
+        range(other),
+        ratio(other?.value, p50.value),
+        range(rate('pb')),
+        range(rate('bb')),
+        ratio(rate('bb')?.value, rate('pb')?.value),
+        ratio(wire('pb')?.value, p50.size),
+        ratio(wire('bb')?.value, p50.size),
+      ]
+    })
+  const headings = [
+    'message',
+    'packet',
+    'p50 µs, 1',
+    'p50 µs, 2',
+    '2 : 1',
+    'messages/s, 1',
+    'messages/s, 2',
+    '2 : 1',
+    'wire/body, 1',
+    'wire/body, 2',
+  ]
+  return `${transport}, ${results[0]?.members ?? 0} members; latency of one sender, rate with all sending\n\n${table(headings, rows)}`
+}
+
+function plotsOf(transport: TransportName, results: readonly Result[]): [string, string][] {
+  const plot = (
+    name: string,
+    metric: Result['metric'],
+    senders: Result['senders'],
+    label: string,
+    value: (result: Result) => number,
+  ): [string, string] => {
+    const series = METHODS.map((method) => ({
+      name: method === 'pb' ? 'method 1' : 'method 2',
+      points: results
+        .filter(
+          (result) =>
+            result.transport === transport &&
+            result.method === method &&
+            result.metric === metric &&
+            result.senders === senders &&
+            result.packetSize === results[0]!.packetSize,
+        )
+        .map((result) => {
+          const scale = value(result) / result.value
+          return { x: result.size, y: value(result), low: result.min * scale, high: result.max * scale }
+        }),
+    }))
+    return [
+      `methods-${transport}-${name}.svg`,
+      linePlot({ title: `${label}, ${transport}`, xLabel: 'message size (bytes)', yLabel: label, series }),
+    ]
+  }
+  return [
+    plot('latency', 'p50', 'other', 'lone send, p50 (µs)', ({ value }) => value),
+    plot('throughput', 'rate', 'all', 'bodies ordered (MB/s)', ({ value, size }) => (value * size) / 1e6),
+    plot('wire', 'wire', 'all', 'bytes on the wire per byte of body', ({ value, size }) => value / size),
+  ]
+}

@@ -1,0 +1,93 @@
+/** Messages a second, one sender or all of them, through the batch calls; beside the floor in the same run. */
+import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
+import type { Senders } from './harness.ts'
+import type { ClusterSettings, Subject } from './messages.ts'
+import type { Bench } from './plan.ts'
+import type { Result } from './results.ts'
+import { bytes, figure, range, ratio, table } from './table.ts'
+
+const SIZES = [100, 1024, 10_240, 102_400]
+
+export const throughputBench: Bench = {
+  name: 'throughput',
+  describe: 'messages a second: sendMany and receiveBatch, one sender and all, against the floor',
+  plan({ members = [3], sizes = SIZES, packetSizes = [1400, PACKET_BYTES_LOOPBACK] }) {
+    return members.map((count) => ({
+      clusters: packetSizes.flatMap((packetSize) =>
+        (['amoebacast', 'floor'] as const).map(
+          (subject): ClusterSettings => ({
+            subject,
+            members: count,
+            resilience: 0,
+            method: subject === 'floor' ? 'pb' : 'auto',
+            transport: 'multicast',
+            packetSize,
+          }),
+        ),
+      ),
+      workloads: sizes.flatMap((size) =>
+        (['other', 'all'] as const).map((senders) => ({ pattern: 'stream' as const, senders, size })),
+      ),
+      metrics: ['rate', 'wire', 'packets', 'cpu', 'repeated'],
+    }))
+  },
+  report(results) {
+    const rows = results
+      .filter(({ metric, subject }) => metric === 'rate' && subject === 'amoebacast')
+      .map((rate) => {
+        const floor = find(results, rate, 'floor', 'rate')
+        const wire = find(results, rate, 'amoebacast', 'wire')
+        return [
+          String(rate.members),
+          bytes(rate.size),
+          String(rate.packetSize),
+          sendersName(rate.senders),
+          range(rate),
+          range(floor),
+          ratio(rate.value, floor?.value),
+          figure((rate.value * rate.size) / 1e6),
+          ratio(wire?.value, rate.size),
+          find(results, rate, 'amoebacast', 'packets')?.value.toPrecision(2) ?? '',
+          range(find(results, rate, 'amoebacast', 'repeated')),
+        ]
+      })
+    const headings = [
+      'members',
+      'message',
+      'packet',
+      'senders',
+      'messages/s at the slowest',
+      'floor',
+      'ratio',
+      'MB/s',
+      'wire/body',
+      'packets/message',
+      'repeated',
+    ]
+    return { text: table(headings, rows) }
+  },
+}
+
+export function sendersName(senders: Senders): string {
+  return senders === 'other' ? 'one' : senders
+}
+
+/** The figure of another metric or subject under the same setting. */
+export function find(
+  results: readonly Result[],
+  like: Result,
+  subject: Subject,
+  metric: Result['metric'],
+): Result | undefined {
+  return results.find(
+    (result) =>
+      result.subject === subject &&
+      result.metric === metric &&
+      result.bench === like.bench &&
+      result.members === like.members &&
+      result.size === like.size &&
+      result.senders === like.senders &&
+      result.packetSize === like.packetSize &&
+      (subject === 'floor' || (result.method === like.method && result.transport === like.transport)),
+  )
+}
