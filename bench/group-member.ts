@@ -10,6 +10,8 @@ const BATCH_BYTES = 64 * 1024
 const BATCH_MESSAGES = 512
 const BATCHES_UNDER_WAY = 4
 const RECEIVE_MAX = 4096
+/** Beyond a run's own time, for what is under way. */
+const PATIENCE_MS = 20_000
 
 interface Run {
   readonly order: RunOrder
@@ -79,7 +81,7 @@ export class GroupMember implements BenchMember {
         ? [this.sendOneByOne(run)]
         : Array.from({ length: BATCHES_UNDER_WAY }, () => this.sendBatches(run))
       : []
-    await Promise.race([Promise.all([passed, ...senders]), this.receiving])
+    await this.within(order.rampMs + order.measureMs, 'its sends did not return', [passed, ...senders])
     return run.lastOwnSeq
   }
 
@@ -90,7 +92,7 @@ export class GroupMember implements BenchMember {
       const arrived = new Promise<void>((resolve) => {
         this.awaited = { seq: lastSeq, resolve }
       })
-      await Promise.race([arrived, this.receiving])
+      await this.within(0, `not everything up to seq ${lastSeq} arrived`, [arrived])
     }
     const after = await this.traffic()
     this.current = undefined
@@ -113,6 +115,26 @@ export class GroupMember implements BenchMember {
   async close(): Promise<void> {
     await this.kernel.close()
     await this.receiving.catch(() => {})
+  }
+
+  /** Waits for `all`, or fails with what the group looks like here: a bench that hangs has found something. */
+  private async within(ms: number, complaint: string, all: readonly Promise<void>[]): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        const { view, parameters, ...info } = this.group.getInfoGroup()
+        reject(
+          new Error(
+            `${complaint}; ${JSON.stringify(info)}, in the run ${JSON.stringify(this.current?.order)}`,
+          ),
+        )
+      }, ms + PATIENCE_MS)
+    })
+    try {
+      await Promise.race([Promise.all(all), this.receiving, late])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   private async sendOneByOne(run: Run): Promise<void> {

@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { ClusterSettings, FromMember, MemberOrder, RunOrder, RunReport, ToMember } from './messages.ts'
 
@@ -30,7 +31,8 @@ class MemberProcess {
   private isClosing = false
 
   constructor(order: MemberOrder, execArgv: readonly string[]) {
-    this.name = `${order.subject} member ${order.index}`
+    const { subject, index, members, method, transport, packetSize } = order
+    this.name = `${subject} member ${index} of ${members} (${method}, ${transport}, packets of ${packetSize} bytes)`
     this.child = fork(script, [JSON.stringify(order)], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       execArgv: [...execArgv],
@@ -123,6 +125,8 @@ export const metricUnits = {
   packets: 'packets/message',
   cpu: 'µs/message',
   repeated: 'packets',
+  /** Of the machine's processor time, what programs used that are no part of the run. */
+  others: '%',
 } as const
 export type MetricName = keyof typeof metricUnits
 
@@ -153,6 +157,7 @@ export class Cluster {
   }
 
   async run({ pattern, senders, size }: Workload, { rampMs, measureMs }: Timing): Promise<Metrics> {
+    const before = processorTime()
     const addresses = this.members.map(({ address }) => address)
     const common = { pattern, size, rampMs, measureMs, addresses }
     await this.askAll('prepared', 0, (index) => {
@@ -164,7 +169,7 @@ export class Cluster {
     const answers = await this.askAll('report', 0, () => ({ say: 'finish', lastSeq }))
     const reports = answers.map(({ report }) => report)
     if (this.settings.subject !== 'floor') checkRun(reports)
-    return metricsOf(reports)
+    return { ...metricsOf(reports), others: usedByOthers(before, reports) }
   }
 
   /** Leaves in order; what has not left then is ended. */
@@ -203,6 +208,29 @@ export function checkRun(reports: readonly RunReport[]): void {
     )
       throw new BenchError(`members 0 and ${i} received the messages in different orders; this run is wrong`)
   }
+}
+
+interface ProcessorTime {
+  readonly busy: number
+  readonly all: number
+}
+
+/** Seconds, of all cores together. */
+function processorTime(): ProcessorTime {
+  let busy = 0
+  let idle = 0
+  for (const { times } of cpus()) {
+    busy += times.user + times.nice + times.sys
+    idle += times.idle
+  }
+  return { busy: busy / 1000, all: (busy + idle) / 1000 }
+}
+
+function usedByOthers(before: ProcessorTime, reports: readonly RunReport[]): number {
+  const after = processorTime()
+  const own = reports.reduce((sum, report) => sum + report.cpuSeconds, 0)
+  const share = (after.busy - before.busy - own) / Math.max(1e-3, after.all - before.all)
+  return Math.min(100, Math.max(0, 100 * share))
 }
 
 export function metricsOf(reports: readonly RunReport[]): Metrics {

@@ -34,7 +34,7 @@ export const methodsBench: Bench = {
             { pattern: 'lone' as const, senders: 'other' as const, size },
             { pattern: 'stream' as const, senders: 'all' as const, size },
           ]),
-          metrics: ['p50', 'p99', 'rate', 'wire', 'packets', 'cpu', 'repeated'],
+          metrics: ['p50', 'p99', 'rate', 'wire', 'packets', 'cpu', 'repeated', 'others'],
         }),
       ),
     )
@@ -80,6 +80,7 @@ function tableOf(transport: TransportName, results: readonly Result[]): string {
     .map((p50) => {
       const other = pick(results, p50, 'bb', 'p50', 'other')
       const rate = (method: Method) => pick(results, p50, method, 'rate', 'all')
+      const cpu = (method: Method) => pick(results, p50, method, 'cpu', 'all')
       const wire = (method: Method) => pick(results, p50, method, 'wire', 'all')
       return [
         bytes(p50.size),
@@ -90,6 +91,9 @@ function tableOf(transport: TransportName, results: readonly Result[]): string {
         range(rate('pb')),
         range(rate('bb')),
         ratio(rate('bb')?.value, rate('pb')?.value),
+        range(cpu('pb')),
+        range(cpu('bb')),
+        ratio(cpu('bb')?.value, cpu('pb')?.value),
         ratio(wire('pb')?.value, p50.size),
         ratio(wire('bb')?.value, p50.size),
       ]
@@ -102,6 +106,9 @@ function tableOf(transport: TransportName, results: readonly Result[]): string {
     '2 : 1',
     'messages/s, 1',
     'messages/s, 2',
+    '2 : 1',
+    'cpu µs/message, 1',
+    'cpu, 2',
     '2 : 1',
     'wire/body, 1',
     'wire/body, 2',

@@ -28,7 +28,7 @@ export const throughputBench: Bench = {
       workloads: sizes.flatMap((size) =>
         (['other', 'all'] as const).map((senders) => ({ pattern: 'stream' as const, senders, size })),
       ),
-      metrics: ['rate', 'wire', 'packets', 'cpu', 'repeated'],
+      metrics: ['rate', 'wire', 'packets', 'cpu', 'repeated', 'others'],
     }))
   },
   report(results) {
@@ -48,7 +48,10 @@ export const throughputBench: Bench = {
           figure((rate.value * rate.size) / 1e6),
           ratio(wire?.value, rate.size),
           find(results, rate, 'amoebacast', 'packets')?.value.toPrecision(2) ?? '',
+          figure(find(results, rate, 'amoebacast', 'cpu')?.value ?? Number.NaN),
+          figure(find(results, rate, 'floor', 'cpu')?.value ?? Number.NaN),
           range(find(results, rate, 'amoebacast', 'repeated')),
+          figure(find(results, rate, 'amoebacast', 'others')?.value ?? Number.NaN),
         ]
       })
     const headings = [
@@ -62,7 +65,10 @@ export const throughputBench: Bench = {
       'MB/s',
       'wire/body',
       'packets/message',
+      'cpu µs/message',
+      'floor',
       'repeated',
+      'others %',
     ]
     return { text: table(headings, rows) }
   },

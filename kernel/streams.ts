@@ -18,7 +18,7 @@ import {
   StreamPurpose,
   writeStreamFragment,
 } from './packets.ts'
-import { RoundTrips } from './rtt.ts'
+import type { RoundTrips } from './rtt.ts'
 import type { Timers } from './timers.ts'
 
 const WINDOW_FRAGMENTS = 8
@@ -35,6 +35,7 @@ interface Outgoing {
   readonly to: Address
   readonly destination: Nonce
   readonly bytes: Uint8Array
+  readonly openedAt: Micros
   acked: number
   sent: number
   tries: number
@@ -48,12 +49,6 @@ interface Incoming {
   received: number
 }
 
-export interface StreamTimes {
-  readonly initialRtt: Micros
-  readonly minRto: Micros
-  readonly maxRto: Micros
-}
-
 export class Streams {
   /** BOUNDED by the openers: one for the join under way, and a stated number of inspections. */
   private readonly outgoing = new Map<number, Outgoing>()
@@ -65,18 +60,36 @@ export class Streams {
   private readonly roundTrips: RoundTrips
   private readonly onRepeat: () => void
 
-  constructor(outbox: Outbox, timers: Timers, packetSize: number, times: StreamTimes, onRepeat: () => void) {
+  constructor(
+    outbox: Outbox,
+    timers: Timers,
+    packetSize: number,
+    roundTrips: RoundTrips,
+    onRepeat: () => void,
+  ) {
     this.outbox = outbox
     this.timers = timers
     this.fragmentBytes = packetSize - HEADER_BYTES - STREAM_HEAD_BYTES
-    this.roundTrips = new RoundTrips(times.initialRtt, times.minRto, times.maxRto)
+    this.roundTrips = roundTrips
     this.onRepeat = onRepeat
   }
 
   /** Begins to send `bytes`; they belong to the stream from here on. */
   open(to: Address, destination: Nonce, purpose: number, bytes: Uint8Array): void {
     const stream = this.nextStream++
-    const outgoing = { stream, purpose, to, destination, bytes, acked: 0, sent: 0, tries: 0, repeatAt: 0 }
+    const openedAt = this.outbox.now
+    const outgoing = {
+      stream,
+      purpose,
+      to,
+      destination,
+      bytes,
+      openedAt,
+      acked: 0,
+      sent: 0,
+      tries: 0,
+      repeatAt: 0,
+    }
     this.outgoing.set(stream, outgoing)
     this.pump(outgoing)
   }
@@ -128,6 +141,9 @@ export class Streams {
   onAck(from: Nonce, ack: { stream: number; received: number }): void {
     const outgoing = this.outgoing.get(ack.stream)
     if (outgoing === undefined || outgoing.destination !== from || ack.received > outgoing.sent) return
+    if (outgoing.tries === 0 && outgoing.acked === 0 && ack.received > 0) {
+      this.roundTrips.sample(this.outbox.now - outgoing.openedAt)
+    }
     if (ack.received >= outgoing.bytes.length) {
       this.outgoing.delete(ack.stream)
       this.arm()

@@ -33,7 +33,7 @@ import {
   writeRequestAck,
 } from '../kernel/packets.ts'
 import type { Prng } from '../kernel/prng.ts'
-import { RoundTrips } from '../kernel/rtt.ts'
+import type { RoundTrips } from '../kernel/rtt.ts'
 import type { Streams } from '../kernel/streams.ts'
 import type { Timers } from '../kernel/timers.ts'
 import { findMember, type Member } from '../kernel/view.ts'
@@ -60,9 +60,8 @@ export interface SequencerOptions {
   readonly window: number
   readonly heartbeatFirst: Micros
   readonly heartbeatIdle: Micros
-  readonly initialRtt: Micros
-  readonly minRto: Micros
-  readonly maxRto: Micros
+  /** What the member has learnt of distances. */
+  readonly roundTrips: RoundTrips
   /** A joiner not heard for so long is not let in. */
   readonly joinPatience: Micros
 }
@@ -88,6 +87,8 @@ export class Sequencer {
   private readonly ackTimes: RoundTrips
   private ackTries = 0
   private askedAt: Micros = 0
+  /** When the first of what is tentative now was broadcast. */
+  private tentativeSince: Micros | undefined
   private heartbeat: Micros
   /** Whose leave has been accepted since the last broadcast: that one is for them, too. BOUNDED by the view. */
   private readonly farewell: Member[] = []
@@ -130,7 +131,7 @@ export class Sequencer {
     this.admission = new AdmissionQueue(options.requestBytes, (member) => state.requests.get(member))
     this.room = new Room(state, this.progress)
     this.laggards = new Laggards(state, this.progress)
-    this.ackTimes = new RoundTrips(options.initialRtt, options.minRto, options.maxRto)
+    this.ackTimes = options.roundTrips
     this.heartbeat = options.heartbeatFirst
     this.saidAccepted = state.accepted
     this.saidStable = state.history.stable
@@ -454,6 +455,10 @@ export class Sequencer {
       const leaving = state.pending[0]?.leave?.member
       const leaver = leaving === undefined ? undefined : findMember(state.view, leaving)
       state.accept(reach)
+      if (this.ackTries === 0 && this.tentativeSince !== undefined) {
+        this.ackTimes.sample(this.outbox.now - this.tentativeSince)
+      }
+      this.tentativeSince = undefined
       this.ackTries = 0
       if (leaver !== undefined && findMember(state.view, leaver.id) === undefined) this.forget(leaver)
       this.host.accepted()
@@ -580,6 +585,7 @@ export class Sequencer {
       ackersToAsk(state, this.ackTries),
     )
     const last = entries.at(-1)
+    if (last !== undefined && state.accepted < last.seq) this.tentativeSince ??= outbox.now
     if (last !== undefined) this.room.sent(lastSeqOf(last), packet.length)
     outbox.broadcast(packet, this.audience)
     this.farewell.length = 0

@@ -41,6 +41,7 @@ export interface GapsHost {
 export class Gaps {
   private tries = 0
   private turn = 0
+  private askedAt = 0
   /** Highest seq of the question under way; 0 if there is none. */
   private askedTo: Seq = 0
   private budget: number
@@ -66,6 +67,7 @@ export class Gaps {
   /** After anything that may have opened, narrowed or closed a gap. */
   check(repairedBytes = 0): void {
     const state = this.host.state()
+    if (repairedBytes > 0 && this.tries === 1) this.roundTrips.sample(this.outbox.now - this.askedAt)
     if (this.host.isSequencer() || state.history.received >= state.highest) {
       this.timers.stop('gap')
       this.tries = 0
@@ -110,6 +112,7 @@ export class Gaps {
       if (target === this.host.sequencer()) this.host.reported()
     }
     this.askedTo = askedTo
+    this.askedAt = this.outbox.now
     this.budgetLeft = this.budget
     this.timers.set('gap', this.outbox.now + this.roundTrips.timeout(this.tries))
     this.tries++

@@ -40,7 +40,7 @@ export class Inspector implements Machine {
     const times = timesOf(options.detection)
     this.outbox = new Outbox(options, this.counters, () => undefined)
     this.roundTrips = new RoundTrips(times.initialRtt, times.minRto, times.maxRto)
-    this.streams = new Streams(this.outbox, this.timers, options.packetSize, times, () => {})
+    this.streams = new Streams(this.outbox, this.timers, options.packetSize, this.roundTrips, () => {})
   }
 
   step(now: Micros, input: Input, sink: Sink): void {

@@ -8,7 +8,6 @@ import type {
   GroupId,
   Incarnation,
   MemberId,
-  Micros,
   Nonce,
   RequestNumber,
   RoleName,
@@ -17,7 +16,7 @@ import { Role } from '../../kernel/identity.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind } from '../../kernel/packet.ts'
 import { encodeJoinRequest, type HereIs, JoinRefusal } from '../../kernel/packets.ts'
-import { RoundTrips } from '../../kernel/rtt.ts'
+import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Timers } from '../../kernel/timers.ts'
 
 export interface JoinerOptions {
@@ -26,9 +25,6 @@ export interface JoinerOptions {
   readonly role: RoleName
   readonly lastRequest: RequestNumber
   readonly tries: number
-  readonly initialRtt: Micros
-  readonly minRto: Micros
-  readonly maxRto: Micros
 }
 
 export interface JoinerHost {
@@ -59,7 +55,7 @@ export class Joiner {
 
   constructor(
     request: { port: string; header: Uint8Array; found: Found },
-    parts: { outbox: Outbox; timers: Timers; host: JoinerHost },
+    parts: { outbox: Outbox; timers: Timers; roundTrips: RoundTrips; host: JoinerHost },
     options: JoinerOptions,
   ) {
     this.port = request.port
@@ -70,7 +66,7 @@ export class Joiner {
     this.timers = parts.timers
     this.host = parts.host
     this.options = options
-    this.times = new RoundTrips(options.initialRtt, options.minRto, options.maxRto)
+    this.times = parts.roundTrips
   }
 
   get sequencerNonce(): Nonce {

@@ -61,6 +61,11 @@ export class Locator {
     this.timers.set('locate', this.nextAt)
   }
 
+  /** Since the only question so far; with more of them nobody knows which was answered. */
+  get roundTrip(): Micros | undefined {
+    return this.tries === 1 ? this.outbox.now - (this.nextAt - this.options.interval) : undefined
+  }
+
   stop(): void {
     this.timers.stop('locate')
   }

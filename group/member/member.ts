@@ -16,6 +16,7 @@ import { PacketKind, type RejectReason, readHeader } from '../../kernel/packet.t
 import { decodeLocate } from '../../kernel/packets.ts'
 import type { Call, MemberInfo, Token } from '../../kernel/port.ts'
 import { Prng } from '../../kernel/prng.ts'
+import { RoundTrips } from '../../kernel/rtt.ts'
 import { Streams } from '../../kernel/streams.ts'
 import { type TimerName, Timers } from '../../kernel/timers.ts'
 import { foundingBaseline } from './founding.ts'
@@ -31,6 +32,8 @@ export class Member implements Machine {
   private readonly outbox: Outbox
   private readonly prng: Prng
   private readonly streams: Streams
+  /** What this member has learnt of distances, from its first question for the port on. */
+  private readonly roundTrips: RoundTrips
   private peers: readonly Address[]
   private port = ''
   private opening: Opening | undefined
@@ -44,7 +47,9 @@ export class Member implements Machine {
     this.prng = new Prng(options.seed)
     this.outbox = new Outbox(options, this.counters, () => this.membership?.state)
     const { outbox, timers } = this
-    this.streams = new Streams(outbox, timers, options.packetSize, timesOf(options.detection), () => {
+    const { initialRtt, minRto, maxRto } = timesOf(options.detection)
+    this.roundTrips = new RoundTrips(initialRtt, minRto, maxRto)
+    this.streams = new Streams(outbox, timers, options.packetSize, this.roundTrips, () => {
       this.counters.retransmissions.stream++
     })
   }
@@ -168,14 +173,20 @@ export class Member implements Machine {
     assert(this.phase === 'idle', 'a member machine is opened once', this.phase)
     this.phase = 'opening'
     this.port = call.port
-    const { outbox, timers, counters, streams } = this
+    const { outbox, timers, counters, streams, roundTrips } = this
     const firstRequest = this.options.start?.request ?? 1
-    this.opening = new Opening(call, { outbox, timers, counters, streams }, this.options, firstRequest, {
-      peers: () => this.peers,
-      create: () => this.create(call),
-      enter: (answer) => this.enterByJoin(answer),
-      failed: (code, message) => this.failOpen(call.token, code, message),
-    })
+    this.opening = new Opening(
+      call,
+      { outbox, timers, counters, streams, roundTrips },
+      this.options,
+      firstRequest,
+      {
+        peers: () => this.peers,
+        create: () => this.create(call),
+        enter: (answer) => this.enterByJoin(answer),
+        failed: (code, message) => this.failOpen(call.token, code, message),
+      },
+    )
     this.opening.locate()
   }
 
@@ -205,14 +216,14 @@ export class Member implements Machine {
     const { groupId, incarnation, coordinator } = baseline.view
     Object.assign(this.outbox.identity, { groupId, incarnation, coordinator, memberId })
     this.outbox.taken = baseline.seq
-    const { outbox, timers, counters, streams, prng, port } = this
+    const { outbox, timers, counters, streams, roundTrips, prng, port } = this
     const host = {
       joined: () => this.joined(baseline),
       left: () => this.left(),
       expelled: (reason: string) => this.expelled(reason),
       lost: (reason: string) => this.lost(reason),
     }
-    const parts = { outbox, timers, counters, streams, prng, host }
+    const parts = { outbox, timers, counters, streams, roundTrips, prng, host }
     this.membership = new Membership({ port, memberId, baseline }, parts, this.options)
     this.phase = 'member'
     return this.membership

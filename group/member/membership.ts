@@ -35,7 +35,7 @@ import {
 } from '../../kernel/packets.ts'
 import { parameterLimits } from '../../kernel/parameters.ts'
 import type { Prng } from '../../kernel/prng.ts'
-import { RoundTrips } from '../../kernel/rtt.ts'
+import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import type { TimerName, Timers } from '../../kernel/timers.ts'
 import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
@@ -79,6 +79,7 @@ export interface MembershipParts {
   readonly timers: Timers
   readonly counters: Counters
   readonly streams: Streams
+  readonly roundTrips: RoundTrips
   readonly prng: Prng
   readonly host: MembershipHost
 }
@@ -117,7 +118,7 @@ export class Membership {
     options: MemberOptions,
   ) {
     const { port, memberId, baseline } = entry
-    const { outbox, timers, counters, streams, prng, host } = parts
+    const { outbox, timers, counters, streams, roundTrips, prng, host } = parts
     this.port = port
     this.self = memberId
     this.options = options
@@ -133,9 +134,8 @@ export class Membership {
     const { maxMessageSize } = baseline.parameters
     const largest = maxMessageSize + parameterLimits.headerBytes + BLOCK_HEADER_BYTES + RECORD_OVERHEAD_MAX
     this.assemblies = new AssemblyStore(Math.max(REQUEST_WINDOWS * options.sendWindow, largest), largest)
-    this.roundTrips = new RoundTrips(times.initialRtt, times.minRto, times.maxRto)
+    this.roundTrips = roundTrips
     this.suspicion = new Suspicion(options.detection.tries, this.roundTrips)
-    const { roundTrips } = this
     const toSequencer = {
       state: () => this.state,
       sequencer: () => this.sequencerMember,
@@ -623,6 +623,7 @@ export class Membership {
         requestBytes: REQUEST_WINDOWS * options.sendWindow,
         window: options.window,
         joinPatience: 2 * times.maxRto,
+        roundTrips: this.roundTrips,
         ...times,
       },
       host: {

@@ -20,11 +20,12 @@ import {
   StreamPurpose,
 } from '../../kernel/packets.ts'
 import type { Call } from '../../kernel/port.ts'
+import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import type { Timers } from '../../kernel/timers.ts'
 import { Joiner } from './joiner.ts'
 import { Locator } from './locator.ts'
-import { type MemberOptions, timesOf } from './options.ts'
+import type { MemberOptions } from './options.ts'
 
 export type OpenCall = Extract<Call, { call: 'open' }>
 
@@ -41,6 +42,14 @@ export interface OpeningHost {
   failed(code: ErrorCode | undefined, message: string): void
 }
 
+export interface OpeningParts {
+  readonly outbox: Outbox
+  readonly timers: Timers
+  readonly counters: Counters
+  readonly streams: Streams
+  readonly roundTrips: RoundTrips
+}
+
 export class Opening {
   readonly call: OpenCall
   /** The program has given up, but the group may have taken it for a wish: join, and leave at once. */
@@ -48,14 +57,14 @@ export class Opening {
   private rounds = 0
   private locator: Locator | undefined
   private joiner: Joiner | undefined
-  private readonly parts: { outbox: Outbox; timers: Timers; counters: Counters; streams: Streams }
+  private readonly parts: OpeningParts
   private readonly options: MemberOptions
   private readonly firstRequest: number
   private readonly host: OpeningHost
 
   constructor(
     call: OpenCall,
-    parts: { outbox: Outbox; timers: Timers; counters: Counters; streams: Streams },
+    parts: OpeningParts,
     options: MemberOptions,
     firstRequest: number,
     host: OpeningHost,
@@ -181,6 +190,8 @@ export class Opening {
       this.reject('malformed')
       return
     }
+    const roundTrip = this.locator?.roundTrip
+    if (roundTrip !== undefined) this.parts.roundTrips.sample(roundTrip)
     this.locator?.stop()
     this.locator = undefined
     if (this.call.how === 'create') {
@@ -215,6 +226,7 @@ export class Opening {
       {
         outbox,
         timers,
+        roundTrips: this.parts.roundTrips,
         host: {
           lost: () => this.onLost(),
           full: (maxMembers) =>
@@ -230,7 +242,6 @@ export class Opening {
         role,
         lastRequest: this.firstRequest - 1,
         tries: detection.tries,
-        ...timesOf(detection),
       },
     )
     this.joiner.start()

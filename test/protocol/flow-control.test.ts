@@ -1,0 +1,190 @@
+/** Flow control (design section 4.9): full buffers slow senders down, and nothing else. */
+import { describe, expect, test } from 'vitest'
+import type { GroupParameters } from '../../kernel/parameters.ts'
+import type { MemberInfo } from '../../kernel/port.ts'
+import { GroupOf, type Seat, total } from './group-of.ts'
+
+/** History slots that only changes of view may use (kernel/history.ts). */
+const RESERVED = 16
+const ROUND_TRIP_MS = 0.2
+/** A report waits for the end of a turn, and for the one before it to be half a millisecond old. */
+const SMALL_MS = 1
+
+const bounds: [string, Partial<GroupParameters>][] = [
+  ['64 messages', { historySize: 64 }],
+  ['fewer messages than members', { historySize: 2 }],
+  ['64 kB', { historyBytes: 65_536, maxMessageSize: 32_768 }],
+]
+
+/** `holder` takes nothing any more, and everybody sends until nothing moves. */
+function block(group: GroupOf, holder: Seat, each = 300, senders: readonly Seat[] = group.seats): void {
+  holder.holds = true
+  for (let i = 0; i < each; i++) for (const seat of senders) seat.send(1000)
+  group.advance(5000)
+  const before = group.first.messageCount
+  group.advance(1000)
+  expect(group.first.messageCount).toBe(before)
+  expect(senders.every(({ unanswered }) => unanswered > 0)).toBe(true)
+}
+
+function memoryOf({ machine }: Seat): Partial<MemberInfo> {
+  const { historyMessages, historyBytes, waitingSends, outstandingSends, queuedRequests } = machine.info()
+  return { historyMessages, historyBytes, waitingSends, outstandingSends, queuedRequests }
+}
+
+function allReturned(group: GroupOf, seats: readonly Seat[] = group.seats): void {
+  group.until(() => seats.every(({ unanswered }) => unanswered === 0), 'every send has returned')
+  for (const seat of seats) expect(seat.sent.filter(({ seq }) => seq === undefined)).toEqual([])
+}
+
+/** What a member has delivered is what the first has, from its own beginning on. */
+function oneOrder(group: GroupOf): void {
+  const { living } = group
+  group.until(() => {
+    const seqs = living.map(({ delivered }) => delivered.at(-1)?.seq)
+    return seqs.every((seq) => seq === seqs[0])
+  }, 'everybody has delivered everything')
+  const longest = living.map(({ order }) => order).sort((a, b) => b.length - a.length)[0]!
+  for (const { order } of living) expect(order).toEqual(longest.slice(longest.length - order.length))
+}
+
+describe.each(bounds)('a member that never receives, in a history of %s', (_name, parameters) => {
+  test.each([
+    ['a member', 2],
+    ['the sequencer', 0],
+  ])('%s: the group blocks at the bound, memory stays flat, and it goes on at once', (_who, index) => {
+    const group = GroupOf.open(3, { parameters })
+    const holder = group.seats[index]!
+    block(group, holder)
+    const memory = group.seats.map(memoryOf)
+    const { historySize = Number.POSITIVE_INFINITY, historyBytes = Number.POSITIVE_INFINITY } = parameters
+    for (const { historyMessages, historyBytes: bytes } of memory) {
+      expect(historyMessages).toBeLessThanOrEqual(historySize + RESERVED)
+      expect(bytes).toBeLessThanOrEqual(historyBytes)
+    }
+    const packets = group.counts()
+    group.advance(20_000)
+    expect(group.seats.map(memoryOf)).toEqual(memory)
+    // questions, answers and repeated requests, with their distance at its longest
+    expect(total(group.countsSince(packets)) / 20).toBeLessThanOrEqual(30)
+
+    const before = group.seats[1]!.messageCount
+    holder.resume()
+    const took = group.until(() => group.seats[1]!.messageCount > before, 'the group goes on')
+    expect(took).toBeLessThanOrEqual(ROUND_TRIP_MS + SMALL_MS)
+    allReturned(group)
+    oneOrder(group)
+  })
+})
+
+describe('a change of view with blocked senders', () => {
+  const parameters = { historySize: 32 }
+
+  /** Four members; the last holds the group up. */
+  function blocked(senders: readonly number[] = [0, 1, 2, 3]): { group: GroupOf; holder: Seat } {
+    const group = GroupOf.open(4, { parameters })
+    const holder = group.seats[3]!
+    block(
+      group,
+      holder,
+      100,
+      senders.map((i) => group.seats[i]!),
+    )
+    return { group, holder }
+  }
+
+  test('another member joins while they are blocked, and all are freed afterwards', () => {
+    const { group, holder } = blocked()
+    const joiner = group.add()
+    joiner.send(1000)
+    group.advance(1000)
+    holder.resume()
+    allReturned(group)
+    oneOrder(group)
+  })
+
+  test('a member without sends of its own leaves while they are blocked', () => {
+    const { group, holder } = blocked([0, 1, 3])
+    group.seats[2]!.leave()
+    group.until(() => group.seats[2]!.hasLeft, 'it has left')
+    holder.resume()
+    allReturned(group)
+    oneOrder(group)
+  })
+
+  test('a blocked sender leaves: its sends first, then its leave', () => {
+    const { group, holder } = blocked()
+    group.seats[2]!.leave()
+    group.advance(1000)
+    holder.resume()
+    group.until(() => group.seats[2]!.hasLeft, 'it has left')
+    allReturned(group)
+    oneOrder(group)
+  })
+
+  test('the member that held the group up leaves', () => {
+    const { group, holder } = blocked([0, 1, 2])
+    holder.leave()
+    group.until(() => holder.hasLeft, 'it has left')
+    allReturned(group)
+    oneOrder(group)
+  })
+
+  test('the sequencer leaves, without sends of its own, while they are blocked', () => {
+    const { group, holder } = blocked([1, 2, 3])
+    group.first.leave()
+    group.until(() => group.first.hasLeft, 'it has left')
+    expect(group.seats[1]!.machine.info().isSequencer).toBe(true)
+    expect(group.seats[1]!.unanswered).toBeGreaterThan(0)
+    holder.resume()
+    allReturned(group)
+    oneOrder(group)
+  })
+
+  test('the sequencer, a blocked sender itself, leaves', () => {
+    const { group, holder } = blocked()
+    group.first.leave()
+    group.advance(1000)
+    holder.resume()
+    group.until(() => group.first.hasLeft, 'it has left')
+    allReturned(group)
+    oneOrder(group)
+    expect(group.seats[1]!.machine.info().isSequencer).toBe(true)
+  })
+
+  test('the sequencer that held the group up leaves, and its successor goes on', () => {
+    const group = GroupOf.open(4, { parameters })
+    block(group, group.first, 100, group.seats.slice(1))
+    group.first.leave()
+    group.until(() => group.first.hasLeft, 'it has left')
+    allReturned(group)
+    oneOrder(group)
+  })
+
+  test('the successor is the one that holds the group up', () => {
+    const group = GroupOf.open(4, { parameters })
+    const holder = group.seats[1]!
+    block(group, holder, 100, group.seats.slice(1))
+    group.first.leave()
+    group.until(() => group.first.hasLeft, 'it has left')
+    group.advance(1000)
+    holder.resume()
+    allReturned(group)
+    oneOrder(group)
+  })
+})
+
+describe('messages of very different sizes', () => {
+  test('a single message larger than what is free waits until there is room, and nobody overtakes its sender', () => {
+    const group = GroupOf.open(3, { parameters: { historyBytes: 65_536, maxMessageSize: 32_768 } })
+    const [, sender, holder] = group.seats
+    holder!.holds = true
+    for (const size of [30_000, 30_000, 30_000, 10, 30_000, 0]) sender!.send(size)
+    group.advance(2000)
+    expect(sender!.unanswered).toBeGreaterThan(0)
+    holder!.resume()
+    allReturned(group)
+    const sizes = holder!.messages.map(({ record }) => record!.body.length)
+    expect(sizes).toEqual([30_000, 30_000, 30_000, 10, 30_000, 0])
+  })
+})
