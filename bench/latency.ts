@@ -8,7 +8,7 @@ import { find } from './throughput.ts'
 export const latencyBench: Bench = {
   name: 'latency',
   describe: 'microseconds of a lone send, from the sequencer and from another member, against the floor',
-  plan({ members = [2, 3, 5, 8], sizes = [100], packetSizes = [PACKET_BYTES_LOOPBACK] }) {
+  plan({ members = [2, 3, 5, 8], sizes = [100], packetSizes = [PACKET_BYTES_LOOPBACK], method }) {
     return members.map((count) => ({
       clusters: packetSizes.flatMap((packetSize) =>
         (['amoebacast', 'floor'] as const).map(
@@ -16,7 +16,7 @@ export const latencyBench: Bench = {
             subject,
             members: count,
             resilience: 0,
-            method: subject === 'floor' ? 'pb' : 'auto',
+            method: subject === 'floor' ? 'pb' : method,
             transport: 'multicast',
             packetSize,
           }),

@@ -49,6 +49,11 @@ async function parse(args: readonly string[]): Promise<Arguments | undefined> {
       members: { type: 'string', describe: 'member processes; several with commas' },
       size: { type: 'string', describe: 'bytes of a message, 8 to 1048576; several with commas' },
       'packet-size': { type: 'string', describe: 'bytes of the largest packet; several with commas' },
+      method: {
+        choices: ['auto', 'pb', 'bb'] as const,
+        default: 'auto' as const,
+        describe: 'who broadcasts; the methods bench compares',
+      },
       seconds: { type: 'number', default: 1, describe: 'of each run that counts' },
       runs: { type: 'number', default: 5, describe: 'that count, after one for warming up' },
       out: { type: 'string', default: 'reports/bench', describe: 'folder for results.json and plots' },
@@ -77,7 +82,7 @@ async function parse(args: readonly string[]): Promise<Arguments | undefined> {
   const wanted = String(parsed._[0] ?? 'all')
   if (!names.includes(wanted))
     throw new UsageError(`there is no bench ${wanted}; there are ${names.join(', ')}`)
-  const { seconds, runs, out, profile } = parsed
+  const { seconds, runs, out, profile, method } = parsed
   if (!(seconds > 0 && seconds <= 600)) throw new UsageError('--seconds takes a number above 0, to 600')
   if (!(Number.isInteger(runs) && runs >= 1 && runs <= 100))
     throw new UsageError('--runs takes a whole number from 1 to 100')
@@ -86,6 +91,7 @@ async function parse(args: readonly string[]): Promise<Arguments | undefined> {
     members: numbers('members', 2, 64)(parsed.members),
     sizes: numbers('size', 8, 2 ** 20)(parsed.size),
     packetSizes: numbers('packet-size', 512, 65_507)(parsed['packet-size']),
+    method,
     seconds,
     runs,
     out,

@@ -1,6 +1,6 @@
 /** What a bench is: clusters of processes and workloads; and how they are run side by side. */
 import { Cluster, type MetricName, type Metrics, type Timing, type Workload } from './harness.ts'
-import type { ClusterSettings } from './messages.ts'
+import type { ClusterSettings, Method } from './messages.ts'
 import { type Result, summarize } from './results.ts'
 
 export interface BenchOptions {
@@ -8,6 +8,8 @@ export interface BenchOptions {
   readonly members: readonly number[] | undefined
   readonly sizes: readonly number[] | undefined
   readonly packetSizes: readonly number[] | undefined
+  /** Where a bench does not compare methods itself. */
+  readonly method: Method
   readonly seconds: number
   readonly runs: number
   /** For the member processes, such as --cpu-prof. */

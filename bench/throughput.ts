@@ -11,7 +11,7 @@ const SIZES = [100, 1024, 10_240, 102_400]
 export const throughputBench: Bench = {
   name: 'throughput',
   describe: 'messages a second: sendMany and receiveBatch, one sender and all, against the floor',
-  plan({ members = [3], sizes = SIZES, packetSizes = [1400, PACKET_BYTES_LOOPBACK] }) {
+  plan({ members = [3], sizes = SIZES, packetSizes = [1400, PACKET_BYTES_LOOPBACK], method }) {
     return members.map((count) => ({
       clusters: packetSizes.flatMap((packetSize) =>
         (['amoebacast', 'floor'] as const).map(
@@ -19,7 +19,7 @@ export const throughputBench: Bench = {
             subject,
             members: count,
             resilience: 0,
-            method: subject === 'floor' ? 'pb' : 'auto',
+            method: subject === 'floor' ? 'pb' : method,
             transport: 'multicast',
             packetSize,
           }),

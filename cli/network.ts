@@ -13,6 +13,7 @@ export function kernelOptions(options: OptionValues): KernelOptions {
       .filter((peer) => peer !== ''),
     udpPort: options.whole('udp-port'),
     advertise: options.text('advertise'),
+    method: options.text('method') as KernelOptions['method'],
     detection: options.text('detection') as KernelOptions['detection'],
     logLevel: options.text('log-level') as KernelOptions['logLevel'],
   }

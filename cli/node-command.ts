@@ -45,6 +45,13 @@ export const nodeCommand: Command = {
       placeholder: 'N',
       describe: 'For a new group: fewer than this never go on',
     },
+    'min-starters': {
+      kind: 'whole',
+      min: 1,
+      max: maxMembers,
+      placeholder: 'N',
+      describe: 'Create only when so many starters have met',
+    },
     recovery: {
       kind: 'choice',
       choices: ['auto', 'manual'],
@@ -110,7 +117,8 @@ async function open(
   try {
     if (options.flag('join')) return await kernel.joinGroup<unknown>(port, own)
     if (options.flag('create')) return await kernel.createGroup<unknown>(port, { ...parameters, ...own })
-    return await kernel.joinOrCreateGroup<unknown>(port, { ...parameters, ...own })
+    const minStarters = options.whole('min-starters')
+    return await kernel.joinOrCreateGroup<unknown>(port, { ...parameters, ...own, minStarters })
   } catch (error) {
     if (signal.aborted) return undefined
     throw error

@@ -82,6 +82,11 @@ export const networkOptions: OptionTable = {
     placeholder: 'HOST[:PORT]',
     describe: 'The address that others reach this process at, if it differs',
   },
+  method: {
+    kind: 'choice',
+    choices: ['auto', 'pb', 'bb'],
+    describe: 'Who broadcasts: the sequencer (pb), the sender (bb), or by size',
+  },
   detection: {
     kind: 'choice',
     choices: ['default', 'fast', 'wan'],

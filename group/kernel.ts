@@ -180,7 +180,7 @@ export class Kernel implements AsyncDisposable {
   }
 
   private async attempt<T>(how: How, port: string, options: CheckedGroupOptions<T>): Promise<Group<T>> {
-    const { parameters, header, signal, memberName: name, role } = options
+    const { parameters, header, signal, memberName: name, minStarters, role } = options
     let group: Group<T> | undefined
     const member = await this.rim.openMember({ port, name, role }, (output) => {
       // The group exists from the very step that joins, so that nothing which follows in it is missed.
@@ -194,7 +194,7 @@ export class Kernel implements AsyncDisposable {
       if (this.closing !== undefined) throw closedKernel()
       this.openings.add(opening)
       const begin = (token: number): void =>
-        machine.call({ call: 'open', token, how, port, parameters, header })
+        machine.call({ call: 'open', token, how, port, parameters, header, minStarters })
       return await opening.controls.start<Group<T>>(begin, signal)
     } catch (error) {
       machine.close()

@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import { ErrorCode, GroupError, invalidArgument } from '../kernel/errors.ts'
-import { Role, type RoleName } from '../kernel/identity.ts'
+import type { RoleName } from '../kernel/identity.ts'
 import { splitHostPort } from '../kernel/node/addresses.ts'
 import { parsePeers } from '../kernel/node/peers.ts'
 import {
@@ -71,7 +71,9 @@ export interface GroupOptions<T = unknown> extends Partial<GroupParameters> {
   readonly signal?: AbortSignal
   /** Name of this member, for people and metrics. Default: the kernel's name. */
   readonly memberName?: string
-  /** 'full' (default) takes part in everything; 'observer' only receives. */
+  /** joinOrCreateGroup creates only when so many starters, this one included, have met; 1 to 1,024, default 1. */
+  readonly minStarters?: number
+  /** 'full' takes part in everything; the only role so far. */
   readonly role?: RoleName
 }
 
@@ -93,7 +95,7 @@ const kernelFields = [
   'name',
 ] as const satisfies readonly (keyof KernelOptions)[]
 const parameterFields = Object.keys(parameterDefaults) as readonly (keyof GroupParameters)[]
-const groupFields = ['header', 'codec', 'copy', 'signal', 'memberName', 'role'] as const
+const groupFields = ['header', 'codec', 'copy', 'signal', 'memberName', 'minStarters', 'role'] as const
 const logLevels: readonly LogLevel[] = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']
 const NAME_BYTES = 255
 /** No message is larger, so nothing beyond it would make a difference. */
@@ -176,16 +178,27 @@ export interface CheckedGroupOptions<T> {
   readonly copy: boolean
   readonly signal: AbortSignal | undefined
   readonly memberName: string | undefined
+  readonly minStarters: number
   readonly role: RoleName
 }
 
 export function checkGroupOptions<T>(caller: string, given: GroupOptions<T> = {}): CheckedGroupOptions<T> {
   checkFields(caller, given, [...parameterFields, ...groupFields])
-  const { header, codec, copy = false, signal, memberName, role = 'full', ...parameters } = given
+  const {
+    header,
+    codec,
+    copy = false,
+    signal,
+    memberName,
+    minStarters = 1,
+    role = 'full',
+    ...parameters
+  } = given
   if (typeof copy !== 'boolean') throw invalidArgument('copy', copy, 'true or false')
   checkSignal(signal)
   if (memberName !== undefined) shortText('memberName', memberName, NAME_BYTES)
-  oneOf('role', role, Object.keys(Role))
+  wholeNumber('minStarters', minStarters, 1, parameterLimits.maxMembers)
+  oneOf('role', role, ['full'])
   return {
     parameters: completeParameters(parameters),
     header: checkHeader(header),
@@ -193,6 +206,7 @@ export function checkGroupOptions<T>(caller: string, given: GroupOptions<T> = {}
     copy,
     signal,
     memberName,
+    minStarters,
     role,
   }
 }

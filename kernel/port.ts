@@ -25,6 +25,8 @@ export type Call =
       readonly parameters: GroupParameters
       /** The joiner's header, delivered to the others with its join. */
       readonly header: Uint8Array
+      /** `joinOrCreate` creates only when so many starters, this one included, have met; 1 if not given. */
+      readonly minStarters?: number
     }
   /** Known addresses of possible members (from `--peers` or DNS), replacing those known before. */
   | { readonly call: 'peers'; readonly addresses: readonly Address[] }

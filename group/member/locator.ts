@@ -19,6 +19,8 @@ import type { Timers } from '../../kernel/timers.ts'
 /** A candidate that yielded looks for the other's group for so many rounds before it is a candidate again. */
 const YIELDED_ROUNDS = 3
 
+const STARTERS_KEPT = 1024
+
 export interface LocatorHost {
   /** Nobody answered: the port is free, or not there. */
   notFound(): void
@@ -31,6 +33,9 @@ export class Locator {
   private tries = 0
   private yielded = false
   private nextAt: Micros = 0
+  /** Others that have asked for this port. BOUNDED by STARTERS_KEPT. */
+  private readonly met = new Set<Nonce>()
+  private readonly minStarters: number
   private readonly port: string
   private readonly how: 'create' | 'join' | 'joinOrCreate'
   private readonly outbox: Outbox
@@ -39,12 +44,13 @@ export class Locator {
   private readonly host: LocatorHost
 
   constructor(
-    request: { port: string; how: 'create' | 'join' | 'joinOrCreate' },
+    request: { port: string; how: 'create' | 'join' | 'joinOrCreate'; minStarters?: number },
     parts: { outbox: Outbox; timers: Timers; host: LocatorHost },
     options: { nonce: Nonce; tries: number; interval: Micros; useMulticast: boolean },
   ) {
     this.port = request.port
     this.how = request.how
+    this.minStarters = request.how === 'joinOrCreate' ? (request.minStarters ?? 1) : 1
     this.outbox = parts.outbox
     this.timers = parts.timers
     this.host = parts.host
@@ -106,6 +112,10 @@ export class Locator {
       this.yielded = false
       this.tries = 0
       this.ask()
+    } else if (this.met.size + 1 < this.minStarters) {
+      // a group of one is its own majority: wait until enough have met
+      this.tries = 0
+      this.ask()
     } else {
       this.host.notFound()
     }
@@ -113,6 +123,7 @@ export class Locator {
 
   /** Somebody else asks for the same port, wanting to create it too, or if it is not there. */
   onRival(from: Address, nonce: Nonce, locate: Locate): void {
+    if (this.met.size < STARTERS_KEPT && locate.purpose !== LocatePurpose.inspect) this.met.add(nonce)
     if (this.how === 'join') return
     const rivalCreates = locate.purpose === LocatePurpose.create
     if (!rivalCreates && locate.purpose !== LocatePurpose.candidate) return

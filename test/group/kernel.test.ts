@@ -22,10 +22,10 @@ describe('opening', () => {
       resilience: 2,
       header: bytes('hi'),
       memberName: 'ann',
-      role: 'observer',
+      role: 'full',
     })
     const machine = rim.machines[0]!
-    expect(machine.settings).toEqual({ port: 'orders', name: 'ann', role: 'observer' })
+    expect(machine.settings).toEqual({ port: 'orders', name: 'ann', role: 'full' })
     expect(machine.calls[0]).toMatchObject({
       call: 'open',
       how: 'joinOrCreate',
