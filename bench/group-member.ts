@@ -5,10 +5,11 @@ import type { BenchMember, MemberOrder, RunOrder, RunReport } from './messages.t
 import { RunDigest, writeCount } from './run-digest.ts'
 import { cpuSeconds, MeasuringWindow } from './window.ts'
 
-/** Bytes that a sender hands over in one sendMany, and how many such calls it has under way. */
+/** What a sender hands over in one sendMany; and enough such calls under way to keep its window full. */
 const BATCH_BYTES = 64 * 1024
-const BATCH_MESSAGES = 512
-const BATCHES_UNDER_WAY = 4
+const BYTES_UNDER_WAY = 1024 * 1024
+/** So that one batch can be written while another is on its way, however large the messages are. */
+const BATCHES_LEAST = 2
 const RECEIVE_MAX = 4096
 /** Beyond a run's own time, for what is under way. */
 const PATIENCE_MS = 20_000
@@ -79,7 +80,10 @@ export class GroupMember implements BenchMember {
     const senders = order.isSender
       ? order.pattern === 'lone'
         ? [this.sendOneByOne(run)]
-        : Array.from({ length: BATCHES_UNDER_WAY }, () => this.sendBatches(run))
+        : Array.from(
+            { length: Math.max(BATCHES_LEAST, Math.ceil(BYTES_UNDER_WAY / batchOf(order.size).bytes)) },
+            () => this.sendBatches(run),
+          )
       : []
     await this.within(order.rampMs + order.measureMs, 'its sends did not return', [passed, ...senders])
     return run.lastOwnSeq
@@ -152,8 +156,8 @@ export class GroupMember implements BenchMember {
 
   private async sendBatches(run: Run): Promise<void> {
     const { size } = run.order
-    const count = Math.max(1, Math.min(BATCH_MESSAGES, Math.floor(BATCH_BYTES / size)))
-    const bytes = new Uint8Array(count * size)
+    const { count, bytes: length } = batchOf(size)
+    const bytes = new Uint8Array(length)
     const bodies = Array.from({ length: count }, (_, i) => bytes.subarray(i * size, (i + 1) * size))
     while (!run.isOver) {
       for (const body of bodies) writeCount(body, run.sent++)
@@ -197,4 +201,9 @@ export class GroupMember implements BenchMember {
     }
     return sum
   }
+}
+
+function batchOf(size: number): { readonly count: number; readonly bytes: number } {
+  const count = Math.max(1, Math.floor(BATCH_BYTES / size))
+  return { count, bytes: count * size }
 }

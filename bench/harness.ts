@@ -99,8 +99,15 @@ class MemberProcess {
   }
 }
 
-/** Which members send: the sequencer, the first that is not, or all. */
-export type Senders = 'sequencer' | 'other' | 'all'
+/** Which members send: the sequencer, one that is not, all that are not, or all. */
+export type Senders = 'sequencer' | 'other' | 'others' | 'all'
+
+/** The member with index 0 created the group, and is its sequencer. */
+function isAmong(senders: Senders, index: number, members: number): boolean {
+  if (senders === 'all') return true
+  if (senders === 'sequencer') return index === 0
+  return senders === 'others' ? index > 0 : index === members - 1
+}
 
 export interface Workload {
   readonly pattern: RunOrder['pattern']
@@ -161,7 +168,7 @@ export class Cluster {
     const addresses = this.members.map(({ address }) => address)
     const common = { pattern, size, rampMs, measureMs, addresses }
     await this.askAll('prepared', 0, (index) => {
-      const isSender = senders === 'all' || index === (senders === 'sequencer' ? 0 : this.members.length - 1)
+      const isSender = isAmong(senders, index, this.members.length)
       return { say: 'prepare', order: { ...common, isSender } }
     })
     const stopped = await this.askAll('stopped', rampMs + measureMs, () => ({ say: 'run' }))

@@ -65,7 +65,12 @@ export async function carryOut(
     }
     signal.addEventListener('abort', kill)
     try {
-      for (const settings of wanted) clusters.push(await Cluster.start(settings, options.execArgv))
+      const starting = wanted.map(async (settings) => {
+        clusters.push(await Cluster.start(settings, options.execArgv))
+      })
+      const started = await Promise.allSettled(starting)
+      for (const each of started) if (each.status === 'rejected') throw each.reason
+      clusters.sort((a, b) => wanted.indexOf(a.settings) - wanted.indexOf(b.settings))
       for (const workload of workloads) {
         const measured = new Map<Cluster, Metrics[]>(clusters.map((cluster) => [cluster, []]))
         for (let run = 0; run <= options.runs; run++) {

@@ -29,13 +29,26 @@ export class RoundTrips {
     this.smoothed += (roundTrip - this.smoothed) / 8
   }
 
+  /**
+   * An answer to a packet that was sent more than once has come. Which of them it answers nobody knows (Karn),
+   * but if even the last was sent longer ago than an answer is believed to take, the belief is wrong: the
+   * distance has grown, every packet would be repeated from here on, and none would ever be measured.
+   */
+  answeredRepeated(sinceFirst: Micros, sinceLast: Micros): void {
+    if (!this.measured || sinceLast > this.timeout(0)) {
+      this.measured = false
+      this.sample(sinceFirst)
+    }
+  }
+
   get mean(): Micros {
     return Math.round(this.smoothed)
   }
 
   /** How long to wait for an answer, after so many tries without one. */
   timeout(tries: number): Micros {
-    const once = Math.max(this.floor, this.smoothed + 4 * this.deviation)
+    // on a link that never varies the deviation goes to nothing, and every answer would come just too late
+    const once = Math.max(this.floor, this.smoothed + Math.max(this.smoothed / 4, 4 * this.deviation))
     return Math.round(Math.min(this.cap, once * 2 ** Math.min(tries, 20)))
   }
 }

@@ -141,7 +141,7 @@ export class Streams {
   onAck(from: Nonce, ack: { stream: number; received: number }): void {
     const outgoing = this.outgoing.get(ack.stream)
     if (outgoing === undefined || outgoing.destination !== from || ack.received > outgoing.sent) return
-    if (outgoing.tries === 0 && outgoing.acked === 0 && ack.received > 0) {
+    if (outgoing.acked === 0 && outgoing.tries === 0 && ack.received > 0) {
       this.roundTrips.sample(this.outbox.now - outgoing.openedAt)
     }
     if (ack.received >= outgoing.bytes.length) {

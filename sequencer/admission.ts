@@ -6,7 +6,7 @@
  * BOUNDED: per member `bytesPerMember` bytes, early and queued together; what does not fit is dropped and
  * comes again when its sender repeats it.
  */
-import type { BlockHeader } from '../kernel/block.ts'
+import { type BlockHeader, BlockKind } from '../kernel/block.ts'
 import { Deque } from '../kernel/deque.ts'
 import type { MemberId, RequestNumber } from '../kernel/identity.ts'
 
@@ -31,6 +31,8 @@ interface Lane {
 
 export class AdmissionQueue {
   private readonly queue = new Deque<Request>()
+  /** BOUNDED by the members of the view. */
+  private readonly leaves: Request[] = []
   /** BOUNDED by the members of the view. */
   private readonly lanes = new Map<MemberId, Lane>()
   private readonly bytesPerMember: number
@@ -70,8 +72,13 @@ export class AdmissionQueue {
     }
     for (let next: Request | undefined = request; next !== undefined; next = lane.early.get(lane.expected)) {
       lane.early.delete(next.head.firstRequest)
-      this.queue.push(next)
-      lane.queued++
+      if (next.head.kind === BlockKind.leave) {
+        lane.bytes -= next.head.length
+        this.leaves.push(next)
+      } else {
+        this.queue.push(next)
+        lane.queued++
+      }
       lane.expected = next.head.firstRequest + next.head.count
     }
     return 'admitted'
@@ -94,6 +101,14 @@ export class AdmissionQueue {
       lane.queued--
     }
     return request
+  }
+
+  /**
+   * Leaves do not queue behind others' messages, which may have no room for long: a change of view has slots
+   * of its own. (Each waits for its own member's messages elsewhere.)
+   */
+  takeLeaves(): Request[] {
+    return this.leaves.splice(0)
   }
 
   get length(): number {

@@ -3,7 +3,7 @@
  * full, and people must be able to see who it is; or, if the group was created so, it is expelled by an
  * ordered leave.
  */
-import type { MemberId, Micros } from '../kernel/identity.ts'
+import type { MemberId, Micros, Seq } from '../kernel/identity.ts'
 import type { OrderState } from '../kernel/order-state.ts'
 import type { Member } from '../kernel/view.ts'
 import type { ProgressTable } from './progress.ts'
@@ -14,6 +14,7 @@ const SLOW_AFTER: Micros = 500_000
 export class Laggards {
   /** Since when requests have waited for room in the history. */
   private blockedSince: Micros | undefined
+  private least: Seq | undefined
   /** Named since then. BOUNDED by the view. */
   private readonly named = new Set<MemberId>()
   private readonly state: OrderState
@@ -24,14 +25,19 @@ export class Laggards {
     this.progress = progress
   }
 
-  /** The end of a turn: requests wait for room, or none do. */
-  note(isBlocked: boolean, now: Micros): void {
-    if (!isBlocked) {
-      this.blockedSince = undefined
-      this.named.clear()
-    } else {
+  /**
+   * The end of a turn: requests wait for room, or none do. A busy group is always a little blocked; the time
+   * counts from when the one that has taken least has last taken anything.
+   */
+  note(isBlocked: boolean, members: readonly Member[], now: Micros): void {
+    const least = this.progress.leastTaken(members)?.seq
+    if (isBlocked && least === this.least) {
       this.blockedSince ??= now
+      return
     }
+    this.least = least
+    this.blockedSince = isBlocked ? now : undefined
+    this.named.clear()
   }
 
   /** Who has held the group up for so long that it must be named, with its lag; each once while it lasts. */
@@ -48,6 +54,15 @@ export class Laggards {
     if (slowMember === 'block' || this.blockedSince === undefined) return []
     if (now - this.blockedSince < slowMember.expelAfterMs * 1000) return []
     return this.holdingUp(members).map(({ id }) => id)
+  }
+
+  /** When there is something to name or to do next. */
+  nextAt(now: Micros): Micros | undefined {
+    if (this.blockedSince === undefined) return undefined
+    const { slowMember } = this.state.parameters
+    const times = [SLOW_AFTER, ...(slowMember === 'block' ? [] : [slowMember.expelAfterMs * 1000])]
+    const next = times.map((time) => this.blockedSince! + time).filter((at) => at > now)
+    return next.length === 0 ? undefined : Math.min(...next)
   }
 
   /** Those that have taken least. */

@@ -278,12 +278,13 @@ export class Sequencer {
   /** The end of a turn: number what waits and has room, broadcast it, and say what else is news. */
   flush(): void {
     let broadcasts = 0
+    for (const leave of this.admission.takeLeaves()) this.queueLeave(leave)
     for (let batch = this.takeBatch(); batch.length > 0; batch = this.takeBatch()) {
       this.number(batch)
       broadcasts++
     }
     if (this.numberChange()) broadcasts++
-    this.laggards.note(this.admission.length > 0, this.outbox.now)
+    this.laggards.note(this.admission.length > 0, this.present, this.outbox.now)
     this.advance()
     const isNews = this.state.accepted > this.saidAccepted
     if (broadcasts === 0 && (isNews || this.isStableNews())) this.broadcast([], false)
@@ -300,11 +301,6 @@ export class Sequencer {
     let wireBytes = 0
     for (let next = this.admission.first(); next !== undefined; next = this.admission.first()) {
       const { head } = next
-      if (head.kind === BlockKind.leave) {
-        this.admission.take()
-        this.queueLeave(next)
-        continue
-      }
       const size = ENTRY_OVERHEAD + wireBytesOf(next)
       if (batch.length > 0 && bytes + size > this.options.packetSize) break
       if (!this.room.fits(count + head.count, blockBytes + head.length, wireBytes + size, batch.length === 0))
@@ -455,8 +451,10 @@ export class Sequencer {
       const leaving = state.pending[0]?.leave?.member
       const leaver = leaving === undefined ? undefined : findMember(state.view, leaving)
       state.accept(reach)
-      if (this.ackTries === 0 && this.tentativeSince !== undefined) {
-        this.ackTimes.sample(this.outbox.now - this.tentativeSince)
+      if (this.tentativeSince !== undefined) {
+        const { now } = this.outbox
+        if (this.ackTries === 0) this.ackTimes.sample(now - this.tentativeSince)
+        else this.ackTimes.answeredRepeated(now - this.tentativeSince, now - this.askedAt)
       }
       this.tentativeSince = undefined
       this.ackTries = 0
@@ -500,6 +498,8 @@ export class Sequencer {
     } else if (!this.timers.isSet('acks')) {
       this.timers.set('acks', this.outbox.now + this.ackTimes.timeout(this.ackTries))
     }
+    const laggards = this.laggards.nextAt(this.outbox.now)
+    if (laggards !== undefined) this.timers.setEarlier('acks', laggards)
   }
 
   /** The `acks` timer has run out: ask everybody how far they are, and one more acker than before. */
@@ -507,6 +507,7 @@ export class Sequencer {
     this.ackTries++
     const silent = this.silent()
     this.host.unanswered(silent)
+    this.laggards.note(this.admission.length > 0, this.present, this.outbox.now)
     this.dealWithLaggards()
     this.room.reportAsked()
     this.broadcast([], true)

@@ -41,7 +41,9 @@ export interface GapsHost {
 export class Gaps {
   private tries = 0
   private turn = 0
-  private askedAt = 0
+  private lastBroadcaster: MemberId = 0
+  private askedFirstAt: Micros = 0
+  private askedLastAt: Micros = 0
   /** Highest seq of the question under way; 0 if there is none. */
   private askedTo: Seq = 0
   private budget: number
@@ -67,7 +69,7 @@ export class Gaps {
   /** After anything that may have opened, narrowed or closed a gap. */
   check(repairedBytes = 0): void {
     const state = this.host.state()
-    if (repairedBytes > 0 && this.tries === 1) this.roundTrips.sample(this.outbox.now - this.askedAt)
+    if (repairedBytes > 0) this.learn()
     if (this.host.isSequencer() || state.history.received >= state.highest) {
       this.timers.stop('gap')
       this.tries = 0
@@ -91,6 +93,24 @@ export class Gaps {
     }
   }
 
+  onBroadcast(from: MemberId): void {
+    this.lastBroadcaster = from
+  }
+
+  /** Who was asked lives no more: somebody else is asked at once. */
+  onGone(id: MemberId): void {
+    if (this.lastBroadcaster === id) this.lastBroadcaster = 0
+    if (!this.timers.isSet('gap') || this.host.sequencer()?.id !== id) return
+    this.tries = Math.max(this.tries, TRIES_AT_SEQUENCER)
+    this.timers.set('gap', this.outbox.now + REORDER_MIN)
+  }
+
+  private learn(): void {
+    const { now } = this.outbox
+    if (this.tries === 1) this.roundTrips.sample(now - this.askedFirstAt)
+    else if (this.tries > 1) this.roundTrips.answeredRepeated(now - this.askedFirstAt, now - this.askedLastAt)
+  }
+
   /** The `gap` timer has run out. */
   onTimer(): void {
     const state = this.host.state()
@@ -112,7 +132,8 @@ export class Gaps {
       if (target === this.host.sequencer()) this.host.reported()
     }
     this.askedTo = askedTo
-    this.askedAt = this.outbox.now
+    if (this.tries === 0) this.askedFirstAt = this.outbox.now
+    this.askedLastAt = this.outbox.now
     this.budgetLeft = this.budget
     this.timers.set('gap', this.outbox.now + this.roundTrips.timeout(this.tries))
     this.tries++
@@ -135,7 +156,8 @@ export class Gaps {
 
   private target(): ViewMember | undefined {
     const others = this.host.others()
-    const sequencer = this.host.sequencer()
+    // after handovers that lie in the gap the last broadcast came from who really numbers now
+    const sequencer = others.find(({ id }) => id === this.lastBroadcaster) ?? this.host.sequencer()
     if (sequencer !== undefined && (this.tries < TRIES_AT_SEQUENCER || others.length < 2)) return sequencer
     return others[this.turn++ % Math.max(1, others.length)]
   }

@@ -33,6 +33,7 @@ export class Locator {
   private tries = 0
   private yielded = false
   private nextAt: Micros = 0
+  private firstAt: Micros = 0
   /** Others that have asked for this port. BOUNDED by STARTERS_KEPT. */
   private readonly met = new Set<Nonce>()
   private readonly minStarters: number
@@ -67,9 +68,9 @@ export class Locator {
     this.timers.set('locate', this.nextAt)
   }
 
-  /** Since the only question so far; with more of them nobody knows which was answered. */
-  get roundTrip(): Micros | undefined {
-    return this.tries === 1 ? this.outbox.now - (this.nextAt - this.options.interval) : undefined
+  /** A first idea of the distance, rather too long than too short. */
+  get sinceFirst(): Micros {
+    return this.outbox.now - this.firstAt
   }
 
   stop(): void {
@@ -91,7 +92,7 @@ export class Locator {
   }
 
   private ask(): void {
-    this.tries++
+    if (this.tries++ === 0) this.firstAt = this.outbox.now
     if (this.options.useMulticast) this.outbox.multicast(this.question())
     for (const peer of this.host.peers()) this.outbox.unicast(peer, this.question())
     this.nextAt = this.outbox.now + this.options.interval

@@ -57,7 +57,7 @@ const REQUEST_WINDOWS = 4
 /** Blocks from this size on go by method 2 where nothing else is said. */
 const METHOD_THRESHOLD = 16 * 1024
 /** How long a program may hold up its own send before it is told so. */
-const STALL_PATIENCE: Micros = 500_000
+const STALL_PATIENCE: Micros = 1_000_000
 const WOULD_BLOCK =
   'the history is full of deliveries that this program has not taken, and the send waits for them: receive beside sending, not after it'
 /** Channel and lengths of one record, at most. */
@@ -94,6 +94,7 @@ export class Membership {
   /** Place of the own join, until that is accepted. */
   private joinSeq: Seq | undefined
   private enteringTries = 0
+  private expelledBecause: string | undefined
   private readonly self: MemberId
   private readonly receiver: Receiver
   private readonly concierge: Concierge
@@ -193,7 +194,7 @@ export class Membership {
           others: () => this.others,
           successor: () => this.sequencerMember,
           needsSuccessor: () => this.sequencer !== undefined && this.state.view.members.length > 0,
-          left: () => this.host.left(),
+          left: () => this.onLeftGroup(),
         },
       },
       { tries: options.detection.tries, patience: options.detection.tries * times.maxRto },
@@ -213,6 +214,7 @@ export class Membership {
           this.sender.onOrdered(entry)
           if (entry.kind === BlockKind.leave && this.sequencer === undefined) this.leaver.onOrdered()
         },
+        ownBlock: (request) => this.sender.ownBlock(request),
         ownLeave: (reason) => this.onOwnLeave(reason),
         accepted: (accepted) => this.onAccepted(accepted),
       },
@@ -488,11 +490,11 @@ export class Membership {
   private onLeft(from: ViewMember, packet: Uint8Array): void {
     const seq = decodeLeft(packet)
     if (seq === undefined) return this.reject('malformed')
-    if (!this.sender.isLeaving) return this.host.expelled('the group has gone on without this member')
     if (this.leaver.isLingering) {
-      if (from.id === this.state.view.sequencer) this.host.left()
+      if (from.id === this.state.view.sequencer) this.onLeftGroup()
       return
     }
+    if (!this.sender.isLeaving) return this.host.expelled('the group has gone on without this member')
     // what was sent before the leave has its place, too: it is fetched while somebody still has it
     this.receiver.expectUpTo(seq)
     this.gaps.check()
@@ -503,13 +505,14 @@ export class Membership {
     const { receiver, state } = this
     const head = readOrderHead(packet)
     if (head === undefined) return this.reject('malformed')
-    if (this.leaver.isLingering && member?.id === state.view.sequencer) return this.host.left()
+    if (this.leaver.isLingering && member?.id === state.view.sequencer) return this.onLeftGroup()
     if (this.sequencer !== undefined) return this.reject('phase')
     const before = state.history.received
     const sequencerBefore = state.view.sequencer
     const isOrder = header.kind === PacketKind.order
     if (!receiver.onOrder(head, packet, isOrder)) this.reject('malformed')
     if (header.kind === PacketKind.order) {
+      if (member !== undefined) this.gaps.onBroadcast(member.id)
       this.reports.onAsked(head.highest, head.ackers, (header.flags & ORDER_FLAG_REPORT) !== 0)
     }
     if (state.view.sequencer !== sequencerBefore) this.onNewSequencer()
@@ -535,9 +538,16 @@ export class Membership {
     return this.state.latestView.members.filter(({ id }) => id !== this.self)
   }
 
+  private onLeftGroup(): void {
+    if (this.expelledBecause === undefined) this.host.left()
+    else this.host.expelled(this.expelledBecause)
+  }
+
   private onOwnLeave(reason: LeaveReason): void {
-    if (reason === LeaveReason.wish || this.leaver.isLingering) this.leaver.onAccepted()
-    else this.host.expelled('this member did not receive, and the others have gone on without it')
+    if (reason === LeaveReason.wish) return this.leaver.onAccepted()
+    this.expelledBecause = 'this member did not receive, and the others have gone on without it'
+    // an expelled sequencer, too, stays until its successor has broadcast
+    this.leaver.onAccepted()
   }
 
   /** More is official: the own join is done, and sends return; their messages are delivered right after. */
@@ -557,7 +567,8 @@ export class Membership {
     const member = this.present.find((one) => one.nonce === nonce)
     if (header.groupId !== this.state.view.groupId || member?.address !== from) return this.reject('stranger')
     this.sequencer?.onGone(nonce)
-    if (this.leaver.isLingering && member.id === this.state.view.sequencer) this.host.left()
+    this.gaps.onGone(member.id)
+    if (this.leaver.isLingering && member.id === this.state.view.sequencer) this.onLeftGroup()
   }
 
   /** The leave of the old sequencer is accepted, and this is who numbers from here on. */

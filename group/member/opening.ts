@@ -190,8 +190,7 @@ export class Opening {
       this.reject('malformed')
       return
     }
-    const roundTrip = this.locator?.roundTrip
-    if (roundTrip !== undefined) this.parts.roundTrips.sample(roundTrip)
+    if (this.locator !== undefined) this.parts.roundTrips.sample(this.locator.sinceFirst)
     this.locator?.stop()
     this.locator = undefined
     if (this.call.how === 'create') {

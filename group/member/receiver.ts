@@ -20,6 +20,8 @@ export interface ReceiverHost {
   accepted(accepted: Seq): void
   /** An entry of this very member has its place. */
   ownOrdered(entry: Entry): void
+  /** The bytes of a block that this very member has sent and not got back yet. */
+  ownBlock(request: RequestNumber): Uint8Array | undefined
   /** This member's own leave is official. */
   ownLeave(reason: LeaveReason): void
 }
@@ -94,10 +96,16 @@ export class Receiver {
   /** An order by reference: the block is here already, or on its way, or has to be asked for. */
   private takeReference(placed: PlacedEntry): void {
     const { member, firstRequest, seq } = placed
-    const assembly = this.assemblies.get(member, firstRequest)
-    const block = assembly?.total === placed.length ? assembly.block : undefined
+    const block = this.blockOf(placed)
     if (block !== undefined) this.take({ ...placed, block, isSpread: true })
     else if (this.state.history.place(placed)) this.places.set(keyOf(member, firstRequest), seq)
+  }
+
+  /** Nobody sends its own block back to a member that has broadcast it itself. */
+  private blockOf({ member, firstRequest, length }: PlacedEntry): Uint8Array | undefined {
+    const own = member === this.self ? this.host.ownBlock(firstRequest) : undefined
+    const block = own ?? this.assemblies.get(member, firstRequest)?.block
+    return block?.length === length ? block : undefined
   }
 
   /** A block that came apart from its order is whole: if its place is known, it goes there. */

@@ -100,6 +100,7 @@ export class Sender {
   /** BOUNDED by the program's own calls that have not returned. */
   private readonly waiting = new Deque<Waiting>()
   private waitingBytes = 0
+  private heldAskedAt: Micros = 0
   /** BOUNDED by the send window in bytes (one block may always be on its way). */
   private readonly outstanding = new Deque<Outstanding>()
   private outstandingBytes = 0
@@ -413,8 +414,10 @@ export class Sender {
       block,
       firstRequest,
       toAll: this.isForAll(block.length),
-      progressed: () => {
+      transmitted: () => {
         outstanding.lastSentAt = this.outbox.now
+      },
+      progressed: () => {
         outstanding.tries = 0
       },
     })
@@ -428,6 +431,12 @@ export class Sender {
 
   // ---- answers ----------------------------------------------------------------------------------------
 
+  /** An own block that is on its way; its order by reference needs the bytes that are here already. */
+  ownBlock(request: RequestNumber): Uint8Array | undefined {
+    for (const { firstRequest, block } of this.outstanding) if (firstRequest === request) return block
+    return undefined
+  }
+
   /** An own block has its place in the order. */
   onOrdered(entry: Entry): void {
     const first = this.outstanding.first()
@@ -437,8 +446,7 @@ export class Sender {
     this.outstandingBytes -= first.block.length
     this.outstandingMessages -= first.count
     if (first.isLarge) this.spreader.done(first.firstRequest)
-    if (first.tries === 0 && !first.held && !first.isLarge)
-      this.roundTrips.sample(this.outbox.now - first.firstSentAt)
+    if (!first.held) this.learn(first)
     this.ordered.push({ token: first.token, count: first.count, seq: entry.seq, isLeave: first.isLeave })
     this.orderedMessages += first.count
     if (this.waiting.length > 0) this.timers.setEarlier('flush', this.outbox.now)
@@ -497,9 +505,18 @@ export class Sender {
     this.arm()
   }
 
+  private learn({ isLarge, tries, firstSentAt, lastSentAt }: Outstanding): void {
+    const { now } = this.outbox
+    if (isLarge) return
+    if (tries === 0) this.roundTrips.sample(now - firstSentAt)
+    else this.roundTrips.answeredRepeated(now - firstSentAt, now - lastSentAt)
+  }
+
   private markHeld(outstanding: Outstanding): void {
     if (outstanding.held) return
     outstanding.held = true
+    // the sequencer's word that it has the request is an answer like the broadcast
+    this.learn(outstanding)
     if (outstanding.isLarge) this.spreader.done(outstanding.firstRequest)
   }
 
@@ -517,9 +534,11 @@ export class Sender {
   onTimer(): void {
     const { next } = this
     if (next !== undefined) {
+      if (next.held) this.heldAskedAt = this.outbox.now
       this.repeat(next)
       const sequencer = this.host.sequencer()
-      if (sequencer !== undefined) this.host.asked(sequencer)
+      // the sequencer's own block may wait for room for long: nobody is silent then
+      if (sequencer !== undefined && this.host.submit() === undefined) this.host.asked(sequencer)
     }
     this.arm()
   }
@@ -543,8 +562,9 @@ export class Sender {
       this.timers.stop('request')
       return
     }
-    const patience = next.held ? this.roundTrips.timeout(20) : this.roundTrips.timeout(next.tries)
-    this.timers.set('request', next.lastSentAt + patience)
+    // what the sequencer holds waits for room there: one question now and then, for all of it together
+    const askedAt = next.held ? Math.max(next.lastSentAt, this.heldAskedAt) : next.lastSentAt
+    this.timers.set('request', askedAt + this.roundTrips.timeout(next.held ? 20 : next.tries))
   }
 }
 

@@ -24,6 +24,8 @@ export interface Spread {
   readonly firstRequest: RequestNumber
   /** To all by its sender (method 2), or by way of the sequencer (method 1). */
   readonly toAll: boolean
+  /** A packet of it has left. */
+  transmitted(): void
   /** Something has come of it: the patience of its sender begins anew. */
   progressed(): void
 }
@@ -114,7 +116,7 @@ export class Spreader {
     this.sinceAck = wantsAck ? 0 : this.sinceAck + packet.length
     if (isOwn) this.host.ownSpread(packet.length)
     else this.host.reported()
-    spread.progressed()
+    spread.transmitted()
   }
 
   /** How far the sequencer is with a block. */

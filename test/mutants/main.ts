@@ -145,10 +145,13 @@ function table(verdicts: readonly Verdict[], from: number, sentences: boolean): 
     mutant.expected.join(' or '),
     `${find?.by ?? 'nothing'}${isFound ? '' : ' !!'}`,
     find === undefined ? '' : String(find.seed - from + 1),
-    [mutant.rule, ...mutant.options].join(' '),
+    mutant.rule,
+    mutant.options.join(' '),
   ])
-  const head = ['mutant', 'expected', 'found by', 'seeds', 'rule']
+  const head = ['mutant', 'expected', 'found by', 'seeds', 'rule', 'with']
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)))
+  // the last column is seldom used, and long
+  widths[widths.length - 1] = 'with'.length
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`
   const lines = [line(head), line(widths.map((width) => '-'.repeat(width)))]

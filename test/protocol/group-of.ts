@@ -55,6 +55,8 @@ export type PacketCounts = Partial<Record<PacketKindName, number>>
 
 const PORT = 'group-of'
 const LIMIT_MS = 60_000
+/** A machine that wants so many ticks without time going on never stops. */
+const EVENTS_AT_ONCE_MAX = 50_000
 /** Kinds that carry messages and their acks, as opposed to finding, joining and leaving. */
 const messageKinds: readonly PacketKindName[] = [
   'request',
@@ -74,6 +76,7 @@ export class GroupOf {
   readonly seats: Seat[] = []
   /** Says of each copy whether it is lost. */
   isLost: (packet: Passing) => boolean = () => false
+  private eventsAtOnce = 0
   readonly options: GroupOfOptions
   /** One way; a test may change it. */
   delay: Micros
@@ -120,14 +123,22 @@ export class GroupOf {
   advance(ms: number): void {
     const end = this.queue.now + Math.round(ms * 1000)
     this.queue.at(end, () => {})
-    while (this.queue.now < end) this.queue.runNext()
+    while (this.queue.now < end) this.runNext()
+  }
+
+  private runNext(): boolean {
+    const { now } = this.queue
+    const isMore = this.queue.runNext()
+    this.eventsAtOnce = this.queue.now === now ? this.eventsAtOnce + 1 : 0
+    if (this.eventsAtOnce > EVENTS_AT_ONCE_MAX) throw new Error(`time stands still at ${now} µs`)
+    return isMore
   }
 
   /** Runs until `isSo`; throws when that has taken `limitMs` of virtual time. Gives the milliseconds taken. */
   until(isSo: () => boolean, what: string, limitMs = LIMIT_MS): number {
     const begin = this.queue.now
     while (!isSo()) {
-      if (this.queue.now - begin > limitMs * 1000 || !this.queue.runNext())
+      if (this.queue.now - begin > limitMs * 1000 || !this.runNext())
         throw new Error(`after ${(this.queue.now - begin) / 1000} ms it is still not so that ${what}`)
     }
     return (this.queue.now - begin) / 1000

@@ -56,52 +56,36 @@ describe.each([
     await network[Symbol.asyncDispose]()
   })
 
-  test('the loop as people write it ends with the error, and the others go on when that member leaves', async () => {
-    const { network, groups } = await open(size, { historySize })
-    const echo = async (group: Group<number>): Promise<unknown> => {
-      try {
-        for await (const { kind, body } of group) if (kind === 'message') await group.sendToGroup(body! + 1)
-        return 'ended'
-      } catch (error) {
-        return error
-      } finally {
-        await group.leaveGroup()
+  // with one echo in a group of two nothing multiplies
+  test.runIf(size > 2)(
+    'the loop as people write it ends with the error, and the others go on when that member leaves',
+    async () => {
+      const { network, groups } = await open(size, { historySize })
+      const echo = async (group: Group<number>): Promise<unknown> => {
+        try {
+          for await (const { kind, body } of group) if (kind === 'message') await group.sendToGroup(body! + 1)
+          return 'ended'
+        } catch (error) {
+          return error
+        } finally {
+          await group.leaveGroup()
+        }
       }
-    }
-    const echoes = groups.slice(1).map(echo)
-    const last = groups[0]!
-    await network.run(last.sendToGroup(0))
-    const drain = (async () => {
-      let received = 0
-      for await (const { view } of last) {
-        received++
-        if (view.members.length === 1) return received
-      }
-      return 0
-    })()
-    if (size > 2) {
+      const echoes = groups.slice(1).map(echo)
+      const last = groups[0]!
+      const sending = last.sendToGroup(0)
+      const drain = (async () => {
+        let received = 0
+        for await (const { view } of last) {
+          received++
+          if (view.members.length === 1) return received
+        }
+        return 0
+      })()
+      await network.run(sending)
       for (const ended of await network.run(Promise.all(echoes))) expect(isWouldBlock(ended)).toBe(true)
       expect(await network.run(drain)).toBeGreaterThan(0)
-    } else {
-      // one echo of one message at a time is no more than what the history holds
-      await network.run(last.sendToGroup(0))
-    }
-    await network[Symbol.asyncDispose]()
-  })
-})
-
-test('members that answer only themselves go on for ever, and are never refused', async () => {
-  const { network, groups } = await open(3, { historySize: 4 })
-  const rounds = 300
-  const running = groups.map(async (group) => {
-    await group.sendToGroup(0)
-    for await (const { kind, sender, body } of group) {
-      if (kind !== 'message' || sender !== group.memberId) continue
-      if (body === rounds) break
-      await group.sendToGroup(body! + 1)
-    }
-    await group.leaveGroup()
-  })
-  await network.run(Promise.all(running))
-  await network[Symbol.asyncDispose]()
+      await network[Symbol.asyncDispose]()
+    },
+  )
 })

@@ -1,0 +1,140 @@
+/** The benches cannot rot: each runs with the least parameters, checks its order, and writes what readers expect. */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { checkRun } from '../../bench/harness.ts'
+import type { RunReport } from '../../bench/messages.ts'
+import type { Result } from '../../bench/results.ts'
+import { RunDigest, writeCount } from '../../bench/run-digest.ts'
+import { repositoryRoot } from '../support/files.ts'
+
+const run = promisify(execFile)
+const script = `${repositoryRoot}dist/bench/main.js`
+
+describe('npm run bench', () => {
+  test('every bench runs, checks the order and writes its results', async () => {
+    const out = mkdtempSync(join(tmpdir(), 'amoebacast-bench-'))
+    try {
+      const least = ['--members', '2', '--size', '100', '--packet-size', '8192', '--seconds', '0.1']
+      const { stdout } = await run(process.execPath, [script, 'all', ...least, '--runs', '1', '--out', out])
+      expect(stdout).toMatch(/Node v\d+.*commit/)
+      const results = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8')) as Result[]
+      for (const bench of ['latency', 'throughput', 'methods']) {
+        const own = results.filter((result) => result.bench === bench && result.subject === 'amoebacast')
+        expect(own.length).toBeGreaterThan(0)
+        for (const result of own) expect(result.orderChecked).toBe(true)
+      }
+      for (const result of results) {
+        expect(result).toMatchObject({
+          bench: expect.any(String),
+          subject: expect.stringMatching(/^(amoebacast|floor)$/),
+          members: 2,
+          size: 100,
+          resilience: 0,
+          method: expect.stringMatching(/^(auto|pb|bb)$/),
+          metric: expect.any(String),
+          value: expect.any(Number),
+          unit: expect.any(String),
+          min: expect.any(Number),
+          max: expect.any(Number),
+          runs: 1,
+        })
+        expect(result.min).toBeLessThanOrEqual(result.value)
+        expect(result.max).toBeGreaterThanOrEqual(result.value)
+      }
+      const metrics = (bench: string) =>
+        new Set(results.filter((result) => result.bench === bench).map((result) => result.metric))
+      expect(metrics('latency')).toContain('p999')
+      expect(metrics('throughput')).toContain('rate')
+      expect(metrics('methods')).toContain('wire')
+      expect(results.some((result) => result.subject === 'floor' && result.metric === 'rate')).toBe(true)
+      expect(readFileSync(join(out, 'methods-multicast-wire.svg'), 'utf8')).toMatch(/^<svg /)
+    } finally {
+      rmSync(out, { recursive: true })
+    }
+  })
+
+  test('wrong usage is status 2 and says what is allowed', async () => {
+    const wrong = (...args: string[]) => run(process.execPath, [script, ...args])
+    await expect(wrong('speed')).rejects.toMatchObject({ code: 2, stderr: /latency, throughput/ })
+    await expect(wrong('latency', '--members', '1')).rejects.toMatchObject({ code: 2, stderr: /from 2/ })
+  })
+})
+
+describe('the check of a run', () => {
+  const report: RunReport = {
+    messages: 2,
+    seconds: 1,
+    sent: 1,
+    total: 2,
+    bySender: { 1: 1, 2: 1 },
+    digest: 'a-b',
+    outOfOrder: 0,
+    latency: null,
+    cpuSeconds: 0,
+    packetsOut: 0,
+    bytesOut: 0,
+    repeated: 0,
+  }
+
+  test('takes a run in which all received the same', () => {
+    expect(() => checkRun([report, report])).not.toThrow()
+  })
+
+  test.each([
+    ['a message is missing', { total: 1 }, 'received 1'],
+    ['a sender was not heard in order', { outOfOrder: 1 }, 'out of their'],
+    ['the order was another', { digest: 'a-c' }, 'different orders'],
+    ['senders were mistaken', { bySender: { 1: 2 } }, 'different orders'],
+  ])('fails where %s', (_what, wrong, says) => {
+    expect(() => checkRun([report, { ...report, ...wrong }])).toThrow(says)
+  })
+})
+
+describe('the digest of a run', () => {
+  type Message = readonly [seq: number, sender: number, body: Uint8Array]
+  const SIZE = 20
+  /** Messages of one sender as they lie in a block: a few bytes apart. */
+  const block = (from: number, count: number): Uint8Array[] => {
+    const bytes = new Uint8Array(7 + count * (SIZE + 3)).fill(from)
+    return Array.from({ length: count }, (_, i) => {
+      const body = bytes.subarray(10 + i * (SIZE + 3), 10 + i * (SIZE + 3) + SIZE)
+      writeCount(body, from + i)
+      return body
+    })
+  }
+  const digestOf = (messages: readonly Message[]) => {
+    const digest = new RunDigest(SIZE)
+    for (const [seq, sender, body] of messages) digest.add(seq, sender, body)
+    return digest
+  }
+  const placed = (all: readonly Uint8Array[]) => all.map((body, i): Message => [i + 1, 1, body])
+  const bodies = [...block(0, 3), ...block(3, 2)]
+  const right = placed(bodies)
+
+  test('is the same for the same messages, in whatever buffers they came', () => {
+    const same = placed([...block(0, 3), ...block(3, 2)])
+    expect(digestOf(same).value).toBe(digestOf(right).value)
+    expect(digestOf(right)).toMatchObject({ total: 5, outOfOrder: 0, lastSeq: 5, bySender: { 1: 5 } })
+  })
+
+  test.each<[string, Message, number]>([
+    ['a place', [3, 1, bodies[1]!], 0],
+    ['a sender', [2, 2, bodies[1]!], 2],
+    ['the order of bodies', [2, 1, bodies[2]!], 2],
+  ])('tells another %s', (_what, wrong, outOfOrder) => {
+    const digest = digestOf(right.map((message, i) => (i === 1 ? wrong : message)))
+    expect(digest.value).not.toBe(digestOf(right).value)
+    expect(digest.outOfOrder).toBe(outOfOrder)
+  })
+
+  test('tells a single changed byte in the middle of a body', () => {
+    const changed = block(0, 3)
+    changed[1]![SIZE - 1]! ^= 1
+    const digest = digestOf(placed([...changed, ...block(3, 2)]))
+    expect(digest.value).not.toBe(digestOf(right).value)
+  })
+})

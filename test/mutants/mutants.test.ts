@@ -1,0 +1,64 @@
+/** Every planted fault still fits the sources, and a few are hunted from end to end; `npm run mutants` hunts all. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { parseOverride } from '../simulator/options.ts'
+import { hunt, judgeMutant } from './hunter.ts'
+import { readMutants } from './patches.ts'
+import { Workshop } from './workshop.ts'
+
+const INVARIANTS = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I8', 'I9', 'I10', 'I11', 'packets']
+
+const mutants = readMutants()
+const workshop = new Workshop()
+
+afterAll(() => workshop[Symbol.dispose]())
+
+describe('the planted faults', () => {
+  it.each(mutants)('$name applies', async ({ path, options }) => {
+    await workshop.check(path)
+    for (const option of options) expect(() => parseOverride(option)).not.toThrow()
+  })
+
+  it.each(INVARIANTS)('two or more break %s', (invariant) => {
+    expect(mutants.filter(({ expected }) => expected[0] === invariant).length).toBeGreaterThanOrEqual(2)
+  })
+
+  it('are found, and only they', { timeout: 60_000 }, async () => {
+    const baseline = await workshop.build()
+    const seeds = { from: 1, count: 60 }
+    const [early, ack] = readMutants(['early-request-numbered', 'accepted-with-an-ack-less.patch'])
+    const verdicts = await Promise.all([
+      judgeMutant(workshop, early!, seeds, baseline),
+      judgeMutant(workshop, ack!, seeds, baseline),
+      hunt(baseline, { from: 1, count: 20 }),
+    ])
+    expect(verdicts).toMatchObject([
+      { isFound: true, find: { by: 'I3' } },
+      { isFound: true, find: { by: 'I5' } },
+      undefined,
+    ])
+  })
+
+  it('that do not apply any more are an error that says so', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'amoebacast-mutants-test-'))
+    try {
+      const path = join(folder, 'stale.patch')
+      writeFileSync(
+        path,
+        '--- a/kernel/view.ts\n+++ b/kernel/view.ts\n@@ -1,1 +1,1 @@\n-no such line\n+other\n',
+      )
+      const stale = { name: 'stale', path, expected: ['I1'], rule: '', options: [] }
+      const { isFound, error } = await judgeMutant(workshop, stale, { from: 1, count: 1 }, '')
+      expect(isFound).toBe(false)
+      expect(error).toContain('the patch no longer applies')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  it('that are not there are refused by name', () => {
+    expect(() => readMutants(['no-such'])).toThrow(/there is no mutant "no-such"/)
+  })
+})

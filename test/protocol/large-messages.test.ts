@@ -1,0 +1,200 @@
+/** Large messages (design section 4.2): spread first, numbered when complete, repaired packet by packet. */
+import { createHash } from 'node:crypto'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { HEADER_BYTES } from '../../kernel/packet.ts'
+import { DATA_HEAD_BYTES } from '../../kernel/packets.ts'
+import { GroupOf, type GroupOfOptions, type Passing, type Seat } from './group-of.ts'
+
+const MIB = 2 ** 20
+const SIZE = 16 * MIB
+const parameters = { maxMessageSize: SIZE, historyBytes: 2 * SIZE }
+/** Bytes of block and record headers around one message. */
+const AROUND = 40
+
+let body: Uint8Array
+let digest: string
+
+beforeAll(() => {
+  body = new Uint8Array(SIZE)
+  for (let i = 0, x = 1; i < SIZE; i++) {
+    x = (Math.imul(x, 1103515245) + 12345) & 0x7fffffff
+    body[i] = x >>> 16
+  }
+  digest = digestOf(body)
+})
+
+function digestOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+function open(packetSize: number, method: 'pb' | 'bb', more: GroupOfOptions = {}): GroupOf {
+  return GroupOf.open(3, { parameters, ...more, member: { packetSize, method, ...more.member } })
+}
+
+/** Packets that hold all of the message, once. */
+function packetsFor(bytes: number, packetSize: number): number {
+  return Math.ceil((bytes + AROUND - 8) / (packetSize - HEADER_BYTES - DATA_HEAD_BYTES))
+}
+
+function delivered(group: GroupOf): boolean {
+  return group.seats.every(({ messageCount }) => messageCount === 1)
+}
+
+function expectWhole(seat: Seat): void {
+  expect(seat.messages.map(({ record }) => digestOf(record!.body))).toEqual([digest])
+}
+
+/** Most bytes that have been on their way to any one member at one moment. */
+function watchFlight(group: GroupOf): () => number {
+  const inFlight = new Map<Seat, number>()
+  let most = 0
+  group.isLost = ({ to, bytes }) => {
+    const now = (inFlight.get(to) ?? 0) + bytes.length
+    inFlight.set(to, now)
+    most = Math.max(most, now)
+    group.queue.after(group.delay, () => inFlight.set(to, inFlight.get(to)! - bytes.length))
+    return false
+  }
+  return () => most
+}
+
+const packetSizes = [1400, 8192]
+const ways = packetSizes.flatMap((packetSize) =>
+  (['pb', 'bb'] as const).flatMap((method) => [
+    [packetSize, method, 'a member', 1] as const,
+    [packetSize, method, 'the sequencer', 0] as const,
+  ]),
+)
+
+describe.each(ways)(
+  '16 MiB in packets of %i bytes, method %s, from %s',
+  (packetSize, method, _who, index) => {
+    const once = packetsFor(SIZE, packetSize)
+    // method 1 goes to the sequencer first, which passes it on
+    const expected = method === 'pb' && index !== 0 ? 2 * once : once
+
+    test('every packet is sent once', () => {
+      const group = open(packetSize, method)
+      const before = group.counts()
+      const repaired = group.retransmissions()
+      const sent = group.seats[index]!.send(body)
+      group.until(() => delivered(group) && sent.seq !== undefined, 'it is delivered')
+      const { data, dataGap = 0 } = group.countsSince(before)
+      expect({ data, dataGap }).toEqual({ data: expected, dataGap: 0 })
+      expect(group.retransmissions()).toEqual(repaired)
+      for (const seat of group.seats) expectWhole(seat)
+    })
+
+    const losses: [string, (packet: Passing, group: GroupOf) => boolean][] = [
+      ['on its way to a receiver', ({ to }, group) => to === group.seats[2]],
+      ['on its way to the sequencer', ({ to }, group) => to === group.first],
+    ]
+    test.each(index === 0 ? losses.slice(0, 1) : losses)(
+      'one packet lost %s costs one packet',
+      (_name, isOnTheWay) => {
+        for (const which of [0, Math.floor(once / 2), once - 1]) {
+          const group = open(packetSize, method)
+          let seen = 0
+          group.isLost = (packet) => packet.kind === 'data' && isOnTheWay(packet, group) && seen++ === which
+          const before = group.counts()
+          const sent = group.seats[index]!.send(body)
+          group.until(() => delivered(group) && sent.seq !== undefined, 'it is delivered')
+          const { data } = group.countsSince(before)
+          // what the sequencer had to be sent again it passes on like the rest
+          expect({ which, data }).toEqual({ which, data: expected + 1 })
+          expectWhole(group.seats[2]!)
+        }
+      },
+    )
+
+    test("others' small messages are not held up", () => {
+      const group = open(packetSize, method)
+      const large = group.seats[index]!.send(body)
+      group.advance(0.5)
+      const smalls = group.seats.filter((_, i) => i !== index).map((other) => other.send(100))
+      const took = group.until(() => smalls.every(({ seq }) => seq !== undefined), 'the small ones return')
+      expect(took).toBeLessThanOrEqual(0.5)
+      expect(large.seq).toBeUndefined()
+      group.until(() => group.seats.every(({ messageCount }) => messageCount === 3), 'all is delivered')
+      for (const { messages } of group.seats)
+        expect(messages.map(({ record }) => record!.body.length)).toEqual([100, 100, SIZE])
+    })
+  },
+)
+
+describe.each(packetSizes)('packets of %i bytes', (packetSize) => {
+  test.each(['pb', 'bb'] as const)(
+    'single losses at everybody, method %s: what is lost is what is repaired',
+    (method) => {
+      const group = open(packetSize, method)
+      const every = 500
+      let lost = 0
+      let seen = 0
+      group.isLost = ({ kind }) => {
+        const hit = kind === 'data' && ++seen % every === 0
+        if (hit) lost++
+        return hit
+      }
+      const before = group.counts()
+      const sent = group.seats[1]!.send(body)
+      group.until(() => delivered(group) && sent.seq !== undefined, 'it is delivered')
+      const once = packetsFor(SIZE, packetSize)
+      const { data = 0 } = group.countsSince(before)
+      expect(lost).toBeGreaterThan(0)
+      expect(data - (method === 'pb' ? 2 * once : once)).toBeLessThanOrEqual(lost)
+      for (const seat of group.seats) expectWhole(seat)
+    },
+  )
+
+  test.each(['pb', 'bb'] as const)(
+    'all members send 16 MiB at once, method %s: bounded, and in one order',
+    (method) => {
+      const group = open(packetSize, method)
+      const mostInFlight = watchFlight(group)
+      for (const seat of group.seats) seat.send(body)
+      let history = 0
+      group.until(() => {
+        for (const { machine } of group.seats) history = Math.max(history, machine.info().historyBytes)
+        return group.seats.every(({ messageCount }) => messageCount === 3)
+      }, 'all is delivered')
+      expect(history).toBeLessThanOrEqual(parameters.historyBytes)
+      expect(mostInFlight()).toBeLessThanOrEqual(group.first.machine.options.window)
+      for (const { order } of group.seats) expect(order.slice(-3)).toEqual(group.first.order.slice(-3))
+    },
+  )
+})
+
+test.each(['pb', 'bb'] as const)(
+  'eight members spreading at once fit into the smallest socket, method %s',
+  (method) => {
+    const group = GroupOf.open(8, {
+      parameters: { maxMessageSize: 4 * MIB, historyBytes: 64 * MIB },
+      member: { packetSize: 8192, method },
+    })
+    const mostInFlight = watchFlight(group)
+    for (const seat of group.seats) seat.send(4 * MIB)
+    group.until(() => group.seats.every(({ messageCount }) => messageCount === 8), 'all is delivered')
+    expect(mostInFlight()).toBeLessThanOrEqual(group.first.machine.options.window)
+  },
+)
+
+describe('a message over the limit', () => {
+  test('is refused before anything is sent, and what stands behind it goes', () => {
+    const group = GroupOf.open(3, { parameters: { maxMessageSize: 1000 } })
+    const sender = group.seats[1]!
+    const before = group.counts()
+    const tooLarge = sender.send(1001)
+    expect(tooLarge.failed).toMatchObject({ code: 'ERR_MESSAGE_TOO_LARGE', outcome: 'refused' })
+    expect(tooLarge.failed?.message).toMatch(/1001.*1000/)
+    group.advance(5)
+    expect(group.countsSince(before)).toEqual({})
+    const fitting = sender.send(1000)
+    group.until(() => fitting.seq !== undefined, 'the largest that is allowed has returned')
+  })
+
+  test('16 MiB and one byte are over every limit', () => {
+    const group = GroupOf.open(2, { parameters })
+    const sent = group.seats[1]!.send(new Uint8Array(SIZE + 1))
+    expect(sent.failed).toMatchObject({ code: 'ERR_MESSAGE_TOO_LARGE', outcome: 'refused' })
+  })
+})
