@@ -55,7 +55,7 @@ import { Sender } from './sender.ts'
 /** Requests kept for one member at the sequencer, as a multiple of what a sender may have on its way. */
 const REQUEST_WINDOWS = 4
 /** Blocks from this size on go by method 2 where nothing else is said. */
-const METHOD_THRESHOLD = 16 * 1024
+const METHOD_THRESHOLD = 4 * 1024
 /** How long a program may hold up its own send before it is told so. */
 const STALL_PATIENCE: Micros = 1_000_000
 const WOULD_BLOCK =

@@ -51,7 +51,7 @@ export class Spreader {
   private sinceAck = 0
   private repairedAt: Micros = 0
   private readonly fragmentBytes: number
-  private readonly window: number
+  private readonly socketBytes: number
   private readonly outbox: Outbox
   private readonly roundTrips: RoundTrips
   private readonly host: SpreaderHost
@@ -64,7 +64,13 @@ export class Spreader {
     this.roundTrips = parts.roundTrips
     this.host = parts.host
     this.fragmentBytes = options.packetSize - HEADER_BYTES - DATA_HEAD_BYTES
-    this.window = Math.max(2 * this.fragmentBytes, Math.floor(options.window / 4))
+    this.socketBytes = options.window
+  }
+
+  /** Everybody may be spreading at once, and all of it must fit into half of the smallest socket. */
+  private get window(): number {
+    const share = Math.floor(this.socketBytes / (2 * Math.max(2, this.host.present().length)))
+    return Math.max(2 * this.fragmentBytes, share)
   }
 
   begin(spread: Spread): void {
@@ -137,26 +143,36 @@ export class Spreader {
   /** Repeats what is missing, once per round trip: several acks of one window tell of the same loss. */
   private repair(spread: Spread, missing: readonly ByteRange[]): void {
     const { now } = this.outbox
-    if (missing.length === 0 || now - this.repairedAt < this.roundTrips.mean) return
+    if (missing.length === 0 || now - this.repairedAt < this.roundTrips.timeout(0)) return
     this.repairedAt = now
+    const pieces: ByteRange[] = []
     let left = this.window
     for (const range of missing) {
-      for (let at = range.from; at < Math.min(range.to, this.sent) && left > 0; at += this.fragmentBytes) {
-        const to = Math.min(range.to, this.sent, at + this.fragmentBytes)
-        left -= to - at
-        this.host.repeated()
-        this.transmit(spread, at, to, left <= 0)
+      for (
+        let from = range.from;
+        from < Math.min(range.to, this.sent) && left > 0;
+        from += this.fragmentBytes
+      ) {
+        const to = Math.min(range.to, this.sent, from + this.fragmentBytes)
+        pieces.push({ from, to })
+        left -= to - from
       }
     }
+    // with the window used up nothing else would ask how far the sequencer is now
+    pieces.forEach(({ from, to }, i) => {
+      this.host.repeated()
+      this.transmit(spread, from, to, i === pieces.length - 1)
+    })
   }
 
-  /** No answer for too long: the fragment that the sequencer waits for once more, and what has it got? */
+  /** No answer for too long: the last that was sent once more; if it is not what is missing, the answer tells. */
   probe(firstRequest: RequestNumber): void {
     const spread = this.queue.first()
     if (spread === undefined || spread.firstRequest !== firstRequest) return
-    const to = Math.min(spread.block.length, this.acked + this.fragmentBytes)
-    this.transmit(spread, Math.min(this.acked, to - 1), to, true)
-    this.sent = Math.max(this.sent, to)
+    const to = Math.max(this.sent, Math.min(spread.block.length, this.fragmentBytes))
+    const from = Math.floor((to - 1) / this.fragmentBytes) * this.fragmentBytes
+    this.transmit(spread, from, to, true)
+    this.sent = to
   }
 
   /** The sequencer holds all of it, or has numbered it already: on to the next. */

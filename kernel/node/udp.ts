@@ -47,7 +47,7 @@ export interface UdpOptions {
 }
 
 /** Wise sizes of packets: loopback has no frame to fit into; elsewhere an Ethernet frame less a tunnel's headers. */
-export const PACKET_BYTES_LOOPBACK = 8192
+export const PACKET_BYTES_LOOPBACK = 16_384
 const PACKET_BYTES_NETWORK = 1400
 /** Addresses remembered at once. */
 const ADDRESSES_MAX = 4096

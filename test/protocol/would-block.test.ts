@@ -89,3 +89,18 @@ describe.each([
     },
   )
 })
+
+test('a program that receives beside sending is never refused, however small the history', async () => {
+  const { network, groups } = await open(3, { historySize: 2 })
+  const each = 100
+  const running = groups.map(async (group) => {
+    const sending = (async () => {
+      for (let i = 0; i < each; i++) await group.sendToGroup(i)
+    })()
+    let received = 0
+    for await (const { kind } of group) if (kind === 'message' && ++received === each * groups.length) break
+    await sending
+  })
+  await network.run(Promise.all(running))
+  await network[Symbol.asyncDispose]()
+})
