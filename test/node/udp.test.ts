@@ -87,7 +87,7 @@ test('a window and packet sizes are known from the socket', async () => {
   expect(a.window).toBeGreaterThan(32_768)
   expect(a.window).toBeLessThan(a.buffers.receive / 2)
   expect(a.packetSizeMax).toBeLessThanOrEqual(65_507)
-  expect(a.packetSizeDefault).toBe(8192)
+  expect(a.packetSizeDefault).toBe(16_384)
   const b = await transport()
   const atB = inbox(b)
   a.send(b.address, new Uint8Array(a.packetSizeMax).fill(120))
