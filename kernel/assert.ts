@@ -10,11 +10,6 @@ export function assert(condition: boolean, message: string, ...details: unknown[
   if (!condition) fail(message, details)
 }
 
-/** Marks a branch that the types say cannot be reached. */
-export function unreachable(value: never, message: string): never {
-  fail(`${message}: unexpected value`, [value])
-}
-
 function fail(message: string, details: readonly unknown[]): never {
   throw new AssertionError(details.length === 0 ? message : `${message} (${details.map(String).join(', ')})`)
 }

@@ -30,9 +30,3 @@ export function writeU64(bytes: Uint8Array, at: number, value: bigint): void {
   writeU32(bytes, at, Number(value >> 32n) >>> 0)
   writeU32(bytes, at + 4, Number(value & 0xffffffffn))
 }
-
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
-  return true
-}

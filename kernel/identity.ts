@@ -31,9 +31,6 @@ export const Role = { full: 0, observer: 1 } as const
 export type Role = (typeof Role)[keyof typeof Role]
 export type RoleName = keyof typeof Role
 
-/** The largest number that any counter here may reach; there is no wrapping (design 1). */
-export const NUMBER_MAX = Number.MAX_SAFE_INTEGER
-
 /** 16 hexadecimal digits, the way 64-bit identities are shown to people. */
 export function hex64(value: bigint): string {
   return value.toString(16).padStart(16, '0')

@@ -39,6 +39,7 @@ import type { Timers } from '../kernel/timers.ts'
 import { findMember, type Member } from '../kernel/view.ts'
 import { acceptableUpTo, ackersToAsk } from './acceptance.ts'
 import { AdmissionQueue, type Request } from './admission.ts'
+import { Challenge } from './challenge.ts'
 import { type WaitingChange, WaitingChanges, type WaitingJoin, type WaitingLeave } from './changes.ts'
 import { Laggards } from './laggards.ts'
 import { ProgressTable } from './progress.ts'
@@ -50,8 +51,6 @@ const ORDER_OVERHEAD = HEADER_BYTES + ORDER_HEAD_BYTES
 export const BLOCK_BYTES_MAX = PACKET_BYTES_MAX - ORDER_OVERHEAD - ENTRY_OVERHEAD
 /** Unanswered questions to all before the silent are asked one by one. */
 const TRIES_BEFORE_KNOCKING = 3
-/** How long a challenge to joiners is valid, at least. */
-const CHALLENGE_PERIOD: Micros = 10_000_000
 
 export interface SequencerOptions {
   readonly packetSize: number
@@ -95,7 +94,7 @@ export class Sequencer {
   /** What the last broadcast said, to see whether there is news. */
   private saidAccepted: Seq
   private saidStable: Seq
-  private challenge: { current: bigint; previous: bigint; since: Micros }
+  private readonly challenge: Challenge
 
   private readonly self: Member
   private readonly state: OrderState
@@ -104,7 +103,6 @@ export class Sequencer {
   private readonly streams: Streams
   private readonly counters: Counters
   private readonly options: SequencerOptions
-  private readonly prng: Prng
   private readonly host: SequencerHost
 
   constructor(parts: {
@@ -126,7 +124,6 @@ export class Sequencer {
     this.streams = streams
     this.counters = counters
     this.options = options
-    this.prng = prng
     this.host = host
     this.admission = new AdmissionQueue(options.requestBytes, (member) => state.requests.get(member))
     this.room = new Room(state, this.progress)
@@ -135,7 +132,7 @@ export class Sequencer {
     this.heartbeat = options.heartbeatFirst
     this.saidAccepted = state.accepted
     this.saidStable = state.history.stable
-    this.challenge = { current: prng.u64(), previous: prng.u64(), since: outbox.now }
+    this.challenge = new Challenge(prng, outbox.now)
     for (const { id } of state.latestView.members) {
       this.progress.begin(id, state.history.stable, options.window, outbox.now)
     }
@@ -259,18 +256,12 @@ export class Sequencer {
     this.outbox.unicast(to, this.outbox.packetOf(PacketKind.joinRefused, 0, nonce, body))
   }
 
-  /** Random bits that only somebody who receives at its address can repeat. */
   currentChallenge(): bigint {
-    const age = this.outbox.now - this.challenge.since
-    if (age > CHALLENGE_PERIOD) {
-      const previous = age > 2 * CHALLENGE_PERIOD ? this.prng.u64() : this.challenge.current
-      this.challenge = { current: this.prng.u64(), previous, since: this.outbox.now }
-    }
-    return this.challenge.current
+    return this.challenge.current(this.outbox.now)
   }
 
-  isCurrentChallenge(challenge: bigint): boolean {
-    return challenge === this.currentChallenge() || challenge === this.challenge.previous
+  isCurrentChallenge(repeated: bigint): boolean {
+    return this.challenge.isValid(repeated, this.outbox.now)
   }
 
   // ---- numbering --------------------------------------------------------------------------------------
