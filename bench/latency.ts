@@ -1,7 +1,6 @@
 /** Time of a lone send on an idle group, from the sequencer and from another member; beside the floor. */
 import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
-import type { ClusterSettings } from './messages.ts'
-import type { Bench } from './plan.ts'
+import { type Bench, besideFloor } from './plan.ts'
 import { bytes, range, ratio, table } from './table.ts'
 import { find } from './throughput.ts'
 
@@ -10,18 +9,7 @@ export const latencyBench: Bench = {
   describe: 'microseconds of a lone send, from the sequencer and from another member, against the floor',
   plan({ members = [2, 3, 5, 8], sizes = [100], packetSizes = [PACKET_BYTES_LOOPBACK], method }) {
     return members.map((count) => ({
-      clusters: packetSizes.flatMap((packetSize) =>
-        (['amoebacast', 'floor'] as const).map(
-          (subject): ClusterSettings => ({
-            subject,
-            members: count,
-            resilience: 0,
-            method: subject === 'floor' ? 'pb' : method,
-            transport: 'multicast',
-            packetSize,
-          }),
-        ),
-      ),
+      clusters: besideFloor(count, packetSizes, method),
       workloads: sizes.flatMap((size) =>
         (['other', 'sequencer'] as const).map((senders) => ({ pattern: 'lone' as const, senders, size })),
       ),

@@ -35,6 +35,26 @@ export interface Bench {
 }
 
 /** Told after every run, warm-ups too. */
+/** The product and the bare packet pattern, with each packet size, over multicast. */
+export function besideFloor(
+  members: number,
+  packetSizes: readonly number[],
+  method: Method,
+): ClusterSettings[] {
+  return packetSizes.flatMap((packetSize) =>
+    (['amoebacast', 'floor'] as const).map(
+      (subject): ClusterSettings => ({
+        subject,
+        members,
+        resilience: 0,
+        method: subject === 'floor' ? 'pb' : method,
+        transport: 'multicast',
+        packetSize,
+      }),
+    ),
+  )
+}
+
 export type Progress = (done: number, of: number, what: string) => void
 
 const LONGEST_RAMP_MS = 300

@@ -1,8 +1,8 @@
 /** Messages a second, one sender or all of them, through the batch calls; beside the floor in the same run. */
 import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
 import type { Senders } from './harness.ts'
-import type { ClusterSettings, Subject } from './messages.ts'
-import type { Bench } from './plan.ts'
+import type { Subject } from './messages.ts'
+import { type Bench, besideFloor } from './plan.ts'
 import type { Result } from './results.ts'
 import { bytes, figure, range, ratio, table } from './table.ts'
 
@@ -13,18 +13,7 @@ export const throughputBench: Bench = {
   describe: 'messages a second: sendMany and receiveBatch, one sender and all, against the floor',
   plan({ members = [3], sizes = SIZES, packetSizes = [1400, PACKET_BYTES_LOOPBACK], method }) {
     return members.map((count) => ({
-      clusters: packetSizes.flatMap((packetSize) =>
-        (['amoebacast', 'floor'] as const).map(
-          (subject): ClusterSettings => ({
-            subject,
-            members: count,
-            resilience: 0,
-            method: subject === 'floor' ? 'pb' : method,
-            transport: 'multicast',
-            packetSize,
-          }),
-        ),
-      ),
+      clusters: besideFloor(count, packetSizes, method),
       workloads: sizes.flatMap((size) =>
         (['other', 'all'] as const).map((senders) => ({ pattern: 'stream' as const, senders, size })),
       ),
