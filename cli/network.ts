@@ -6,15 +6,19 @@ export function kernelOptions(options: OptionValues): KernelOptions {
   return {
     interface: options.text('interface'),
     transport: options.text('transport') as KernelOptions['transport'],
-    peers: options
-      .text('peers')
-      ?.split(',')
-      .map((peer) => peer.trim())
-      .filter((peer) => peer !== ''),
+    peers: list(options.text('peers')),
+    dnsServers: list(options.text('dns-servers')),
     udpPort: options.whole('udp-port'),
     advertise: options.text('advertise'),
     method: options.text('method') as KernelOptions['method'],
     detection: options.text('detection') as KernelOptions['detection'],
     logLevel: options.text('log-level') as KernelOptions['logLevel'],
   }
+}
+
+function list(text: string | undefined): readonly string[] | undefined {
+  return text
+    ?.split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '')
 }

@@ -78,6 +78,10 @@ export const nodeCommand: Command = {
     ['amoebacast node --group chat', 'join the group, or create it; every line typed is sent'],
     ['seq 1000 | amoebacast node --group work --create --stay', 'send a file, then keep listening'],
     ['amoebacast node --group work --join --count 1000 --json', 'print 1000 messages, then leave'],
+    [
+      'amoebacast node --group work --interface 10.0.0.5 --peers work.svc:7788',
+      'find the others by a DNS name',
+    ],
   ],
   run: runNode,
 }

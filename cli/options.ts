@@ -68,14 +68,19 @@ export const networkOptions: OptionTable = {
   peers: {
     kind: 'text',
     placeholder: 'HOST:PORT,…',
-    describe: 'Where members may be found, or a DNS name that says so',
+    describe: 'Where members may be found; a HOST is an address, or a DNS name that stands for them',
+  },
+  'dns-servers': {
+    kind: 'text',
+    placeholder: 'ADDR[:PORT],…',
+    describe: 'Servers to ask for the names in --peers [default: as the system does]',
   },
   'udp-port': {
     kind: 'whole',
     min: 0,
     max: 65_535,
     placeholder: 'PORT',
-    describe: 'UDP port for packets to this process [default: a free one]',
+    describe: 'UDP port for packets to this process, and of --peers without one [default: a free one]',
   },
   advertise: {
     kind: 'text',

@@ -12,6 +12,7 @@ import { toView, type View } from './deliveries.ts'
 import { Group } from './group.ts'
 import type { MemberPort, Observer, OutputHandler } from './member-port.ts'
 import { type CheckedGroupOptions, checkGroupOptions, checkPort, type GroupOptions } from './options.ts'
+import { namingUnresolved, type PeerNames, waitForNames } from './peer-names.ts'
 
 /** What a new member machine is told that the kernel does not know. */
 export interface MemberSettings {
@@ -33,6 +34,8 @@ export interface Rim {
   readonly registry: Registry
   /** `host:port` of the metrics server, if there is one. */
   readonly metricsAddress: string | undefined
+  /** Names among the peers, whose answers take time; absent if there are none. */
+  readonly names?: PeerNames | undefined
   /** A machine that asks about a port. */
   openInspector(port: string, onOutput: OutputHandler): Promise<Pick<MemberPort, 'call' | 'close'>>
   openMember(settings: MemberSettings, onOutput: OutputHandler): Promise<OpenedMember>
@@ -95,7 +98,8 @@ export class Kernel implements AsyncDisposable {
   /**
    * Joins the group `port` (paper: JoinGroup); the first delivery is the event after the own join. The group's
    * own parameters hold, whatever `options` say of them. ERR_GROUP_NOT_FOUND if nobody answers,
-   * ERR_GROUP_FULL, ERR_INCOMPATIBLE, ERR_NOT_AUTHORIZED; else as createGroup.
+   * ERR_GROUP_FULL, ERR_INCOMPATIBLE, ERR_NOT_AUTHORIZED; else as createGroup. Names among the peers that do not
+   * resolve are waited for (`dnsWaitMs`), and named by the error.
    */
   joinGroup<T = unknown>(port: string, options?: GroupOptions<T>): Promise<Group<T>> {
     return this.open('joinGroup', 'join', port, options)
@@ -115,21 +119,7 @@ export class Kernel implements AsyncDisposable {
     checkSignal(signal)
     if (signal?.aborted) throw aborted(signal)
     if (this.closing !== undefined) throw closedKernel()
-    const { call, close } = await this.rim.openInspector(port, (output) => {
-      if (output.output === 'inspected') controls.answer(output.token, output.inspection)
-      else noteRefusal(controls, output)
-    })
-    const controls = new ControlCalls((token) => call({ call: 'cancel', token }))
-    const opening = { controls }
-    this.openings.add(opening)
-    try {
-      const begin = (token: number): void => call({ call: 'inspect', token, port })
-      const { view, parameters, ...rest } = await controls.start<GroupInspection>(begin, signal)
-      return { ...rest, view: toView(view), parameters, historySize: parameters.historySize }
-    } finally {
-      this.openings.delete(opening)
-      close()
-    }
+    return this.withPeers(port, signal, () => this.inspect(port, signal))
   }
 
   /**
@@ -170,12 +160,53 @@ export class Kernel implements AsyncDisposable {
     const options = checkGroupOptions<T>(caller, given)
     if (options.signal?.aborted) throw aborted(options.signal)
     if (this.closing !== undefined) throw closedKernel()
-    const attempt = this.attempt(how, port, options)
+    const attempt = this.withPeers(port, options.signal, () => this.attempt(how, port, options))
     this.attempts.add(attempt)
     try {
       return await attempt
     } finally {
       this.attempts.delete(attempt)
+    }
+  }
+
+  private async inspect(port: string, signal: AbortSignal | undefined): Promise<GroupReport> {
+    const { call, close } = await this.rim.openInspector(port, (output) => {
+      if (output.output === 'inspected') controls.answer(output.token, output.inspection)
+      else noteRefusal(controls, output)
+    })
+    const controls = new ControlCalls((token) => call({ call: 'cancel', token }))
+    const opening = { controls }
+    this.openings.add(opening)
+    try {
+      const begin = (token: number): void => call({ call: 'inspect', token, port })
+      const { view, parameters, ...rest } = await controls.start<GroupInspection>(begin, signal)
+      return { ...rest, view: toView(view), parameters, historySize: parameters.historySize }
+    } finally {
+      this.openings.delete(opening)
+      close()
+    }
+  }
+
+  /** Runs what asks for the port once the names among the peers are answered, or the wait for them is over. */
+  private async withPeers<R>(
+    port: string,
+    signal: AbortSignal | undefined,
+    run: () => Promise<R>,
+  ): Promise<R> {
+    const { names } = this.rim
+    if (names === undefined) return run()
+    const release = names.watch.need()
+    const controls = new ControlCalls((token) => controls.fail(token, aborted(signal!)))
+    const opening = { controls }
+    this.openings.add(opening)
+    try {
+      await waitForNames(names, controls, (probing) => this.inspect(port, probing), signal)
+      return await run()
+    } catch (error) {
+      throw namingUnresolved(error, names)
+    } finally {
+      this.openings.delete(opening)
+      release()
     }
   }
 

@@ -1,10 +1,11 @@
 /** Checks of the options that programs give: every fault names the field, the value and what is allowed. */
-import { isIP } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import { ErrorCode, GroupError, invalidArgument } from '../kernel/errors.ts'
 import type { RoleName } from '../kernel/identity.ts'
 import { splitHostPort } from '../kernel/node/addresses.ts'
+import { parseDnsServers } from '../kernel/node/lookup.ts'
 import { parsePeers } from '../kernel/node/peers.ts'
 import {
   completeParameters,
@@ -27,9 +28,21 @@ export interface KernelOptions {
   readonly transport?: 'multicast' | 'unicast'
   /**
    * Where members may be found, beside multicast or without it: `host:port` each (`[host]:port` for IPv6), as
-   * a list or one text with commas. A host may be a DNS name; it is asked again until it answers.
+   * a list or one text with commas. A host may be a DNS name that stands for all members: its A or AAAA records
+   * are asked for until there are some, and now and then while a group is created or joined. The port may be
+   * left out if `udpPort` is set, which is then taken for the peers as well.
    */
   readonly peers?: string | readonly string[]
+  /**
+   * DNS servers to ask for names among the peers (`10.0.0.10`, `127.0.0.1:5353`), as a list or one text with
+   * commas. Default: the system's way, with /etc/hosts and search domains.
+   */
+  readonly dnsServers?: string | readonly string[]
+  /**
+   * Milliseconds, 0 to 3,600,000, that creating, joining or inspecting a group waits for names among the peers
+   * that do not resolve, before it goes on without them. Default 10,000.
+   */
+  readonly dnsWaitMs?: number
   /** UDP port to receive unicast on, 0 to 65,535; 0 (default) lets the system choose. */
   readonly udpPort?: number
   /** UDP port of all multicasts, 1 to 65,535; the same at everybody who is to meet. Default 52,673. */
@@ -81,6 +94,8 @@ const kernelFields = [
   'interface',
   'transport',
   'peers',
+  'dnsServers',
+  'dnsWaitMs',
   'udpPort',
   'multicastPort',
   'advertise',
@@ -105,6 +120,9 @@ export interface CheckedKernelOptions extends Omit<KernelOptions, 'detection'> {
   readonly interface: string
   readonly transport: 'multicast' | 'unicast'
   readonly peers: string | readonly string[]
+  /** Empty: the system is asked. */
+  readonly dnsServers: readonly string[]
+  readonly dnsWaitMs: number
   readonly udpPort: number
   readonly detection: DetectionTimes
   readonly method: 'auto' | 'pb' | 'bb'
@@ -115,6 +133,7 @@ export function checkKernelOptions(given: KernelOptions = {}): CheckedKernelOpti
   checkFields('startKernel', given, kernelFields)
   const {
     peers = [],
+    dnsWaitMs = 10_000,
     udpPort = 0,
     method = 'auto',
     logLevel = 'warn',
@@ -140,8 +159,10 @@ export function checkKernelOptions(given: KernelOptions = {}): CheckedKernelOpti
   if (metricsPort !== undefined) wholeNumber('metricsPort', metricsPort, 0, 65_535)
   if (name !== undefined) shortText('name', name, NAME_BYTES)
   if (typeof peers !== 'string' && !Array.isArray(peers))
-    throw invalidArgument('peers', peers, 'a list of host:port')
-  parsePeers(peers, udpPort === 0 ? undefined : udpPort)
+    throw invalidArgument('peers', peers, 'a list of host:port, [v6]:port, or DNS names')
+  parsePeers(peers, { defaultPort: udpPort === 0 ? undefined : udpPort, family: isIPv6(address) ? 6 : 4 })
+  const dnsServers = parseDnsServers(given.dnsServers ?? [])
+  wholeNumber('dnsWaitMs', dnsWaitMs, 0, 3_600_000)
   if (
     advertise !== undefined &&
     !(typeof advertise === 'string' && (isIP(advertise) || splitHostPort(advertise)))
@@ -149,7 +170,18 @@ export function checkKernelOptions(given: KernelOptions = {}): CheckedKernelOpti
     throw invalidArgument('advertise', advertise, 'an address, or host:port')
   }
   const detection = checkDetection(given.detection)
-  return { ...given, interface: address, transport, peers, udpPort, method, logLevel, detection }
+  return {
+    ...given,
+    interface: address,
+    transport,
+    peers,
+    dnsServers,
+    dnsWaitMs,
+    udpPort,
+    method,
+    logLevel,
+    detection,
+  }
 }
 
 function checkDetection(given: KernelOptions['detection']): DetectionTimes {

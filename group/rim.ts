@@ -10,9 +10,11 @@ import type { Address, Nonce } from '../kernel/identity.ts'
 import type { Clock, Wakeups } from '../kernel/node/clock.ts'
 import { Driver, type MachineHandle } from '../kernel/node/driver.ts'
 import { addHealthRoutes, HttpServer } from '../kernel/node/http.ts'
-import { startLog } from '../kernel/node/log.ts'
+import { type Log, startLog } from '../kernel/node/log.ts'
+import { type Lookup, lookupAt, noLookup, systemLookup } from '../kernel/node/lookup.ts'
 import { Metrics } from '../kernel/node/metrics.ts'
-import { type PeerWatch, watchPeers } from '../kernel/node/peers.ts'
+import { countPeerFailures } from '../kernel/node/peer-metrics.ts'
+import { PeerWatch } from '../kernel/node/peers.ts'
 import { randomNonce, randomSeed } from '../kernel/node/random.ts'
 import type { Transport } from '../kernel/node/transport.ts'
 import { UdpTransport } from '../kernel/node/udp.ts'
@@ -25,6 +27,7 @@ import { Member } from './member/member.ts'
 import type { MemberOptions } from './member/options.ts'
 import type { MemberPort, OutputHandler } from './member-port.ts'
 import type { CheckedKernelOptions } from './options.ts'
+import type { PeerNames } from './peer-names.ts'
 
 /** What stands in for the system in tests. */
 export interface Outside {
@@ -44,7 +47,8 @@ export async function openRim(options: CheckedKernelOptions, outside?: Outside):
     const metrics = new Metrics(options.registry)
     const http = await openHttp(options)
     const dice = outside ?? { nonce: randomNonce, seed: randomSeed }
-    const rim = new KernelRim(driver, metrics, http, { ...options, packetSize }, dice)
+    const lookup = outside === undefined ? lookupFor(options) : noLookup
+    const rim = new KernelRim(driver, metrics, http, { ...options, packetSize, lookup, log }, dice)
     metrics.addRim(driver.router)
     if (http !== undefined) addHealthRoutes(http, { metrics, members: () => rim.infos() })
     return rim
@@ -66,6 +70,10 @@ function openUdp(options: CheckedKernelOptions, onWarning: (message: string) => 
   })
 }
 
+function lookupFor({ dnsServers }: CheckedKernelOptions): Lookup {
+  return dnsServers.length === 0 ? systemLookup : lookupAt(dnsServers)
+}
+
 /** On the interface's own address, so that whoever can reach the group can read its numbers, and nobody else. */
 async function openHttp({
   metricsPort,
@@ -84,18 +92,24 @@ function checkPacketSize(given: number | undefined, transport: Transport): numbe
   )
 }
 
-type RimOptions = CheckedKernelOptions & { readonly packetSize: number }
+type RimOptions = CheckedKernelOptions & {
+  readonly packetSize: number
+  readonly lookup: Lookup
+  readonly log: Log
+}
 
 class KernelRim implements Rim {
   readonly address: Address
   readonly registry: Registry
   readonly metricsAddress: string | undefined
+  readonly names: PeerNames | undefined
   private readonly driver: Driver
   private readonly metrics: Metrics
   private readonly http: HttpServer | undefined
   private readonly options: RimOptions
   private readonly dice: Pick<Outside, 'nonce' | 'seed'>
-  private readonly peerWatch: PeerWatch | undefined
+  private readonly peerWatch: PeerWatch
+  private readonly stopCounting: (() => void) | undefined
   private peers: readonly Address[] = []
   /** BOUNDED by what the program opens. */
   private readonly members = new Map<Member, MachineHandle>()
@@ -115,11 +129,17 @@ class KernelRim implements Rim {
     this.address = driver.transport.address
     this.registry = metrics.registry
     this.metricsAddress = http?.url.replace('http://', '')
-    if (options.peers.length > 0) {
-      this.peerWatch = watchPeers(options.peers, (addresses) => this.learnPeers(addresses), {
-        family: isIPv6(options.interface) ? 6 : 4,
-        defaultPort: options.udpPort === 0 ? undefined : options.udpPort,
-      })
+    this.peerWatch = new PeerWatch(options.peers, (addresses) => this.learnPeers(addresses), {
+      family: isIPv6(options.interface) ? 6 : 4,
+      defaultPort: options.udpPort === 0 ? undefined : options.udpPort,
+      lookup: options.lookup,
+      isOwn: (address) => driver.transport.isOwn(address),
+      log: options.log,
+    })
+    // On the test network nobody waits for a name: there is no DNS in virtual time.
+    if (this.peerWatch.hasNames && options.lookup !== noLookup) {
+      this.names = { watch: this.peerWatch, waitMs: options.dnsWaitMs }
+      this.stopCounting = countPeerFailures(metrics.registry, this.peerWatch.failures)
     }
   }
 
@@ -176,7 +196,8 @@ class KernelRim implements Rim {
   }
 
   async close(): Promise<void> {
-    this.peerWatch?.close()
+    this.peerWatch.close()
+    this.stopCounting?.()
     await this.driver.flush()
     await this.driver.close()
     await this.http?.close()
