@@ -2,6 +2,7 @@
  * The bytes of what the sequencer tells about its group: the baseline of a join's answer, with parameters,
  * view and tables (design 4.4), and the inspection that anybody may ask for.
  */
+import { readResults, writeResults } from './ballot.ts'
 import type { MemberId, RequestNumber, Role } from './identity.ts'
 import type { Baseline } from './order-state.ts'
 import type { GroupParameters } from './parameters.ts'
@@ -20,10 +21,11 @@ export interface JoinAnswer {
 export function encodeJoinAnswer({ memberId, baseline }: JoinAnswer): Uint8Array {
   const writer = new Writer(1024).u53(memberId)
   writeParameters(writer, baseline.parameters)
+  writeView(writer, baseline.before)
   writeView(writer, baseline.view)
+  writeResults(writer, baseline.results)
   writer.u53(baseline.seq).u53(baseline.stable).u53(baseline.accepted).u53(baseline.nextMemberId)
-  writer.u16(baseline.requests.size)
-  for (const [member, request] of baseline.requests) writer.u53(member).u53(request)
+  writeRequests(writer, baseline.requests)
   return writer.finish()
 }
 
@@ -31,20 +33,18 @@ export function decodeJoinAnswer(bytes: Uint8Array): JoinAnswer | undefined {
   const reader = new Reader(bytes)
   const memberId = reader.u53()
   const parameters = readParameters(reader)
+  const before = readView(reader)
   const view = readView(reader)
+  const results = readResults(reader)
   const seq = reader.u53()
   const stable = reader.u53()
   const accepted = reader.u53()
   const nextMemberId = reader.u53()
-  const requests = new Map<MemberId, RequestNumber>()
-  const count = reader.u16()
-  for (let i = 0; i < count && !reader.bad; i++) {
-    const member = reader.u53()
-    requests.set(member, reader.u53())
-  }
-  if (!reader.done || stable > accepted || accepted > seq) return undefined
+  const requests = readRequests(reader)
+  if (!reader.done || results === undefined || stable > accepted || accepted > seq) return undefined
   if (!view.members.some((member) => member.id === memberId)) return undefined
-  return { memberId, baseline: { parameters, view, seq, stable, accepted, requests, nextMemberId } }
+  const baseline = { parameters, before, view, results, seq, stable, accepted, requests, nextMemberId }
+  return { memberId, baseline }
 }
 
 export function encodeInspection(inspection: GroupInspection): Uint8Array {
@@ -111,20 +111,28 @@ function readParameters(reader: Reader): GroupParameters {
   }
 }
 
-function writeView(writer: Writer, view: View): void {
+export function writeView(writer: Writer, view: View): void {
   writer.u64(view.groupId).u53(view.incarnation).u53(view.coordinator).u53(view.seq).u53(view.sequencer)
-  writer.u16(view.members.length)
-  for (const member of view.members) {
-    writer.u53(member.id).u64(member.nonce).u8(member.role).text(member.name).text(member.address)
-  }
+  writeMembers(writer, view.members)
 }
 
-function readView(reader: Reader): View {
+export function readView(reader: Reader): View {
   const groupId = reader.u64()
   const incarnation = reader.u53()
   const coordinator = reader.u53()
   const seq = reader.u53()
   const sequencer = reader.u53()
+  return { groupId, incarnation, coordinator, seq, sequencer, members: readMembers(reader) }
+}
+
+export function writeMembers(writer: Writer, members: readonly Member[]): void {
+  writer.u16(members.length)
+  for (const member of members) {
+    writer.u53(member.id).u64(member.nonce).u8(member.role).text(member.name).text(member.address)
+  }
+}
+
+export function readMembers(reader: Reader): Member[] {
   const count = reader.u16()
   const members: Member[] = []
   for (let i = 0; i < count && !reader.bad; i++) {
@@ -134,5 +142,20 @@ function readView(reader: Reader): View {
     const name = reader.text()
     members.push({ id, nonce, name, address: reader.text(), role })
   }
-  return { groupId, incarnation, coordinator, seq, sequencer, members }
+  return members
+}
+
+export function writeRequests(writer: Writer, requests: ReadonlyMap<MemberId, RequestNumber>): void {
+  writer.u16(requests.size)
+  for (const [member, request] of requests) writer.u53(member).u53(request)
+}
+
+export function readRequests(reader: Reader): Map<MemberId, RequestNumber> {
+  const requests = new Map<MemberId, RequestNumber>()
+  const count = reader.u16()
+  for (let i = 0; i < count && !reader.bad; i++) {
+    const member = reader.u53()
+    requests.set(member, reader.u53())
+  }
+  return requests
 }

@@ -128,6 +128,11 @@ export class AssemblyStore {
     this.lanes.delete(member)
   }
 
+  /** Data of older incarnations that no kept order names is of no use to anybody. */
+  clear(): void {
+    this.lanes.clear()
+  }
+
   get bytes(): number {
     let bytes = 0
     for (const lane of this.lanes.values()) bytes += lane.bytes

@@ -9,6 +9,11 @@ export type Direction = 'in' | 'out'
 /** Upper bounds of the batch histogram's buckets, in messages per broadcast. */
 export const batchBuckets = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] as const
 
+/** Upper bounds of the buckets for the time that a reset takes, in microseconds. */
+export const resetBuckets = [
+  1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 5_000_000,
+] as const
+
 export class Counters {
   /** By packet kind number. A multicast counts once, a fan-out once for each copy. */
   readonly packets: Record<Direction, number[]> = { in: zeros(), out: zeros() }
@@ -22,6 +27,13 @@ export class Counters {
   readonly batches: number[] = new Array<number>(batchBuckets.length + 1).fill(0)
   readonly deliveries = { message: 0, join: 0, leave: 0, reset: 0 }
   suspicions = 0
+  /** Resets that this member has taken part in, and own attempts that too few have answered. */
+  readonly resets = { ok: 0, failed: 0 }
+  /** How many resets took up to resetBuckets[i]; the last for longer ones. */
+  readonly resetTimes: number[] = new Array<number>(resetBuckets.length + 1).fill(0)
+  resetMicros = 0
+  /** Other lines of views of this group that have been met. */
+  splits = 0
 
   constructor() {
     this.rejected = Object.fromEntries(rejectReasons.map((reason) => [reason, 0])) as Record<
@@ -39,6 +51,14 @@ export class Counters {
     let i = 0
     while (i < batchBuckets.length && messages > batchBuckets[i]!) i++
     this.batches[i]!++
+  }
+
+  reset(micros: number): void {
+    let i = 0
+    while (i < resetBuckets.length && micros > resetBuckets[i]!) i++
+    this.resetTimes[i]!++
+    this.resets.ok++
+    this.resetMicros += micros
   }
 
   /** Packets by name, for people and metrics. */

@@ -203,6 +203,31 @@ export class History {
     return -1
   }
 
+  /** Takes out what is held above `seq`, and gives it, the last first; of what came early nothing is kept. */
+  dropAbove(seq: Seq): Entry[] {
+    const dropped: Entry[] = []
+    for (let last = this.held.last(); last !== undefined && last.seq > seq; last = this.held.last()) {
+      this.held.pop()
+      this.bytes -= last.block.length
+      this.received = last.seq - 1
+      dropped.push(last)
+    }
+    assert(this.received <= seq || dropped.length === 0, 'entries are dropped whole', seq, this.received)
+    for (const entry of this.early.values()) this.bytes -= entry.block.length
+    this.early.clear()
+    this.placed.clear()
+    return dropped
+  }
+
+  /** Forgets everything, and begins behind `stable`. */
+  restartAt(stable: Seq): void {
+    this.held.clear()
+    this.early.clear()
+    this.placed.clear()
+    this.bytes = 0
+    this.stable = this.received = stable
+  }
+
   /**
    * Frees what every member has taken. Stable stays at the end of an entry, though a program may have taken
    * half of one: a joiner begins to fetch there, and half an entry cannot be fetched.

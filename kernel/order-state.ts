@@ -10,19 +10,25 @@
  * same events, a handover need not carry them: the successor holds everything up to it.
  */
 import { assert } from './assert.ts'
+import type { Log, ResultName } from './ballot.ts'
 import { BlockKind } from './block.ts'
 import { type Entry, History, lastSeqOf } from './history.ts'
 import type { MemberId, RequestNumber, Seq } from './identity.ts'
 import { decodeJoin, decodeLeave, type JoinChange, type LeaveChange } from './membership.ts'
 import type { GroupParameters } from './parameters.ts'
+import { decodeResult, type ResultChange } from './result.ts'
 import type { Member, View } from './view.ts'
 import { findMember, withJoined, withoutMember } from './view.ts'
 
 /** Everything a joiner needs beside the events that are not stable yet. */
 export interface Baseline {
   readonly parameters: GroupParameters
+  /** The view in force. */
+  readonly before: View
   /** The view as of `seq`, in force or about to be. */
   readonly view: View
+  /** The results in the log, oldest first (recovery). */
+  readonly results: readonly ResultName[]
   /** The tables below are as of this place; events up to it are kept, but change them no more. */
   readonly seq: Seq
   /** The history begins above it. */
@@ -38,6 +44,12 @@ export interface PendingChange {
   readonly view: View
   readonly join: JoinChange | undefined
   readonly leave: LeaveChange | undefined
+  readonly result: ResultChange | undefined
+  /** What a result put other tables in the place of, in case it is dropped again. */
+  readonly before?: {
+    readonly requests: ReadonlyMap<MemberId, RequestNumber>
+    readonly nextMemberId: MemberId
+  }
 }
 
 /** One who left a while ago, so that its late questions can be answered. */
@@ -47,6 +59,7 @@ export interface FormerMember {
 }
 
 const FORMER_MEMBERS_KEPT = 64
+const RESULTS_KEPT = 12
 
 export class OrderState {
   readonly parameters: GroupParameters
@@ -61,6 +74,12 @@ export class OrderState {
   readonly requests: Map<MemberId, RequestNumber>
   /** At most one in normal operation; one more for each result that a recovery puts on top. */
   readonly pending: PendingChange[] = []
+  /**
+   * The results in the log, oldest first, those not accepted included; the first lies at or below the stable
+   * seq. Some more than logs need are kept: by them two lines of views that come from one are told from a view
+   * and its successor. BOUNDED by RESULTS_KEPT, or the resets since what is stable.
+   */
+  readonly results: ResultName[]
   /** BOUNDED by FORMER_MEMBERS_KEPT, oldest first. */
   readonly former: FormerMember[] = []
   /** Events up to here came with the baseline's tables. */
@@ -68,8 +87,19 @@ export class OrderState {
 
   constructor(from: Baseline) {
     this.parameters = from.parameters
-    this.view = from.view
+    this.view = from.before
+    this.results = [...from.results]
     this.baseline = from.seq
+    // whether the joiner's own join is official is for the joiner to find out like everybody else
+    if (from.view.seq > from.before.seq) {
+      this.pending.push({
+        seq: from.seq,
+        view: from.view,
+        join: undefined,
+        leave: undefined,
+        result: undefined,
+      })
+    }
     // a joiner holds nothing above the stable seq yet: what is accepted elsewhere becomes so here as it is fetched
     this.accepted = from.stable
     this.highest = from.seq
@@ -82,7 +112,9 @@ export class OrderState {
   toBaseline(): Baseline {
     return {
       parameters: this.parameters,
+      before: this.view,
       view: this.latestView,
+      results: this.results,
       seq: this.history.received,
       stable: this.history.stable,
       accepted: this.accepted,
@@ -111,7 +143,7 @@ export class OrderState {
         this.requests.set(join.member.id, join.lastRequest)
         this.nextMemberId = join.member.id + 1
         const view = withJoined(this.latestView, join.member, entry.seq)
-        this.pending.push({ seq: entry.seq, view, join, leave: undefined })
+        this.pending.push({ seq: entry.seq, view, join, leave: undefined, result: undefined })
         return
       }
       case BlockKind.leave: {
@@ -119,12 +151,84 @@ export class OrderState {
         if (leave === undefined || findMember(this.latestView, leave.member) === undefined) return
         this.requests.set(leave.member, leave.request)
         const view = withoutMember(this.latestView, leave.member, entry.seq, leave.successor)
-        this.pending.push({ seq: entry.seq, view, join: undefined, leave })
+        this.pending.push({ seq: entry.seq, view, join: undefined, leave, result: undefined })
         return
       }
-      case BlockKind.result:
-        assert(false, 'results are ordered by recovery only', entry.seq)
+      case BlockKind.result: {
+        const result = decodeResult(entry.block)
+        if (result === undefined || result.view.seq !== entry.seq) return
+        this.applyResult(entry.seq, result)
+        return
+      }
     }
+  }
+
+  private applyResult(seq: Seq, result: ResultChange): void {
+    const before = { requests: new Map(this.requests), nextMemberId: this.nextMemberId }
+    this.pending.push({ seq, view: result.view, join: undefined, leave: undefined, result, before })
+    this.results.push({ ballot: result.ballot, seq })
+    this.requests.clear()
+    for (const [member, request] of result.requests) this.requests.set(member, request)
+    this.nextMemberId = Math.max(this.nextMemberId, result.nextMemberId)
+  }
+
+  /** The log as others need to know it. */
+  get log(): Log {
+    return { results: this.results, end: this.history.received }
+  }
+
+  /**
+   * Drops everything above `seq`, which a result has not taken over (design 4.6), with all that followed from
+   * it. What is dropped was never official here.
+   */
+  dropAbove(seq: Seq): void {
+    assert(seq >= this.accepted, 'what was accepted is never dropped', seq, this.accepted)
+    for (const entry of this.history.dropAbove(seq)) this.undo(entry)
+    for (let last = this.pending.at(-1); last !== undefined && last.seq > seq; last = this.pending.at(-1)) {
+      this.pending.pop()
+    }
+    while (this.results.length > 1 && this.results.at(-1)!.seq > seq) this.results.pop()
+    this.highest = this.history.received
+  }
+
+  /** The reverse of `apply`, from the end of the log backwards. */
+  private undo(entry: Entry): void {
+    if (entry.seq <= this.baseline) return
+    switch (entry.kind) {
+      case BlockKind.messages:
+        this.requests.set(entry.member, entry.firstRequest - 1)
+        return
+      case BlockKind.join: {
+        const change = this.pending.find(({ seq }) => seq === entry.seq)
+        if (change?.join === undefined) return
+        this.requests.delete(change.join.member.id)
+        this.nextMemberId = change.join.member.id
+        return
+      }
+      case BlockKind.leave: {
+        const change = this.pending.find(({ seq }) => seq === entry.seq)
+        if (change?.leave !== undefined) this.requests.set(change.leave.member, change.leave.request - 1)
+        return
+      }
+      case BlockKind.result: {
+        const before = this.pending.find(({ seq }) => seq === entry.seq)?.before
+        if (before === undefined) return
+        this.requests.clear()
+        for (const [member, request] of before.requests) this.requests.set(member, request)
+        this.nextMemberId = before.nextMemberId
+      }
+    }
+  }
+
+  /**
+   * A witness that has been left so far behind that nobody keeps what it lacks begins anew behind `stable`: it
+   * only bears witness that the result exists.
+   */
+  restartAt(stable: Seq, results: readonly ResultName[]): void {
+    this.dropAbove(this.accepted)
+    this.history.restartAt(stable)
+    this.accepted = this.highest = stable
+    this.results.splice(0, this.results.length, ...results)
   }
 
   /**
@@ -141,7 +245,9 @@ export class OrderState {
       change = this.pending[0]
     ) {
       this.pending.shift()
-      if (change.leave !== undefined) this.forget(change.leave.member, change.seq)
+      for (const { id } of this.view.members) {
+        if (findMember(change.view, id) === undefined) this.forget(id, change.seq)
+      }
       this.view = change.view
     }
     return reach
@@ -158,6 +264,8 @@ export class OrderState {
   /** Frees history that every member has taken. */
   release(stable: Seq): void {
     this.history.release(Math.min(stable, this.accepted))
+    const { results } = this
+    while (results.length > RESULTS_KEPT && results[1]!.seq <= this.history.stable) results.shift()
     assert(
       this.history.stable <= this.accepted && this.accepted <= this.history.received,
       'marks are in order',

@@ -67,6 +67,18 @@ export const PacketKind = {
   dataGap: 17,
   /** The sequencer to a sender: how far it has a block that comes in fragments. */
   dataAck: 18,
+  /** Invites to a vote on a new view (recovery, phase 1), and shows that the coordinator is still there. */
+  invite: 19,
+  /** The answer to an invitation that is not voted on. */
+  refusal: 20,
+  /** Asks the others about a sequencer that does not answer. */
+  inquiry: 21,
+  testimony: 22,
+  /** Asks for nothing but an answer. */
+  probe: 23,
+  probeAnswer: 24,
+  /** To one who is not in the view any more, and may not know it. */
+  expelled: 25,
 } as const
 export type PacketKind = (typeof PacketKind)[keyof typeof PacketKind]
 export type PacketKindName = keyof typeof PacketKind

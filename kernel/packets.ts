@@ -116,6 +116,8 @@ export function readRequestAck(packet: Uint8Array): RequestNumber | undefined {
 
 /** Flag of a state packet: the sender asks, of anybody, whether its leave is accepted. */
 export const STATE_FLAG_LEAVING = 1
+/** Flag of a state packet: the sender holds everything up to and including the result of this ballot. */
+export const STATE_FLAG_RESULT = 2
 
 // ---- gaps ---------------------------------------------------------------------------------------------
 
@@ -376,7 +378,7 @@ export function decodeJoinRefused(
 /** Body: stream u32, purpose u8, total u32, offset u32, bytes. */
 export const STREAM_HEAD_BYTES = 13
 /** What a stream carries. Append only. */
-export const StreamPurpose = { joinAnswer: 1, inspection: 2 } as const
+export const StreamPurpose = { joinAnswer: 1, inspection: 2, vote: 3, result: 4 } as const
 export type StreamPurpose = (typeof StreamPurpose)[keyof typeof StreamPurpose]
 
 export interface StreamFragment {

@@ -25,9 +25,9 @@ const WINDOW_FRAGMENTS = 8
 /** Unanswered tries after which a stream that nobody depends on is given up. */
 const TRIES_MAX = 10
 /** Bytes of one incoming stream; larger ones are not begun. */
-const INCOMING_BYTES_MAX = 4 * 1024 * 1024
-/** Incoming streams under way or just finished; BOUNDED, oldest forgotten first. */
-const INCOMING_KEPT = 8
+const INCOMING_BYTES_MAX = 1024 * 1024
+/** Incoming streams under way or just finished (all votes may come at once); BOUNDED, oldest forgotten first. */
+const INCOMING_KEPT = 64
 
 interface Outgoing {
   readonly stream: number

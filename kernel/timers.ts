@@ -29,6 +29,14 @@ const names = [
   'stall',
   /** A leaver whose leave is ordered asks whether it is accepted. Set and stopped by the leaver. */
   'leave',
+  /** The next look at a reset under way, or the next attempt. Set and stopped by the recovery. */
+  'recovery',
+  /** Who accuses the sequencer waits for what the others say. Set and stopped by the inquiry. */
+  'inquiry',
+  /** Members that are quiet for long are probed. Set by the watch. */
+  'watch',
+  /** After a stall: the next probe. Set and stopped by the doubt. */
+  'doubt',
 ] as const
 export type TimerName = (typeof names)[number]
 

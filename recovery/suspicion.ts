@@ -7,6 +7,13 @@
 import type { MemberId, Micros } from '../kernel/identity.ts'
 import type { RoundTrips } from '../kernel/rtt.ts'
 
+/** The time in which so many tries, each with its wait, go unanswered. */
+export function patience(times: RoundTrips, tries: number): Micros {
+  let sum = 0
+  for (let i = 0; i <= tries; i++) sum += times.timeout(i)
+  return sum
+}
+
 interface Episode {
   heardAt: Micros
   /** Unanswered since then. */
@@ -50,6 +57,19 @@ export class Suspicion {
     member.nextTryAt = now + this.times.timeout(member.tries)
     if (++member.tries <= this.triesAllowed || member.isSuspect) return false
     member.isSuspect = true
+    return true
+  }
+
+  /** Knowledge, not guessing: its operating system or its kernel says that the member is gone. True if that is news. */
+  gone(id: MemberId): boolean {
+    const member = this.members.get(id)
+    if (member?.isSuspect === true) return false
+    this.members.set(id, {
+      heardAt: member?.heardAt ?? 0,
+      tries: this.triesAllowed,
+      nextTryAt: 0,
+      isSuspect: true,
+    })
     return true
   }
 

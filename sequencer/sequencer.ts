@@ -539,6 +539,12 @@ export class Sequencer {
     }
   }
 
+  /** One who may not have heard it is told where the order stands. */
+  tell({ nonce, address }: Member): void {
+    const { state, outbox } = this
+    outbox.unicast(address, orderPacket(state, outbox, PacketKind.order, 0, nonce, [], 0))
+  }
+
   /** Others who have said nothing since everybody was asked last. */
   private silent(): Member[] {
     return this.present.filter(

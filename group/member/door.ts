@@ -1,9 +1,10 @@
 /**
  * Who may say anything at all (design 4.1): a packet counts only if group id, incarnation and coordinator
- * match mine, compared for equality, and if it comes from a member of my view. Exceptions are listed here
- * and nowhere else.
+ * match mine, compared for equality, and if it comes from a member of my view. Mine is the view in force or,
+ * from the moment of a promise on, the attempt promised. Exceptions are listed here, and in renewal.ts for
+ * those who are out of the view.
  */
-import type { MemberId } from '../../kernel/identity.ts'
+import type { Incarnation, MemberId } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
 import { findMember, type Member } from '../../kernel/view.ts'
@@ -17,13 +18,19 @@ export type Admittance =
   /** A process that wants to become a member. */
   | { readonly who: 'joiner' }
 
-export function admit(state: OrderState, header: PacketHeader, self: MemberId): Admittance | RejectReason {
+export function admit(
+  state: OrderState,
+  header: PacketHeader,
+  self: MemberId,
+  promise: { readonly incarnation: Incarnation; readonly coordinator: MemberId },
+): Admittance | RejectReason {
   const { view } = state
   if (header.groupId !== view.groupId) return 'group'
-  if (header.incarnation !== view.incarnation || header.coordinator !== view.coordinator) return 'incarnation'
+  if (header.incarnation !== promise.incarnation || header.coordinator !== promise.coordinator)
+    return 'incarnation'
   if (header.kind === PacketKind.joinRequest) return { who: 'joiner' }
   if (header.sender === self) return 'stranger'
-  const member = findMember(view, header.sender) ?? findMember(state.latestView, header.sender)
+  const member = memberOf(state, header)
   if (member !== undefined)
     return member.nonce === header.senderNonce ? { who: 'member', member } : 'stranger'
   const former = state.former.find((one) => one.member.id === header.sender)
@@ -34,4 +41,14 @@ export function admit(state: OrderState, header: PacketHeader, self: MemberId): 
   const isOrdered = header.kind === PacketKind.order || header.kind === PacketKind.repair
   if (isOrdered && header.sender >= state.nextMemberId) return { who: 'beyond' }
   return 'stranger'
+}
+
+/** In the view in force, or in any later view change that is held. */
+function memberOf(state: OrderState, { sender, senderNonce }: PacketHeader): Member | undefined {
+  let found = findMember(state.view, sender)
+  for (const change of state.pending) {
+    const member = findMember(change.view, sender)
+    if (member !== undefined && found?.nonce !== senderNonce) found = member
+  }
+  return found
 }

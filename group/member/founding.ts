@@ -21,5 +21,18 @@ export function foundingBaseline(
     members: [{ id, nonce, name, address, role: Role[role] }],
   }
   const requests = new Map([[id, (start?.request ?? 1) - 1]])
-  return { parameters, view, seq, stable: seq, accepted: seq, requests, nextMemberId: id + 1 }
+  const ballot = { incarnation: view.incarnation, endIncarnation: 0, endSeq: 0, coordinator: id }
+  const results = [{ ballot, seq }]
+  const nextMemberId = id + 1
+  return {
+    parameters,
+    before: view,
+    view,
+    results,
+    seq,
+    stable: seq,
+    accepted: seq,
+    requests,
+    nextMemberId,
+  }
 }

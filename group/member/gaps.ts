@@ -93,6 +93,14 @@ export class Gaps {
     }
   }
 
+  /** What was asked for before is not wanted any more. */
+  restart(): void {
+    this.timers.stop('gap')
+    this.tries = 0
+    this.askedTo = 0
+    this.lastBroadcaster = 0
+  }
+
   onBroadcast(from: MemberId): void {
     this.lastBroadcaster = from
   }

@@ -59,6 +59,7 @@ export class Member implements Machine {
   step(now: Micros, input: Input, sink: Sink): void {
     this.outbox.begin(now, sink)
     try {
+      this.noteStall(now)
       if (input.kind === 'call') this.onCall(input.call)
       else if (this.phase === 'closed') return
       else if (input.kind === 'packet') this.onPacket(input.from, input.bytes)
@@ -70,6 +71,14 @@ export class Member implements Machine {
 
   nextDeadline(): Micros | undefined {
     return this.phase === 'closed' ? undefined : this.timers.next()
+  }
+
+  /** A deadline that is long past says that this process has stood still. */
+  private noteStall(now: Micros): void {
+    const { membership } = this
+    if (membership === undefined || this.phase !== 'member') return
+    const due = this.timers.next()
+    if (due !== undefined && now - due > membership.stallLimit) membership.onStall(now - due)
   }
 
   private onTick(): void {
@@ -130,11 +139,7 @@ export class Member implements Machine {
         assert(false, 'an Inspector machine asks about groups, not a member')
         return
       case 'reset':
-        this.fail(
-          call.token,
-          ErrorCode.resetFailed,
-          'this member cannot rebuild its group: leave it and join again',
-        )
+        this.reset(call.token, call.minMembers, call.header)
         return
     }
   }
@@ -165,6 +170,14 @@ export class Member implements Machine {
         )
     }
     return undefined
+  }
+
+  private reset(token: Token, minMembers: number, header: Uint8Array): void {
+    if (this.phase === 'member' && this.membership !== undefined && this.opening === undefined) {
+      this.membership.reset(token, minMembers, header)
+    } else {
+      this.fail(token, ErrorCode.closed, 'this member has left its group; join again')
+    }
   }
 
   // ---- opening ----------------------------------------------------------------------------------------
@@ -301,10 +314,19 @@ export class Member implements Machine {
     if (token !== undefined) this.outbox.output({ output: 'left', token })
   }
 
-  /** The sequencer died while this process was about to join: it is no member of anything that lives. */
+  /**
+   * The sequencer died while this process was about to join, or a reset has dropped its join: it is no member
+   * of anything that lives, and asks again.
+   */
   private lost(reason: string): void {
     const { opening } = this
-    if (opening !== undefined) this.failOpen(opening.call.token, ErrorCode.memberFailed, reason)
+    if (opening === undefined) return
+    this.outbox.trace('join-lost', { reason })
+    this.membership = undefined
+    this.timers.clear()
+    Object.assign(this.outbox.identity, { groupId: 0n, incarnation: 0, coordinator: 0, memberId: 0 })
+    this.phase = 'opening'
+    opening.locateAgain()
   }
 
   private expelled(reason: string): void {

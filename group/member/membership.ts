@@ -32,14 +32,15 @@ import {
   readStreamAck,
   readStreamFragment,
   STATE_FLAG_LEAVING,
+  STATE_FLAG_RESULT,
 } from '../../kernel/packets.ts'
 import { parameterLimits } from '../../kernel/parameters.ts'
+import type { Token } from '../../kernel/port.ts'
 import type { Prng } from '../../kernel/prng.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import type { TimerName, Timers } from '../../kernel/timers.ts'
 import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
-import { Suspicion } from '../../recovery/suspicion.ts'
 import { repair, repairData } from '../../sequencer/repair.ts'
 import { Sequencer } from '../../sequencer/sequencer.ts'
 import { Concierge } from './concierge.ts'
@@ -49,8 +50,10 @@ import { Intake } from './intake.ts'
 import { Leaver } from './leaver.ts'
 import { type MemberOptions, timesOf } from './options.ts'
 import { Receiver } from './receiver.ts'
+import { Renewal } from './renewal.ts'
 import { Reports } from './reports.ts'
 import { Sender } from './sender.ts'
+import { Silence } from './silence.ts'
 
 /** Requests kept for one member at the sequencer, as a multiple of what a sender may have on its way. */
 const REQUEST_WINDOWS = 4
@@ -70,7 +73,7 @@ export interface MembershipHost {
   left(): void
   /** The others have gone on without this member. */
   expelled(reason: string): void
-  /** The sequencer died before the own join was accepted. */
+  /** The own join was dropped, or the sequencer died before it was accepted. */
   lost(reason: string): void
 }
 
@@ -100,7 +103,8 @@ export class Membership {
   private readonly concierge: Concierge
   private readonly gaps: Gaps
   private readonly reports: Reports
-  private readonly suspicion: Suspicion
+  private readonly silence: Silence
+  private readonly renewal: Renewal
   private readonly assemblies: AssemblyStore
   private readonly intake: Intake
   private readonly roundTrips: RoundTrips
@@ -136,14 +140,13 @@ export class Membership {
     const largest = maxMessageSize + parameterLimits.headerBytes + BLOCK_HEADER_BYTES + RECORD_OVERHEAD_MAX
     this.assemblies = new AssemblyStore(Math.max(REQUEST_WINDOWS * options.sendWindow, largest), largest)
     this.roundTrips = roundTrips
-    this.suspicion = new Suspicion(options.detection.tries, this.roundTrips)
     const toSequencer = {
       state: () => this.state,
-      sequencer: () => this.sequencerMember,
+      sequencer: () => this.source,
       isSequencer: () => this.sequencer !== undefined,
       reported: () => this.reports.onReported(),
-      asked: (member: ViewMember) => this.onAsked(member),
-      others: () => this.others,
+      asked: (member: ViewMember) => this.silence.onAsked(member),
+      others: () => this.sources,
       assembly: (member: MemberId, request: RequestNumber) => this.assemblies.get(member, request),
     }
     this.sender = new Sender(
@@ -217,6 +220,7 @@ export class Membership {
         ownBlock: (request) => this.sender.ownBlock(request),
         ownLeave: (reason) => this.onOwnLeave(reason),
         accepted: (accepted) => this.onAccepted(accepted),
+        mayDeliver: () => !this.silence.isDoubting,
       },
     })
     this.intake = new Intake({
@@ -232,7 +236,68 @@ export class Membership {
         repaired: (bytes) => this.gaps.check(bytes),
       },
     })
-    this.suspicion.heard(baseline.view.sequencer, outbox.now)
+    this.silence = new Silence(
+      {
+        outbox,
+        timers,
+        counters,
+        roundTrips,
+        host: {
+          view: () => this.state.view,
+          others: () => this.others,
+          sequencer: () => this.sequencerMember,
+          isSequencer: () => this.sequencer !== undefined,
+          isBound: () => this.recovery.isBound,
+          isAutomatic: () => this.state.parameters.recovery === 'auto' && this.joinSeq === undefined,
+          sequencerFailed: (id) => this.onSequencerFailed(id),
+          memberFailed: () => this.onMemberFailed(),
+          suspected: () => this.onSuspected(),
+          sequencerBack: () => {
+            if (!this.recovery.isBound) this.failure = undefined
+          },
+          doubtResolved: () => this.onDoubtResolved(),
+        },
+      },
+      { tries: options.detection.tries, heartbeatIdle: times.heartbeatIdle },
+    )
+    this.renewal = new Renewal(
+      {
+        state: this.state,
+        outbox,
+        timers,
+        streams,
+        counters,
+        roundTrips,
+        prng,
+        host: {
+          self: () => this.self,
+          isEntering: () => this.joinSeq !== undefined,
+          joinSeq: () => this.joinSeq,
+          isLingering: () => this.leaver.isLingering,
+          silence: () => this.silence,
+          bound: () => this.onBound(),
+          dropAbove: (seq) => {
+            this.receiver.dropAbove(seq)
+            this.sender.dropAbove(seq)
+          },
+          collect: () => {
+            this.gaps.restart()
+            this.gaps.check()
+          },
+          hold: (entry) => this.receiver.hold(entry),
+          accepted: (change) => this.receiver.acceptUpTo(change.view.seq),
+          resumed: () => this.onResumed(),
+          stopped: (reason) => this.onStopped(reason),
+          expelled: (reason) => this.onExpelled(reason),
+        },
+      },
+      { tries: options.detection.tries },
+    )
+    this.silence.begin()
+  }
+
+  private get recovery(): Renewal['recovery'] {
+    return this.renewal.recovery
   }
 
   /** The creator is the first sequencer, and its join needs nobody's acks. */
@@ -256,12 +321,12 @@ export class Membership {
 
   private onEntering(): void {
     const sequencer = this.sequencerMember
-    if (this.joinSeq === undefined || sequencer === undefined) return
+    if (this.joinSeq === undefined || sequencer === undefined || this.recovery.isBound) return
     this.enteringTries++
     const { outbox } = this
     outbox.unicast(sequencer.address, outbox.packet(PacketKind.state, 0, sequencer.nonce, 0))
     this.armEntering()
-    this.onAsked(sequencer)
+    this.silence.onAsked(sequencer)
   }
 
   // ---- calls and time ---------------------------------------------------------------------------------
@@ -305,11 +370,13 @@ export class Membership {
   }
 
   private onProgress(): void {
+    if (this.recovery.isBound) return
     if (this.sequencer !== undefined) this.sequencer.advance()
     else this.reports.onProgress()
   }
 
   flush(): void {
+    if (this.recovery.isBound || this.silence.isDoubting) return
     if (this.joinSeq === undefined && this.failure === undefined) this.sender.flush()
     this.sequencer?.flush()
     this.watchStall()
@@ -329,6 +396,7 @@ export class Membership {
       case 'heartbeat':
         this.sequencer?.onHeartbeat()
         this.leaver.onHeartbeat()
+        if (this.sequencer !== undefined) this.renewal.remind()
         return
       case 'acks':
         this.sequencer?.onAckTimer()
@@ -341,6 +409,14 @@ export class Membership {
         return
       case 'stall':
         if (this.holdsUpItself) this.sender.refuse(ErrorCode.wouldBlock, WOULD_BLOCK)
+        return
+      case 'recovery':
+        this.recovery.onTimer()
+        return
+      case 'inquiry':
+      case 'watch':
+      case 'doubt':
+        this.silence.onTimer(name)
         return
       default:
         assert(false, 'this timer is not the membership’s', name)
@@ -355,7 +431,8 @@ export class Membership {
 
   onLocate(from: Address, header: PacketHeader, locate: Locate): void {
     if (this.joinSeq !== undefined || this.leaver.isLingering) return
-    this.concierge.onLocate(from, header, locate, this.suspicion.lastHeard(this.state.view.sequencer))
+    const heardAt = this.silence.suspicion.lastHeard(this.state.view.sequencer)
+    this.concierge.onLocate(from, header, locate, heardAt)
   }
 
   onPacket(from: Address, header: PacketHeader, packet: Uint8Array): void {
@@ -364,8 +441,16 @@ export class Membership {
       return
     }
     if (header.kind === PacketKind.streamAck) return this.onStreamAck(header, packet)
-    const admittance = admit(this.state, header, this.self)
-    if (typeof admittance === 'string') return this.reject(admittance)
+    if (header.groupId === this.state.view.groupId && !this.leaver.isLingering) {
+      const rejected = this.onResetPacket(from, header, packet)
+      if (rejected !== 'not one') return rejected === undefined ? undefined : this.reject(rejected)
+    }
+    const admittance = admit(this.state, header, this.self, this.outbox.identity)
+    if (typeof admittance === 'string') {
+      if (admittance === 'incarnation') this.renewal.onForeign(from, header, this.sequencer !== undefined)
+      return this.reject(admittance)
+    }
+    if (this.recovery.isBound && admittance.who !== 'member') return this.reject('phase')
     switch (admittance.who) {
       case 'joiner': {
         const request = decodeJoinRequest(packet)
@@ -388,10 +473,88 @@ export class Membership {
         this.onOrder(undefined, header, packet)
         return
       case 'member':
-        this.onHeard(admittance.member)
-        this.onMemberPacket(admittance.member, from, header, packet)
+        this.silence.onHeard(admittance.member)
+        if (this.recovery.isBound) this.onPacketWhileBound(admittance.member, from, header, packet)
+        else this.onMemberPacket(admittance.member, from, header, packet)
         return
     }
+  }
+
+  /** Invitations, refusals and notices come under whatever ballot; each says itself what it is about. */
+  private onResetPacket(
+    from: Address,
+    header: PacketHeader,
+    packet: Uint8Array,
+  ): RejectReason | undefined | 'not one' {
+    switch (header.kind) {
+      case PacketKind.invite:
+        return this.renewal.onInvite(from, header, packet)
+      case PacketKind.refusal:
+        return this.renewal.onRefusal(header, packet)
+      case PacketKind.expelled:
+        return this.renewal.onExpelled(packet)
+      default:
+        return 'not one'
+    }
+  }
+
+  /** A packet of the attempt that this member is bound to. */
+  private onPacketWhileBound(
+    member: ViewMember,
+    from: Address,
+    header: PacketHeader,
+    packet: Uint8Array,
+  ): void {
+    const { recovery, state } = this
+    recovery.onHeard(member)
+    const before = state.history.received
+    switch (header.kind) {
+      case PacketKind.streamData:
+        this.onStreamData(from, header, packet)
+        return
+      case PacketKind.state:
+        if ((header.flags & STATE_FLAG_RESULT) !== 0) recovery.onAck(member)
+        return
+      case PacketKind.gap:
+        this.repairFor(from, header, packet)
+        return
+      case PacketKind.dataGap:
+        this.repairDataFor(from, header, packet)
+        return
+      case PacketKind.repair: {
+        if (!recovery.isCollecting) return this.reject('phase')
+        const head = readOrderHead(packet)
+        if (head === undefined || !this.receiver.onCollected(head, packet, state.highest)) {
+          return this.reject('malformed')
+        }
+        this.gaps.check(state.history.received > before ? packet.length : 0)
+        recovery.onHeld()
+        return
+      }
+      case PacketKind.data:
+        if (!recovery.isCollecting) return this.reject('phase')
+        this.intake.onData(member, from, header, packet)
+        return
+      case PacketKind.order: {
+        const head = readOrderHead(packet)
+        if (head === undefined) return this.reject('malformed')
+        recovery.onOrder(member.id, head.accepted)
+        if (!this.recovery.isBound) this.onOrder(member, header, packet)
+        return
+      }
+      case PacketKind.probe:
+        this.silence.onPacket(member, header, packet)
+        return
+      default:
+        this.reject('phase')
+    }
+  }
+
+  private onStreamData(from: Address, header: PacketHeader, packet: Uint8Array): void {
+    const fragment = readStreamFragment(packet)
+    if (fragment === undefined) return this.reject('malformed')
+    const bytes = this.streams.onFragment(from, header.senderNonce, fragment)
+    if (bytes !== undefined) this.renewal.onStream(header.senderNonce, fragment.purpose, bytes)
   }
 
   /** Streams go to joiners and askers, too, who are no members; the stream knows its receiver by the nonce. */
@@ -420,6 +583,15 @@ export class Membership {
       case PacketKind.state:
         if ((header.flags & STATE_FLAG_LEAVING) === 0) this.learnSuccession()
         this.sequencer?.onReport(member.id, header)
+        // it has not heard yet that the result is accepted
+        if ((header.flags & STATE_FLAG_RESULT) !== 0) this.sequencer?.tell(member)
+        return
+      case PacketKind.inquiry:
+      case PacketKind.testimony:
+      case PacketKind.probe:
+      case PacketKind.probeAnswer:
+        this.sequencer?.onReport(member.id, header)
+        if (!this.silence.onPacket(member, header, packet)) this.reject('malformed')
         return
       case PacketKind.gap: {
         this.sequencer?.onReport(member.id, header)
@@ -430,16 +602,10 @@ export class Membership {
         this.sequencer?.onReport(member.id, header)
         this.intake.onData(member, from, header, packet)
         return
-      case PacketKind.dataGap: {
-        const gap = decodeDataGap(packet)
-        if (gap === undefined) return this.reject('malformed')
+      case PacketKind.dataGap:
         this.sequencer?.onReport(member.id, header)
-        const entry = this.state.history.entryAt(gap.seq)
-        const to = { address: from, nonce: header.senderNonce }
-        if (entry === undefined) return
-        this.counters.retransmissions.data += repairData(entry, this.outbox, this.options.packetSize, to, gap)
+        this.repairDataFor(from, header, packet)
         return
-      }
       case PacketKind.dataAck: {
         const ack = decodeDataAck(packet)
         if (ack === undefined) return this.reject('malformed')
@@ -452,13 +618,10 @@ export class Membership {
         this.sender.onRequestAck(expected)
         return
       }
-      case PacketKind.streamData: {
-        // a join's answer that is here already: acknowledged again, because the ack was lost
-        const fragment = readStreamFragment(packet)
-        if (fragment === undefined) return this.reject('malformed')
-        this.streams.onFragment(from, header.senderNonce, fragment)
+      case PacketKind.streamData:
+        // a join's answer or a result that is here already: acknowledged again, because the ack was lost
+        this.onStreamData(from, header, packet)
         return
-      }
       case PacketKind.left:
         this.onLeft(member, packet)
         return
@@ -473,6 +636,11 @@ export class Membership {
     const sequencerBefore = this.state.view.sequencer
     this.receiver.onBlock(data.member, data.request, block)
     if (this.state.history.received === before) return
+    if (this.recovery.isBound) {
+      this.gaps.check(block.length)
+      this.recovery.onHeld()
+      return
+    }
     if (this.state.view.sequencer !== sequencerBefore) this.onNewSequencer()
     this.gaps.check(block.length)
     this.reports.onProgress()
@@ -486,6 +654,15 @@ export class Membership {
     this.counters.retransmissions.repair += repair(this.state, this.outbox, packetSize, to, gap)
   }
 
+  private repairDataFor(address: Address, header: PacketHeader, packet: Uint8Array): void {
+    const gap = decodeDataGap(packet)
+    if (gap === undefined) return this.reject('malformed')
+    const entry = this.state.history.entryAt(gap.seq)
+    if (entry === undefined) return
+    const to = { address, nonce: header.senderNonce }
+    this.counters.retransmissions.data += repairData(entry, this.outbox, this.options.packetSize, to, gap)
+  }
+
   /** A fellow member, who holds it accepted, tells that this member has left, or is out. */
   private onLeft(from: ViewMember, packet: Uint8Array): void {
     const seq = decodeLeft(packet)
@@ -494,7 +671,7 @@ export class Membership {
       if (from.id === this.state.view.sequencer) this.onLeftGroup()
       return
     }
-    if (!this.sender.isLeaving) return this.host.expelled('the group has gone on without this member')
+    if (!this.sender.isLeaving) return this.onExpelled('the group has gone on without this member')
     // what was sent before the leave has its place, too: it is fetched while somebody still has it
     this.receiver.expectUpTo(seq)
     this.gaps.check()
@@ -534,6 +711,17 @@ export class Membership {
     return [...view.members, ...latestView.members.filter(({ id }) => findMember(view, id) === undefined)]
   }
 
+  /** Who has what is missing here: the sequencer, or whom a reset under way names. */
+  private get source(): ViewMember | undefined {
+    return this.recovery.isBound ? this.recovery.source : this.sequencerMember
+  }
+
+  private get sources(): readonly ViewMember[] {
+    if (!this.recovery.isBound) return this.others
+    const { source } = this.recovery
+    return source === undefined ? [] : [source]
+  }
+
   private get others(): readonly ViewMember[] {
     return this.state.latestView.members.filter(({ id }) => id !== this.self)
   }
@@ -568,6 +756,8 @@ export class Membership {
     if (header.groupId !== this.state.view.groupId || member?.address !== from) return this.reject('stranger')
     this.sequencer?.onGone(nonce)
     this.gaps.onGone(member.id)
+    this.renewal.onGone(nonce)
+    if (this.sequencer === undefined) this.silence.onGone(member.id)
     if (this.leaver.isLingering && member.id === this.state.view.sequencer) this.onLeftGroup()
   }
 
@@ -576,7 +766,7 @@ export class Membership {
     const { view } = this.state
     this.outbox.trace('new-sequencer', { sequencer: view.sequencer, seq: view.seq })
     if (findMember(view, this.self) === undefined) return
-    this.suspicion.heard(view.sequencer, this.outbox.now)
+    this.silence.begin()
     if (view.sequencer === this.self) {
       this.becomeSequencer()
       this.sequencer?.announce()
@@ -641,7 +831,7 @@ export class Membership {
         numbered: (entry) => receiver.noteHeld(entry),
         accepted: () => receiver.deliver(),
         unanswered: (silent) => {
-          for (const member of silent) this.onAsked(member)
+          for (const member of silent) this.silence.onAsked(member)
         },
         slow: (member, lagMessages) => {
           this.outbox.output({ output: 'event', event: { event: 'slow', member, lagMessages } })
@@ -650,34 +840,103 @@ export class Membership {
     })
   }
 
-  // ---- silence ----------------------------------------------------------------------------------------
+  // ---- silence and recovery ---------------------------------------------------------------------------
 
-  private onHeard({ id }: ViewMember): void {
-    this.suspicion.heard(id, this.outbox.now)
-    if (id === this.state.view.sequencer) this.failure = undefined
+  /** This process has stood still for so long that the others may have gone on without it. */
+  onStall(stalled: Micros): void {
+    if (this.joinSeq === undefined && !this.leaver.isLingering) this.silence.onStall(stalled)
   }
 
-  /** One more packet that wants an answer has gone to a member. */
-  private onAsked({ id }: ViewMember): void {
-    if (!this.suspicion.asked(id, this.outbox.now)) return
-    this.counters.suspicions++
-    this.outbox.trace('suspect', { member: id })
-    const reason = 'it has not answered for too long'
-    this.outbox.output({ output: 'event', event: { event: 'suspect', member: id, reason } })
-    if (id === this.state.view.sequencer) this.onSequencerSuspect()
-    else if (this.sender.isLeaving && this.others.every((one) => this.suspicion.isSuspect(one.id)))
-      this.host.left()
+  get stallLimit(): Micros {
+    return this.silence.stallLimit
+  }
+
+  private onDoubtResolved(): void {
+    if (this.recovery.isBound) return
+    this.receiver.acceptHeld()
+    this.timers.setEarlier('flush', this.outbox.now)
+  }
+
+  /** ResetGroup. */
+  reset(token: Token, minMembers: number, header: Uint8Array): void {
+    this.renewal.call(token, minMembers, header)
   }
 
   /**
-   * Without its sequencer the group stands still. Calls end here; blocks that are on their way stay, because
-   * their request numbers are taken: if the sequencer was only slow, they are ordered after all.
+   * Without its sequencer the group stands still. With `recovery: 'manual'` calls end here; blocks that are on
+   * their way stay, because their request numbers are taken: if the sequencer was only slow, they are ordered
+   * after all.
    */
-  private onSequencerSuspect(): void {
-    const { sequencer } = this.state.view
-    this.failure = `member ${sequencer}, the sequencer, does not answer any more; the group needs a reset before it can go on`
+  private onSequencerFailed(id: MemberId): void {
+    const reason = `member ${id}, the sequencer, does not answer any more`
+    if (this.joinSeq !== undefined) return this.host.lost(reason)
+    if (this.state.parameters.recovery === 'auto') return this.recovery.start()
+    this.failure = `${reason}; the group needs a reset before it can go on: call resetGroup`
     this.sender.refuse(ErrorCode.memberFailed, this.failure)
-    if (this.joinSeq !== undefined) this.host.lost(this.failure)
+    if (this.sender.isLeaving) this.host.left()
+  }
+
+  private onMemberFailed(): void {
+    if (this.state.parameters.recovery === 'auto') this.recovery.start()
+  }
+
+  private onSuspected(): void {
+    const { suspicion } = this.silence
+    if (this.sender.isLeaving && this.others.every((one) => suspicion.isSuspect(one.id))) this.host.left()
+  }
+
+  /** From a promise on this member does nothing in any older view (design 4.6). */
+  private onBound(): void {
+    for (const timer of [
+      'request',
+      'report',
+      'gap',
+      'heartbeat',
+      'acks',
+      'entering',
+      'leave',
+      'stall',
+    ] as const) {
+      this.timers.stop(timer)
+    }
+    if (this.sequencer !== undefined) {
+      for (const { nonce } of this.present) this.streams.close(nonce)
+      this.sequencer = undefined
+    }
+    this.assemblies.clear()
+    this.receiver.freeze()
+    this.sender.pause()
+    if (this.state.parameters.recovery === 'auto') return
+    this.failure = 'the group is being rebuilt'
+    this.sender.refuse(ErrorCode.memberFailed, `${this.failure}; send again when the reset is delivered`)
+  }
+
+  /** A new view is accepted: who numbers now, and what is still to be sent. */
+  private onResumed(): void {
+    const { state, outbox } = this
+    this.failure = undefined
+    this.gaps.restart()
+    if (findMember(state.view, this.self) === undefined) return
+    if (state.parameters.recovery === 'manual') {
+      const lastOrdered = state.requests.get(this.self) ?? 0
+      const message = 'the group has been rebuilt without this message; it will not be ordered now'
+      this.sender.abandon(ErrorCode.memberFailed, message, lastOrdered)
+    }
+    outbox.trace('resumed', { incarnation: state.view.incarnation, members: state.view.members.length })
+    this.onNewSequencer()
+    this.timers.setEarlier('flush', outbox.now)
+  }
+
+  /** Too few answer: the group stays stopped. Who wants to leave need not wait for it. */
+  private onStopped(reason: string): void {
+    if (this.joinSeq !== undefined) return this.host.lost(reason)
+    if (this.sender.isLeaving) return this.host.left()
+    if (this.state.parameters.recovery === 'manual') this.failure = `${reason}; the group stays stopped`
+  }
+
+  private onExpelled(reason: string): void {
+    if (this.joinSeq !== undefined) this.host.lost(reason)
     else if (this.sender.isLeaving) this.host.left()
+    else this.host.expelled(reason)
   }
 }

@@ -13,6 +13,7 @@ import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type OrderHead, type PlacedBlock, readEntries } from '../../kernel/packets.ts'
 import type { OrderedEvent } from '../../kernel/port.ts'
+import { decodeResult } from '../../kernel/result.ts'
 import type { View } from '../../kernel/view.ts'
 
 export interface ReceiverHost {
@@ -24,6 +25,8 @@ export interface ReceiverHost {
   ownBlock(request: RequestNumber): Uint8Array | undefined
   /** This member's own leave is official. */
   ownLeave(reason: LeaveReason): void
+  /** Nothing is delivered while this member doubts that it is still in its group. */
+  mayDeliver(): boolean
 }
 
 export class Receiver {
@@ -93,6 +96,49 @@ export class Receiver {
     return true
   }
 
+  /**
+   * Entries of the log that a reset goes on with, up to `end`, from one who holds it. What the packet says is
+   * official, or highest, counts for nothing here: only the result's acceptance does.
+   */
+  onCollected(head: OrderHead, packet: Uint8Array, end: Seq): boolean {
+    const blocks = readEntries(packet, head.entries)
+    if (blocks === undefined) return false
+    let seq = head.firstSeq
+    for (const placed of blocks) {
+      const at = seq
+      seq += placed.head.count
+      if (!Number.isSafeInteger(seq)) return false
+      if (seq - 1 > end) return true
+      if (placed.isReference) {
+        if (placed.head.kind !== BlockKind.messages) return false
+        this.takeReference({ ...placed.head, seq: at })
+      } else {
+        const entry = entryOf(placed, packet, at)
+        if (!isReadable(entry)) return false
+        this.take(entry)
+      }
+    }
+    return true
+  }
+
+  /** This member is bound by a reset: what the older view's sequencer has said of later events counts no more. */
+  freeze(): void {
+    this.acceptedAnywhere = this.state.accepted
+    this.places.clear()
+  }
+
+  dropAbove(seq: Seq): void {
+    this.state.dropAbove(seq)
+    this.places.clear()
+    for (const at of this.views.keys()) if (at > seq) this.views.delete(at)
+  }
+
+  /** Puts an entry behind the last held one: the result of a reset. */
+  hold(entry: Entry): void {
+    this.state.history.append(entry)
+    this.held(entry)
+  }
+
   /** An order by reference: the block is here already, or on its way, or has to be asked for. */
   private takeReference(placed: PlacedEntry): void {
     const { member, firstRequest, seq } = placed
@@ -143,8 +189,11 @@ export class Receiver {
     this.assemblies.release(entry.member, entry.firstRequest + entry.count - 1)
     if (entry.kind === BlockKind.leave) this.assemblies.forget(entry.member)
     const change = this.state.pending.at(-1)
-    if (change?.seq === entry.seq) this.views.set(entry.seq, change.view)
-    if (entry.member === this.self && entry.kind !== BlockKind.join) this.host.ownOrdered(entry)
+    if (change?.seq === entry.seq && entry.seq > this.delivered) this.views.set(entry.seq, change.view)
+    const isOwn = entry.member === this.self
+    if (isOwn && (entry.kind === BlockKind.messages || entry.kind === BlockKind.leave)) {
+      this.host.ownOrdered(entry)
+    }
   }
 
   /** Somebody knows that everything up to `seq`, which is held here, is official. */
@@ -167,6 +216,7 @@ export class Receiver {
 
   /** Hands everything accepted to the program. */
   deliver(): void {
+    if (!this.host.mayDeliver()) return
     const { accepted, history } = this.state
     this.host.accepted(accepted)
     if (this.delivered >= accepted) return
@@ -196,6 +246,11 @@ export class Receiver {
     const view = this.views.get(seq)
     if (view === undefined) return undefined
     this.views.delete(seq)
+    if (entry.kind === BlockKind.result) {
+      const { header, removed, lossPossible } = decodeResult(block)!
+      this.counters.deliveries.reset++
+      return { kind: 'reset', seq, sender, header, view, removed, lossPossible }
+    }
     const isJoin = entry.kind === BlockKind.join
     const header = (isJoin ? decodeJoin(block) : decodeLeave(block))!.header
     if (isJoin) this.counters.deliveries.join++
@@ -217,5 +272,6 @@ function entryOf({ head, at }: PlacedBlock, packet: Uint8Array, seq: Seq): Entry
 function isReadable(entry: Entry): boolean {
   if (entry.kind === BlockKind.join) return decodeJoin(entry.block) !== undefined
   if (entry.kind === BlockKind.leave) return decodeLeave(entry.block) !== undefined
+  if (entry.kind === BlockKind.result) return decodeResult(entry.block) !== undefined
   return entry.kind === BlockKind.messages
 }

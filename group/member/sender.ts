@@ -68,6 +68,10 @@ interface Outstanding {
   held: boolean
 }
 
+interface Ordered extends Outstanding {
+  readonly seq: Seq
+}
+
 export interface SenderHost {
   /** Hands a block to the sequencer part of this very member; false if there is no room. Undefined elsewhere. */
   submit(): ((block: Uint8Array, isSpread: boolean) => boolean) | undefined
@@ -105,7 +109,7 @@ export class Sender {
   private readonly outstanding = new Deque<Outstanding>()
   private outstandingBytes = 0
   /** Ordered but not accepted. BOUNDED by the history. */
-  private readonly ordered = new Deque<{ token: Token; count: number; seq: Seq; isLeave: boolean }>()
+  private readonly ordered = new Deque<Ordered>()
   private orderedMessages = 0
   /** Cancelled on their way, and answered so. BOUNDED by what is outstanding or ordered. */
   private readonly givenUp = new Set<Token>()
@@ -447,7 +451,7 @@ export class Sender {
     this.outstandingMessages -= first.count
     if (first.isLarge) this.spreader.done(first.firstRequest)
     if (!first.held) this.learn(first)
-    this.ordered.push({ token: first.token, count: first.count, seq: entry.seq, isLeave: first.isLeave })
+    this.ordered.push({ ...first, seq: entry.seq })
     this.orderedMessages += first.count
     if (this.waiting.length > 0) this.timers.setEarlier('flush', this.outbox.now)
     this.arm()
@@ -540,6 +544,48 @@ export class Sender {
       // the sequencer's own block may wait for room for long: nobody is silent then
       if (sequencer !== undefined && this.host.submit() === undefined) this.host.asked(sequencer)
     }
+    this.arm()
+  }
+
+  /** This member is bound by a reset: nothing goes out until a view is accepted. */
+  pause(): void {
+    this.spreader.clear()
+    this.timers.stop('request')
+  }
+
+  /** Places above `seq` are no more: what stood there is on its way again. */
+  dropAbove(seq: Seq): void {
+    const again: Outstanding[] = []
+    for (let last = this.ordered.last(); last !== undefined && last.seq > seq; last = this.ordered.last()) {
+      this.ordered.pop()
+      this.orderedMessages -= last.count
+      const { seq: _place, ...outstanding } = last
+      again.unshift(outstanding)
+    }
+    if (again.length === 0) return
+    const others = [...this.outstanding]
+    this.outstanding.clear()
+    for (const outstanding of [...again, ...others]) this.outstanding.push(outstanding)
+    for (const { block, count } of again) {
+      this.outstandingBytes += block.length
+      this.outstandingMessages += count
+    }
+  }
+
+  /**
+   * After a reset without resubmission (`recovery: 'manual'`): what has no place in the new view's order never
+   * will have one, and its request numbers are free again. A leave is asked for anew.
+   */
+  abandon(code: ErrorCode, message: string, lastOrdered: RequestNumber): void {
+    this.refuse(code, message)
+    const leaves = [...this.outstanding].filter(({ isLeave }) => isLeave)
+    for (const { token, count, isLeave } of this.outstanding) {
+      for (let i = 0; i < count && !isLeave; i++) this.givenUp.delete(token + i)
+    }
+    this.outstanding.clear()
+    this.outstandingBytes = this.outstandingMessages = 0
+    this.nextRequest = lastOrdered + 1
+    if (leaves.length > 0) this.leave(NO_BYTES)
     this.arm()
   }
 

@@ -16,6 +16,7 @@ import type { Input, Sink } from '../../kernel/machine.ts'
 import { type PacketHeader, type PacketKindName, packetKindNames, readHeader } from '../../kernel/packet.ts'
 import { completeParameters, type GroupParameters } from '../../kernel/parameters.ts'
 import type { Call, MemberEvent, OrderedEvent, Output, Token } from '../../kernel/port.ts'
+import type { View } from '../../kernel/view.ts'
 import { EventQueue } from '../simulator/event-queue.ts'
 
 /** One copy of a packet, about to leave. */
@@ -49,6 +50,15 @@ export interface Delivered {
   /** Undefined for changes of view. */
   readonly record: MessageRecord | undefined
   readonly at: Micros
+  /** Of a change of view. */
+  readonly event?: Exclude<OrderedEvent, { kind: 'messages' }>
+}
+
+/** One call of ResetGroup. */
+export interface ResetAnswer {
+  readonly token: Token
+  size?: number
+  failed?: ErrorCode
 }
 
 export type PacketCounts = Partial<Record<PacketKindName, number>>
@@ -216,6 +226,9 @@ export class Seat {
   holds = false
   isOver = false
   hasLeft = false
+  readonly resets: ResetAnswer[] = []
+  /** Called for each turning point that the machine tells of, before what it does is carried out. */
+  onMark: ((mark: string) => void) | undefined
   memberId: MemberId = 0
   openFailed: string | undefined
   /** Called for each message delivered, before it is taken. */
@@ -274,6 +287,24 @@ export class Seat {
     this.call({ call: 'cancel', token })
   }
 
+  /** Nothing comes out of this machine any more, and nothing goes in. */
+  crash(): void {
+    this.isOver = true
+    this.pending.clear()
+  }
+
+  /** ResetGroup; the answer is in `resets`. */
+  reset(minMembers = 0): ResetAnswer {
+    const answer: ResetAnswer = { token: ++this.lastToken }
+    this.resets.push(answer)
+    this.call({ call: 'reset', token: answer.token, minMembers, header: NO_BYTES })
+    return answer
+  }
+
+  get view(): View {
+    return this.machine.info().view!
+  }
+
   leave(): void {
     this.call({ call: 'leave', token: ++this.lastToken, header: NO_BYTES })
   }
@@ -323,7 +354,10 @@ export class Seat {
         return
       case 'failed': {
         const { code, outcome, message } = output
-        if (this.pending.has(output.token)) this.answer(output.token, { failed: { code, outcome, message } })
+        const reset = this.resets.find(({ token }) => token === output.token)
+        if (reset !== undefined) reset.failed = code
+        else if (this.pending.has(output.token))
+          this.answer(output.token, { failed: { code, outcome, message } })
         else this.openFailed = `${code}: ${message}`
         return
       }
@@ -331,6 +365,11 @@ export class Seat {
         for (const event of output.deliveries) this.deliver(event)
         if (!this.holds) this.take()
         return
+      case 'reset': {
+        const reset = this.resets.find(({ token }) => token === output.token)
+        if (reset !== undefined) reset.size = output.size
+        return
+      }
       case 'left':
         this.hasLeft = true
         return
@@ -355,7 +394,7 @@ export class Seat {
     const at = this.group.queue.now
     const { seq, kind, sender } = event
     if (event.kind !== 'messages') {
-      this.delivered.push({ seq, kind, sender, record: undefined, at })
+      this.delivered.push({ seq, kind, sender, record: undefined, at, event })
       return
     }
     const reader = new RecordReader(event.block)
@@ -384,9 +423,10 @@ export class Seat {
       unicast: (to, packet) => effects.push(() => this.group.unicast(this, to, packet)),
       multicast: (packet) => effects.push(() => this.group.multicast(this, packet)),
       output: (output) => effects.push(() => this.onOutput(output)),
+      trace: ({ mark }) => this.onMark?.(mark),
     }
     this.machine.step(this.group.queue.now, input, sink)
-    for (const effect of effects) effect()
+    for (const effect of effects) if (!this.isOver) effect()
   }
 
   private arm(): void {

@@ -103,12 +103,15 @@ describe('an idle group', () => {
   const { heartbeatIdleMs, heartbeatFirstMs } = detectionPresets.default
   const perSecond = 1000 / heartbeatIdleMs
 
-  test.each([1, ...sizes])('n = %i: a heartbeat every 200 ms and nothing else', (n) => {
+  test.each([1, ...sizes])('n = %i: a heartbeat every 200 ms, a probe of each member every 2 s', (n) => {
     const group = GroupOf.open(n)
     const before = group.counts()
     group.advance(10_000)
-    const { order = 0, ...others } = group.countsSince(before)
+    const { order = 0, probe = 0, probeAnswer = 0, ...others } = group.countsSince(before)
     expect(others).toEqual({})
+    // the sequencer watches the members, nobody else watches anybody but the sequencer
+    expect(probe).toBeLessThanOrEqual((n - 1) * perSecond)
+    expect(probeAnswer).toBe(probe)
     expect(order).toBeLessThanOrEqual(10 * perSecond)
   })
 

@@ -1,0 +1,222 @@
+/**
+ * What a member makes of silence: of others' (suspicion, questions, the policy of the group) and of its own
+ * after a stall (doubt). Composes the small machines of recovery/ and decides what a suspicion leads to.
+ *
+ *   auto     sequencer silent   ask the others, then reset          member silent (at the sequencer)   reset
+ *   manual   sequencer silent   calls end, the program resets       member silent                      told only
+ */
+import type { Counters } from '../../kernel/counters.ts'
+import type { MemberId, Micros } from '../../kernel/identity.ts'
+import type { Outbox } from '../../kernel/outbox.ts'
+import { type PacketHeader, PacketKind } from '../../kernel/packet.ts'
+import { decodeInquiry, decodeProbe, decodeTestimony } from '../../kernel/recovery-packets.ts'
+import type { RoundTrips } from '../../kernel/rtt.ts'
+import type { TimerName, Timers } from '../../kernel/timers.ts'
+import type { View, Member as ViewMember } from '../../kernel/view.ts'
+import { Doubt } from '../../recovery/doubt.ts'
+import { Inquiry } from '../../recovery/inquiry.ts'
+import { Probes } from '../../recovery/probes.ts'
+import { patience, Suspicion } from '../../recovery/suspicion.ts'
+import { Watch } from '../../recovery/watch.ts'
+
+/** Heartbeats of an idle sequencer that a member may miss before it probes it. */
+const SEQUENCER_QUIET = 3
+/** The sequencer hears nothing of members that have nothing to say: they are probed after so many heartbeats. */
+const MEMBER_QUIET = 10
+
+export interface SilenceHost {
+  view(): View
+  others(): readonly ViewMember[]
+  sequencer(): ViewMember | undefined
+  isSequencer(): boolean
+  /** Bound by a reset under way: nobody is accused meanwhile. */
+  isBound(): boolean
+  isAutomatic(): boolean
+  /** The sequencer does not answer, and none of the others has heard it (automatic), or nobody asks them (manual). */
+  sequencerFailed(id: MemberId): void
+  /** A member does not answer its sequencer, which is this one. */
+  memberFailed(id: MemberId): void
+  /** Somebody else has been asked in vain. */
+  suspected(id: MemberId): void
+  /** The sequencer is heard again. */
+  sequencerBack(): void
+  /** What was held back during the doubt goes on. */
+  doubtResolved(): void
+}
+
+export class Silence {
+  readonly suspicion: Suspicion
+  readonly inquiry: Inquiry
+  private readonly doubt: Doubt
+  private readonly watch: Watch
+  private readonly probes: Probes
+  private readonly roundTrips: RoundTrips
+  private readonly triesAllowed: number
+  private readonly outbox: Outbox
+  private readonly counters: Counters
+  private readonly host: SilenceHost
+
+  constructor(
+    parts: {
+      outbox: Outbox
+      timers: Timers
+      counters: Counters
+      roundTrips: RoundTrips
+      host: SilenceHost
+    },
+    options: { tries: number; heartbeatIdle: Micros },
+  ) {
+    const { outbox, timers, counters, roundTrips, host } = parts
+    this.outbox = outbox
+    this.counters = counters
+    this.roundTrips = roundTrips
+    this.host = host
+    this.triesAllowed = options.tries
+    this.suspicion = new Suspicion(options.tries, roundTrips)
+    this.probes = new Probes(outbox)
+    const { probes } = this
+    this.inquiry = new Inquiry({
+      outbox,
+      timers,
+      roundTrips,
+      host: {
+        sequencer: () => host.sequencer(),
+        witnesses: () => host.others().filter(({ id }) => id !== host.sequencer()?.id),
+        isSequencer: () => host.isSequencer(),
+        lastHeard: (id) => this.suspicion.lastHeard(id),
+        isSuspect: (id) => this.suspicion.isSuspect(id),
+        probe: (member) => probes.send(member),
+        confirmed: () => {
+          const sequencer = host.sequencer()
+          if (sequencer !== undefined) host.sequencerFailed(sequencer.id)
+        },
+        denied: () => {
+          const sequencer = host.sequencer()
+          if (sequencer !== undefined) this.suspicion.heard(sequencer.id, outbox.now)
+        },
+      },
+    })
+    this.doubt = new Doubt(
+      {
+        outbox,
+        timers,
+        roundTrips,
+        probes,
+        host: {
+          view: () => host.view(),
+          others: () => host.others(),
+          isSequencer: () => host.isSequencer(),
+          resolved: () => host.doubtResolved(),
+        },
+      },
+      { tries: options.tries },
+    )
+    const watchHost = {
+      quiet: () => (host.isSequencer() ? MEMBER_QUIET : SEQUENCER_QUIET) * options.heartbeatIdle,
+      watched: () => this.watched(),
+      lastHeard: (id: MemberId) => this.suspicion.lastHeard(id),
+      asked: (member: ViewMember) => this.onAsked(member),
+    }
+    this.watch = new Watch({ outbox, timers, roundTrips, probes, host: watchHost })
+  }
+
+  get isDoubting(): boolean {
+    return this.doubt.isDoubting
+  }
+
+  /** A stall longer than this casts doubt: half of the time in which others would suspect this member. */
+  get stallLimit(): Micros {
+    return Math.round(patience(this.roundTrips, this.triesAllowed) / 2)
+  }
+
+  private watched(): readonly ViewMember[] {
+    const { host } = this
+    if (host.isBound()) return []
+    if (host.isSequencer()) return host.others()
+    const sequencer = host.sequencer()
+    return sequencer === undefined ? [] : [sequencer]
+  }
+
+  /** A view begins: everybody in it has just been heard, in person or by its coordinator's word. */
+  begin(): void {
+    const { now } = this.outbox
+    for (const { id } of this.host.view().members) this.suspicion.heard(id, now)
+    this.inquiry.forget()
+    this.doubt.end()
+    this.watch.arm()
+  }
+
+  onStall(stalled: Micros): void {
+    if (!this.host.isBound()) this.doubt.begin(stalled)
+  }
+
+  onTimer(name: TimerName): void {
+    if (name === 'inquiry') this.inquiry.onTimer()
+    else if (name === 'watch') this.watch.onTimer()
+    else this.doubt.onTimer()
+  }
+
+  onHeard({ id }: ViewMember): void {
+    this.suspicion.heard(id, this.outbox.now)
+    if (id !== this.host.sequencer()?.id) return
+    this.inquiry.end()
+    this.host.sequencerBack()
+  }
+
+  /** One more packet that wants an answer has gone to a member. */
+  onAsked({ id }: ViewMember): void {
+    if (this.isDoubting || this.host.isBound()) return
+    if (this.suspicion.asked(id, this.outbox.now)) this.suspect(id, 'it has not answered for too long')
+  }
+
+  /** Its kernel, or the operating system at its address, says that this member is gone: no need to wait. */
+  onGone(id: MemberId): void {
+    if (this.host.isBound() || !this.suspicion.gone(id)) return
+    this.suspect(id, 'its process is gone')
+  }
+
+  private suspect(id: MemberId, reason: string): void {
+    const { host } = this
+    this.counters.suspicions++
+    this.outbox.trace('suspect', { member: id })
+    this.outbox.output({ output: 'event', event: { event: 'suspect', member: id, reason } })
+    if (id === host.sequencer()?.id) {
+      if (host.isAutomatic()) this.inquiry.begin()
+      else host.sequencerFailed(id)
+    } else if (host.isSequencer()) {
+      host.memberFailed(id)
+    } else {
+      host.suspected(id)
+    }
+  }
+
+  /** Inquiries, testimonies, probes and their answers; false for what cannot be read. */
+  onPacket(from: ViewMember, header: PacketHeader, packet: Uint8Array): boolean {
+    switch (header.kind) {
+      case PacketKind.inquiry: {
+        const about = decodeInquiry(packet)
+        if (about === undefined) return false
+        this.inquiry.onInquiry(from, about)
+        return true
+      }
+      case PacketKind.testimony: {
+        const testimony = decodeTestimony(packet)
+        if (testimony === undefined) return false
+        this.inquiry.onTestimony(from.id, testimony)
+        return true
+      }
+      case PacketKind.probe: {
+        const cookie = decodeProbe(packet)
+        if (cookie === undefined) return false
+        this.probes.answer(from, cookie)
+        return true
+      }
+      default: {
+        const cookie = decodeProbe(packet)
+        if (cookie === undefined) return false
+        this.doubt.onAnswer(from.id, cookie)
+        return true
+      }
+    }
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Bodies of the packets by which members find out who lives and rebuild their group (paper, section 4.2;
+ * design 4.5 to 4.7). Votes and results go by stream: they may be larger than a packet.
+ */
+import { type Ballot, type ResultName, readBallot, readResults, writeBallot, writeResults } from './ballot.ts'
+import type { MemberId } from './identity.ts'
+import { HEADER_BYTES } from './packet.ts'
+import { Reader, Writer } from './wire.ts'
+
+/** Flag of an invitation: nobody has asked for this reset; who has just heard the sequencer does not vote. */
+export const INVITE_FLAG_AUTOMATIC = 1
+/** Flag of an invitation: the coordinator has no vote of this member yet. */
+export const INVITE_FLAG_VOTE = 2
+
+/** `invite`: the ballot of the attempt. */
+export function encodeInvite(ballot: Ballot): Uint8Array {
+  return writeBallot(new Writer(), ballot).finish()
+}
+
+export function decodeInvite(packet: Uint8Array): Ballot | undefined {
+  const reader = new Reader(packet, HEADER_BYTES)
+  const ballot = readBallot(reader)
+  return reader.done ? ballot : undefined
+}
+
+/** Why an invitation is not voted on. Append only. */
+export const RefusalReason = { promised: 1, alive: 2 } as const
+export type RefusalReason = (typeof RefusalReason)[keyof typeof RefusalReason]
+
+export interface Refusal {
+  readonly reason: RefusalReason
+  /** The attempt that is refused. */
+  readonly refused: Ballot
+  /** What the refuser has promised. */
+  readonly promise: Ballot
+}
+
+export function encodeRefusal({ reason, refused, promise }: Refusal): Uint8Array {
+  return writeBallot(writeBallot(new Writer().u8(reason), refused), promise).finish()
+}
+
+export function decodeRefusal(packet: Uint8Array): Refusal | undefined {
+  const reader = new Reader(packet, HEADER_BYTES)
+  const reason = reader.u8() as RefusalReason
+  const refused = readBallot(reader)
+  const promise = readBallot(reader)
+  if (!reader.done || reason < RefusalReason.promised || reason > RefusalReason.alive) return undefined
+  return { reason, refused, promise }
+}
+
+/** `inquiry`: has anybody heard this member lately? */
+export function encodeInquiry(about: MemberId): Uint8Array {
+  return new Writer().u53(about).finish()
+}
+
+export function decodeInquiry(packet: Uint8Array): MemberId | undefined {
+  const reader = new Reader(packet, HEADER_BYTES)
+  const about = reader.u53()
+  return reader.done ? about : undefined
+}
+
+/** `testimony`: the answer. */
+export interface Testimony {
+  readonly about: MemberId
+  readonly isAlive: boolean
+}
+
+export function encodeTestimony({ about, isAlive }: Testimony): Uint8Array {
+  return new Writer()
+    .u53(about)
+    .u8(isAlive ? 1 : 0)
+    .finish()
+}
+
+export function decodeTestimony(packet: Uint8Array): Testimony | undefined {
+  const reader = new Reader(packet, HEADER_BYTES)
+  const about = reader.u53()
+  const isAlive = reader.u8()
+  return reader.done && isAlive <= 1 ? { about, isAlive: isAlive === 1 } : undefined
+}
+
+/** `probe` and `probeAnswer`: a number to be sent back, so that an old answer is known as such. */
+export function encodeProbe(cookie: number): Uint8Array {
+  return new Writer(4).u32(cookie).finish()
+}
+
+export function decodeProbe(packet: Uint8Array): number | undefined {
+  const reader = new Reader(packet, HEADER_BYTES)
+  const cookie = reader.u32()
+  return reader.done ? cookie : undefined
+}
+
+/** Results named in a notice of expulsion: enough to tell an older view from another line of views. */
+export const NOTICE_RESULTS_MAX = 8
+
+/** `expelled`: the group has gone on without you; the newest results of this member's log. */
+export function encodeExpelled(results: readonly ResultName[]): Uint8Array {
+  return writeResults(new Writer(), results.slice(-NOTICE_RESULTS_MAX)).finish()
+}
+
+export function decodeExpelled(packet: Uint8Array): ResultName[] | undefined {
+  const reader = new Reader(packet, HEADER_BYTES)
+  const results = readResults(reader)
+  return reader.done ? results : undefined
+}

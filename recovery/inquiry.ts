@@ -1,0 +1,160 @@
+/**
+ * Questions before an automatic reset (design 4.5): who finds that the sequencer does not answer asks the
+ * others before it binds itself by an invitation. Who is asked and has not heard the sequencer since then
+ * probes it, and says what comes of it. One who is told that the sequencer lives doubts itself.
+ *
+ * With process gone and host alive this costs two round trips; with a member that only its own network has cut
+ * off it saves the group a reset.
+ */
+import type { MemberId, Micros } from '../kernel/identity.ts'
+import type { Outbox } from '../kernel/outbox.ts'
+import { PacketKind } from '../kernel/packet.ts'
+import { encodeInquiry, encodeTestimony, type Testimony } from '../kernel/recovery-packets.ts'
+import type { RoundTrips } from '../kernel/rtt.ts'
+import type { Timers } from '../kernel/timers.ts'
+import type { Member } from '../kernel/view.ts'
+
+export interface InquiryHost {
+  sequencer(): Member | undefined
+  /** Whom to ask: all but the sequencer and this member. */
+  witnesses(): readonly Member[]
+  isSequencer(): boolean
+  /** When anything was heard of this member last. */
+  lastHeard(id: MemberId): Micros
+  isSuspect(id: MemberId): boolean
+  probe(member: Member): void
+  /** Nobody has heard the sequencer: go on. */
+  confirmed(): void
+  /** Somebody has: it is this member that hears badly. */
+  denied(): void
+}
+
+/** Unanswered questions after which nobody is waited for any more. */
+const TRIES = 2
+/** A question is the same as the last one for so many timeouts. */
+const EPISODE_TIMEOUTS = 8
+/** Own probes that have to go unanswered before one says that the sequencer is silent. */
+const SILENT_AFTER = 2
+
+export class Inquiry {
+  private tries = 0
+  private isAsking = false
+  /** Who has said that it does not hear the sequencer either. BOUNDED by the view. */
+  private readonly agreeing = new Set<MemberId>()
+  /** When the first question of this episode came from others, and who has asked. BOUNDED by the view. */
+  private askedAt: Micros | undefined
+  private lastAskedAt: Micros = 0
+  private readonly askers = new Map<MemberId, Member>()
+
+  private readonly outbox: Outbox
+  private readonly timers: Timers
+  private readonly roundTrips: RoundTrips
+  private readonly host: InquiryHost
+
+  constructor(parts: { outbox: Outbox; timers: Timers; roundTrips: RoundTrips; host: InquiryHost }) {
+    this.outbox = parts.outbox
+    this.timers = parts.timers
+    this.roundTrips = parts.roundTrips
+    this.host = parts.host
+  }
+
+  /** The sequencer is suspect here. */
+  begin(): void {
+    this.tellAskers(false)
+    if (this.isAsking) return
+    this.isAsking = true
+    this.tries = 0
+    this.agreeing.clear()
+    this.ask()
+  }
+
+  /** The sequencer has been heard, or the view is another one. */
+  end(): void {
+    this.isAsking = false
+    this.timers.stop('inquiry')
+    this.tellAskers(true)
+    this.askedAt = undefined
+  }
+
+  forget(): void {
+    this.askers.clear()
+    this.end()
+  }
+
+  private ask(): void {
+    const { host, outbox } = this
+    const sequencer = host.sequencer()
+    const witnesses = host.witnesses().filter(({ id }) => !host.isSuspect(id))
+    if (sequencer === undefined) return this.end()
+    if (this.tries >= TRIES || witnesses.every(({ id }) => this.agreeing.has(id))) {
+      this.isAsking = false
+      this.timers.stop('inquiry')
+      host.confirmed()
+      return
+    }
+    for (const { id, address, nonce } of witnesses) {
+      if (this.agreeing.has(id)) continue
+      const body = encodeInquiry(sequencer.id)
+      outbox.unicast(address, outbox.packetOf(PacketKind.inquiry, 0, nonce, body))
+    }
+    this.timers.set('inquiry', outbox.now + this.roundTrips.timeout(this.tries++))
+  }
+
+  onTimer(): void {
+    if (this.isAsking) this.ask()
+  }
+
+  onTestimony(from: MemberId, { about, isAlive }: Testimony): void {
+    if (!this.isAsking || about !== this.host.sequencer()?.id) return
+    if (isAlive) {
+      this.isAsking = false
+      this.timers.stop('inquiry')
+      this.outbox.trace('testimony-alive', { by: from })
+      this.host.denied()
+      return
+    }
+    this.agreeing.add(from)
+    this.ask()
+  }
+
+  // ---- who is asked -----------------------------------------------------------------------------------
+
+  /** Somebody asks about the sequencer, by a question or by an automatic invitation. */
+  onInquiry(from: Member, about: MemberId): void {
+    const verdict = this.verdict(about)
+    if (verdict === undefined) this.askers.set(from.id, from)
+    else this.tell(from, about, verdict)
+  }
+
+  /** Whether the sequencer is alive, as far as can be told now; undefined while a probe is under way. */
+  verdict(about: MemberId): boolean | undefined {
+    const { host, outbox } = this
+    const sequencer = host.sequencer()
+    if (sequencer === undefined || sequencer.id !== about) return false
+    if (host.isSequencer()) return true
+    if (host.isSuspect(about)) return false
+    const { now } = outbox
+    const episode = EPISODE_TIMEOUTS * this.roundTrips.timeout(0)
+    if (this.askedAt === undefined || now - this.lastAskedAt > episode) {
+      this.askedAt = now
+      this.lastAskedAt = now
+      host.probe(sequencer)
+      return undefined
+    }
+    this.lastAskedAt = now
+    if (host.lastHeard(about) > this.askedAt) return true
+    if (now - this.askedAt > SILENT_AFTER * this.roundTrips.timeout(0)) return false
+    return undefined
+  }
+
+  private tellAskers(isAlive: boolean): void {
+    const about = this.host.sequencer()?.id
+    if (about !== undefined) for (const asker of this.askers.values()) this.tell(asker, about, isAlive)
+    this.askers.clear()
+  }
+
+  private tell({ address, nonce }: Member, about: MemberId, isAlive: boolean): void {
+    const body = encodeTestimony({ about, isAlive })
+    this.outbox.unicast(address, this.outbox.packetOf(PacketKind.testimony, 0, nonce, body))
+  }
+}
