@@ -17,6 +17,8 @@ import type { TraceEvent } from './trace.ts'
 
 export type Input =
   | { readonly kind: 'packet'; readonly from: Address; readonly bytes: Uint8Array }
+  /** The operating system says that nobody listens at this address any more; asked for by `Sink.check`. */
+  | { readonly kind: 'refused'; readonly address: Address }
   | { readonly kind: 'call'; readonly call: Call }
   | { readonly kind: 'tick' }
 
@@ -24,6 +26,11 @@ export interface Sink {
   unicast(to: Address, packet: Uint8Array): void
   /** To every process that listens to the group's multicast address, the sender's siblings included. */
   multicast(packet: Uint8Array): void
+  /**
+   * Nothing has come from this address for a while: if the operating system can tell that nobody listens
+   * there, a `refused` input says so. A hint that need not come; a sink that cannot tell leaves it out.
+   */
+  check?(address: Address): void
   /** To the program, through the port. */
   output(output: Output): void
   /** For people and checkers; a sink that does not want them leaves it out. */

@@ -109,6 +109,11 @@ export class Outbox {
     for (const address of addresses) this.unicast(address, packet)
   }
 
+  /** Has the operating system asked whether anybody listens there still. */
+  check(address: Address): void {
+    this.current().check?.(address)
+  }
+
   output(output: Output): void {
     this.current().output(output)
   }

@@ -377,7 +377,7 @@ export class Recovery {
       return
     }
     invitee.nextTryAt = now + this.roundTrips.timeout(invitee.tries)
-    invitee.tries++
+    if (++invitee.tries > 1 || invitee.wasSuspect) this.outbox.check(invitee.member.address)
     this.sendInvite(attempt, invitee.member, INVITE_FLAG_VOTE)
   }
 
@@ -640,6 +640,7 @@ export class Recovery {
   private onPatience(): void {
     const { coordinator, outbox } = this
     if (coordinator !== undefined && outbox.now - this.coordinatorHeardAt < this.patience) {
+      outbox.check(coordinator.address)
       if (this.following?.isAcked === true) this.ack()
       else this.armPatience()
       return

@@ -48,6 +48,7 @@ export class Inspector implements Machine {
     try {
       if (input.kind === 'packet') this.onPacket(input.from, input.bytes)
       else if (input.kind === 'tick') this.onTick()
+      else if (input.kind === 'refused') return
       else if (input.call.call === 'inspect') {
         assert(this.asking === undefined, 'an inspector asks once')
         this.asking = { token: input.call.token, port: input.call.port }

@@ -63,6 +63,7 @@ export class Member implements Machine {
       if (input.kind === 'call') this.onCall(input.call)
       else if (this.phase === 'closed') return
       else if (input.kind === 'packet') this.onPacket(input.from, input.bytes)
+      else if (input.kind === 'refused') this.membership?.onRefused(input.address)
       else this.onTick()
     } finally {
       this.outbox.end()

@@ -761,6 +761,18 @@ export class Membership {
     if (this.leaver.isLingering && member.id === this.state.view.sequencer) this.onLeftGroup()
   }
 
+  /** The operating system says that nobody listens at this address: whoever was there is gone. */
+  onRefused(address: Address): void {
+    for (const { id, nonce, address: at } of this.present) {
+      if (at !== address || id === this.self) continue
+      this.sequencer?.onGone(nonce)
+      this.gaps.onGone(id)
+      this.renewal.onGone(nonce)
+      if (this.sequencer === undefined) this.silence.onGone(id)
+    }
+    this.timers.setEarlier('flush', this.outbox.now)
+  }
+
   /** The leave of the old sequencer is accepted, and this is who numbers from here on. */
   private onNewSequencer(): void {
     const { view } = this.state

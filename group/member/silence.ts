@@ -85,7 +85,10 @@ export class Silence {
         isSequencer: () => host.isSequencer(),
         lastHeard: (id) => this.suspicion.lastHeard(id),
         isSuspect: (id) => this.suspicion.isSuspect(id),
-        probe: (member) => probes.send(member),
+        probe: (member) => {
+          probes.send(member)
+          outbox.check(member.address)
+        },
         confirmed: () => {
           const sequencer = host.sequencer()
           if (sequencer !== undefined) host.sequencerFailed(sequencer.id)
@@ -164,8 +167,9 @@ export class Silence {
   }
 
   /** One more packet that wants an answer has gone to a member. */
-  onAsked({ id }: ViewMember): void {
+  onAsked({ id, address }: ViewMember): void {
     if (this.isDoubting || this.host.isBound()) return
+    this.outbox.check(address)
     if (this.suspicion.asked(id, this.outbox.now)) this.suspect(id, 'it has not answered for too long')
   }
 
