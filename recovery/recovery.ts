@@ -64,8 +64,10 @@ export interface RecoveryHost {
   collect(source: Member, end: Seq): void
   /** Takes the result into the log. */
   hold(entry: Entry): void
-  /** Everybody has acked the own result. */
+  /** The result is official. */
   accepted(result: ResultChange): void
+  /** It is, and this member is not in the new view. */
+  witnessed(result: ResultChange): void
   /** The group is one again; the resubmission of sends begins. */
   resumed(result: ResultChange): void
   /** Too few take part; the group stays stopped. */
@@ -588,8 +590,18 @@ export class Recovery {
     if (this.handling('order') !== 'take' || following?.isAcked !== true) return
     const { change } = following
     if (from !== change.view.sequencer || accepted < change.view.seq) return
+    if (findMember(change.view, host.self()) === undefined) return host.witnessed(change)
     host.accepted(change)
     this.settle(change)
+  }
+
+  /** A notice of expulsion: true if it only says that the result which this member bears witness to is official. */
+  onNotice(newest: Ballot): boolean {
+    const { following, host } = this
+    if (following?.isAcked !== true || !isSameBallot(newest, this.promise)) return false
+    if (findMember(following.change.view, host.self()) !== undefined) return false
+    host.witnessed(following.change)
+    return true
   }
 
   private settle(change: ResultChange): void {

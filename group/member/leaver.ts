@@ -22,6 +22,8 @@ export interface LeaverHost {
   successor(): ViewMember | undefined
   /** Whether this member numbers, and others stay behind who need a successor. */
   needsSuccessor(): boolean
+  /** When anybody else was heard last. */
+  lastHeard(): Micros
   left(): void
 }
 
@@ -76,10 +78,11 @@ export class Leaver {
    * nothing left to leave.
    */
   onTimer(): void {
-    const { host } = this.parts
+    const { host, outbox } = this.parts
     const others = host.others()
     const asked = others[this.tries % Math.max(1, others.length)]
-    if (asked === undefined || ++this.tries > this.triesAllowed * others.length) {
+    const isSilent = outbox.now - host.lastHeard() > this.patience
+    if (asked === undefined || (++this.tries > this.triesAllowed * others.length && isSilent)) {
       host.left()
       return
     }

@@ -197,6 +197,8 @@ export class Membership {
           others: () => this.others,
           successor: () => this.sequencerMember,
           needsSuccessor: () => this.sequencer !== undefined && this.state.view.members.length > 0,
+          lastHeard: () =>
+            Math.max(0, ...this.others.map(({ id }) => this.silence.suspicion.lastHeard(id))),
           left: () => this.onLeftGroup(),
         },
       },
@@ -286,6 +288,7 @@ export class Membership {
           },
           hold: (entry) => this.receiver.hold(entry),
           accepted: (change) => this.receiver.acceptUpTo(change.view.seq),
+          witnessed: (change) => this.onWitnessed(change.view.seq),
           resumed: () => this.onResumed(),
           stopped: (reason) => this.onStopped(reason),
           expelled: (reason) => this.onExpelled(reason),
@@ -937,6 +940,16 @@ export class Membership {
     outbox.trace('resumed', { incarnation: state.view.incarnation, members: state.view.members.length })
     this.onNewSequencer()
     this.timers.setEarlier('flush', outbox.now)
+  }
+
+  /**
+   * A result without this member is official. If it was about to leave, its leave lies in the log that goes on:
+   * that is as orderly a leave as any, with what was sent before it.
+   */
+  private onWitnessed(seq: Seq): void {
+    const hasLeft = this.state.pending.some(({ leave }) => leave?.member === this.self)
+    if (hasLeft) this.receiver.acceptUpTo(seq)
+    else this.onExpelled('the group has gone on without this member')
   }
 
   /** Too few answer: the group stays stopped. Who wants to leave need not wait for it. */

@@ -30,6 +30,8 @@ export interface ReceiverHost {
 }
 
 export class Receiver {
+  /** The own leave is official: nothing behind it is delivered. */
+  private isOver = false
   /** Everything up to here has been handed to the program, or came before the own join. */
   delivered: Seq
   /** Highest accepted seq that anybody has told of; the own mark follows as far as entries are held. */
@@ -216,7 +218,7 @@ export class Receiver {
 
   /** Hands everything accepted to the program. */
   deliver(): void {
-    if (!this.host.mayDeliver()) return
+    if (this.isOver || !this.host.mayDeliver()) return
     const { accepted, history } = this.state
     this.host.accepted(accepted)
     if (this.delivered >= accepted) return
@@ -234,7 +236,9 @@ export class Receiver {
       }
     }
     if (deliveries.length > 0) this.outbox.output({ output: 'deliveries', deliveries })
-    if (left !== undefined) this.host.ownLeave(left)
+    if (left === undefined) return
+    this.isOver = true
+    this.host.ownLeave(left)
   }
 
   private eventOf(entry: Entry): OrderedEvent | undefined {

@@ -41,6 +41,7 @@ export interface RenewalHost {
   collect(): void
   hold(entry: Entry): void
   accepted(change: ResultChange): void
+  witnessed(change: ResultChange): void
   resumed(change: ResultChange): void
   stopped(reason: string): void
   expelled(reason: string): void
@@ -113,6 +114,7 @@ export class Renewal {
           },
           hold: (entry) => host.hold(entry),
           accepted: (change) => host.accepted(change),
+          witnessed: (change) => host.witnessed(change),
           resumed: (change) => this.resume(change),
           stopped: (reason) => host.stopped(reason),
           expelled: (reason) => host.expelled(reason),
@@ -245,6 +247,7 @@ export class Renewal {
     if (isIn(newest, state.results) || compareBallots(newest, state.results[0]!.ballot) < 0) {
       return 'incarnation'
     }
+    if (this.recovery.onNotice(newest)) return undefined
     if (isIn(mine.ballot, theirs) || compareBallots(theirs[0]!.ballot, mine.ballot) > 0) {
       this.host.expelled('the group has gone on without this member')
       return undefined
