@@ -130,7 +130,9 @@ export class Inquiry {
   verdict(about: MemberId): boolean | undefined {
     const { host, outbox } = this
     const sequencer = host.sequencer()
-    if (sequencer === undefined || sequencer.id !== about) return false
+    if (sequencer === undefined) return false
+    // whoever asks has missed a handover: the group lives, under another sequencer
+    if (sequencer.id !== about) return !host.isSuspect(sequencer.id)
     if (host.isSequencer()) return true
     if (host.isSuspect(about)) return false
     const { now } = outbox

@@ -17,6 +17,7 @@ import {
 } from '../kernel/ballot.ts'
 import { BlockKind } from '../kernel/block.ts'
 import type { Counters } from '../kernel/counters.ts'
+import { ErrorCode } from '../kernel/errors.ts'
 import type { Entry } from '../kernel/history.ts'
 import type { Incarnation, MemberId, Micros, Nonce, Seq } from '../kernel/identity.ts'
 import type { OrderState } from '../kernel/order-state.ts'
@@ -693,15 +694,17 @@ export class Recovery {
     } else {
       this.timers.stop('recovery')
     }
+    const message = `${reason}; the group stays stopped, what was received can still be read, and resetGroup can be tried again`
+    for (const { token } of calls)
+      outbox.output({ output: 'failed', token, code: ErrorCode.resetFailed, message })
     this.host.stopped(reason)
-    for (const { token } of calls) {
-      outbox.output({
-        output: 'failed',
-        token,
-        code: 'ERR_RESET_FAILED',
-        message: `${reason}; the group stays stopped, what was received can still be read, and resetGroup can be tried again`,
-      })
-    }
+  }
+
+  /** The member's life is over. */
+  close(code: ErrorCode, message: string): void {
+    const { calls } = this
+    this.calls = []
+    for (const { token } of calls) this.outbox.output({ output: 'failed', token, code, message })
   }
 }
 

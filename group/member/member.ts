@@ -333,7 +333,7 @@ export class Member implements Machine {
   private expelled(reason: string): void {
     this.outbox.output({ output: 'event', event: { event: 'expelled', reason } })
     this.answerLeave()
-    this.membership?.sender.close(ErrorCode.expelled, `${reason}; join again to come back as a new member`)
+    this.membership?.close(ErrorCode.expelled, `${reason}; join again to come back as a new member`)
     this.close(ErrorCode.expelled, reason)
   }
 
@@ -342,7 +342,7 @@ export class Member implements Machine {
     this.leaving = undefined
     this.opening = undefined
     this.timers.clear()
-    this.membership?.sender.close(ErrorCode.closed, 'this member has left its group')
+    this.membership?.close(ErrorCode.closed, 'this member has left its group')
     this.outbox.output({ output: 'event', event: { event: 'closed', code, reason } })
   }
 

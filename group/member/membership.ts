@@ -197,8 +197,7 @@ export class Membership {
           others: () => this.others,
           successor: () => this.sequencerMember,
           needsSuccessor: () => this.sequencer !== undefined && this.state.view.members.length > 0,
-          lastHeard: () =>
-            Math.max(0, ...this.others.map(({ id }) => this.silence.suspicion.lastHeard(id))),
+          lastHeard: () => Math.max(0, ...this.others.map(({ id }) => this.silence.suspicion.lastHeard(id))),
           left: () => this.onLeftGroup(),
         },
       },
@@ -864,6 +863,12 @@ export class Membership {
 
   get stallLimit(): Micros {
     return this.silence.stallLimit
+  }
+
+  /** This life is over: whatever waits for an answer gets it now. */
+  close(code: ErrorCode, message: string): void {
+    this.sender.close(code, message)
+    this.recovery.close(code, message)
   }
 
   private onDoubtResolved(): void {

@@ -209,8 +209,8 @@ export class Renewal {
     const { sequencer } = state.view
     if (sequencer === host.self()) {
       // the inviter is bound and can only go on in a new view: make it one for all
-      recovery.outbid(ballot)
-      return true
+      if (this.mayCoordinate) recovery.outbid(ballot)
+      return this.mayCoordinate
     }
     if (inviter.id === sequencer) return false
     const verdict = host.silence().inquiry.verdict(sequencer)
