@@ -9,8 +9,8 @@ import { Reader, Writer } from './wire.ts'
 
 /** Flag of an invitation: nobody has asked for this reset; who has just heard the sequencer does not vote. */
 export const INVITE_FLAG_AUTOMATIC = 1
-/** Flag of an invitation: the coordinator has no vote of this member yet. */
-export const INVITE_FLAG_VOTE = 2
+/** Flag of an invitation: the coordinator still lacks the vote of this member, or its ack of the result. */
+export const INVITE_FLAG_OWING = 2
 
 /** `invite`: the ballot of the attempt. */
 export function encodeInvite(ballot: Ballot): Uint8Array {

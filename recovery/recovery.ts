@@ -31,7 +31,7 @@ import {
   encodeInvite,
   encodeRefusal,
   INVITE_FLAG_AUTOMATIC,
-  INVITE_FLAG_VOTE,
+  INVITE_FLAG_OWING,
   type Refusal,
   RefusalReason,
 } from '../kernel/recovery-packets.ts'
@@ -271,7 +271,7 @@ export class Recovery {
       case 'note':
         if (this.coordinator?.nonce !== from.nonce) return
         this.coordinatorHeardAt = this.outbox.now
-        if ((flags & INVITE_FLAG_VOTE) !== 0 && !this.streams.isSendingTo(from.nonce)) this.sendVote(from)
+        if ((flags & INVITE_FLAG_OWING) !== 0) this.answerAgain(from)
         return
       case 'refuse':
         this.refuse(from, ballot, RefusalReason.promised)
@@ -289,6 +289,14 @@ export class Recovery {
     this.outbox.trace('voted', { incarnation: ballot.incarnation, coordinator: from.id })
     this.sendVote(from)
     this.armPatience()
+  }
+
+  /** The coordinator has not got what it waits for. */
+  private answerAgain(coordinator: Member): void {
+    if (this.following?.isAcked === true) this.ack()
+    else if (this.following === undefined && !this.streams.isSendingTo(coordinator.nonce)) {
+      this.sendVote(coordinator)
+    }
   }
 
   private sendVote(to: Member): void {
@@ -381,7 +389,7 @@ export class Recovery {
     }
     invitee.nextTryAt = now + this.roundTrips.timeout(invitee.tries)
     if (++invitee.tries > 1 || invitee.wasSuspect) this.outbox.check(invitee.member.address)
-    this.sendInvite(attempt, invitee.member, INVITE_FLAG_VOTE)
+    this.sendInvite(attempt, invitee.member, INVITE_FLAG_OWING)
   }
 
   private sendInvite(attempt: Attempt, to: Member, flags: number): void {
@@ -532,7 +540,9 @@ export class Recovery {
       const isWaitedFor =
         this.phase === 'proposing' ? attempt.owing.has(member.nonce) : member.nonce === source
       if (isWaitedFor && ++invitee.tries > SIGNS_PER_PATIENCE) return this.fail('a member does not answer')
-      this.sendInvite(attempt, member, 0)
+      // answers of all at once would overrun this member's socket: only those that are missing are asked for
+      const isOwing = this.phase === 'proposing' && isWaitedFor
+      this.sendInvite(attempt, member, isOwing ? INVITE_FLAG_OWING : 0)
     }
     this.armSigns()
   }
@@ -645,9 +655,9 @@ export class Recovery {
 
   private armPatience(): void {
     const { now } = this.outbox
-    // an ack is repeated: it may have been lost, and so may the word that the result is accepted
-    const again = this.following?.isAcked === true ? this.roundTrips.timeout(2) : this.patience / 4
-    this.timers.set('recovery', now + Math.round(again))
+    // not all at the same moment: with equal distances it would be the same member's packet that is lost each time
+    const again = Math.round(this.patience / 4)
+    this.timers.set('recovery', now + again + this.prng.below(Math.max(1, again)))
   }
 
   private onPatience(): void {
