@@ -4,7 +4,7 @@
  *
  * BOUNDED: per member `bytesPerMember` bytes; what does not fit is dropped, and asked for when it is missed.
  */
-import { BlockKind, readBlockHeader } from './block.ts'
+import { readBlockHeader } from './block.ts'
 import type { MemberId, RequestNumber } from './identity.ts'
 
 export interface ByteRange {
@@ -78,6 +78,9 @@ export class Assembly {
   }
 }
 
+/** Bytes of a change of view: a result names all members, whatever the size of messages is. */
+const CHANGE_BYTES_MAX = 1024 * 1024
+
 export class AssemblyStore {
   /** BOUNDED by the members of the view. */
   private readonly lanes = new Map<MemberId, { bytes: number; blocks: Map<RequestNumber, Assembly> }>()
@@ -98,7 +101,9 @@ export class AssemblyStore {
    * place is known has room in any case: the history's bounds are its bounds, and everything waits for it.
    */
   open(member: MemberId, request: RequestNumber, total: number, isPlaced: boolean): Assembly | undefined {
-    if (total > this.blockBytesMax) return undefined
+    if (total > (isPlaced ? Math.max(this.blockBytesMax, CHANGE_BYTES_MAX) : this.blockBytesMax)) {
+      return undefined
+    }
     let lane = this.lanes.get(member)
     if (lane === undefined) {
       lane = { bytes: 0, blocks: new Map() }
@@ -124,6 +129,15 @@ export class AssemblyStore {
     }
   }
 
+  /** This one block has found its place. */
+  remove(member: MemberId, request: RequestNumber): void {
+    const lane = this.lanes.get(member)
+    const assembly = lane?.blocks.get(request)
+    if (lane === undefined || assembly === undefined) return
+    lane.blocks.delete(request)
+    lane.bytes -= assembly.total
+  }
+
   forget(member: MemberId): void {
     this.lanes.delete(member)
   }
@@ -145,7 +159,6 @@ export function isBlockOf(block: Uint8Array, member: MemberId, request: RequestN
   const head = readBlockHeader(block, 0)
   return (
     head !== undefined &&
-    head.kind === BlockKind.messages &&
     head.length === block.length &&
     head.member === member &&
     head.firstRequest === request

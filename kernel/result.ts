@@ -46,7 +46,9 @@ export function encodeResult(result: ResultChange): Uint8Array {
   const length = BLOCK_HEADER_BYTES + payload.length
   const block = new Uint8Array(length)
   const member = result.ballot.coordinator
-  writeBlockHeader(block, 0, { kind: BlockKind.result, count: 1, length, member, firstRequest: 0 })
+  // no request of anybody's: its place names it, where it is taken apart for small packets
+  const firstRequest = result.view.seq
+  writeBlockHeader(block, 0, { kind: BlockKind.result, count: 1, length, member, firstRequest })
   block.set(payload, BLOCK_HEADER_BYTES)
   return block
 }

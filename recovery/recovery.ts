@@ -720,5 +720,6 @@ export class Recovery {
 
 function resultEntry(change: ResultChange, block: Uint8Array): Entry {
   const member = change.ballot.coordinator
-  return { seq: change.view.seq, count: 1, kind: BlockKind.result, member, firstRequest: 0, block }
+  const { seq } = change.view
+  return { seq, count: 1, kind: BlockKind.result, member, firstRequest: seq, block }
 }

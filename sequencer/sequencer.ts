@@ -413,7 +413,9 @@ export class Sequencer {
   }
 
   private appendChange(kind: BlockKind, member: MemberId, firstRequest: number, block: Uint8Array): Entry {
-    return this.append({ seq: this.state.history.received + 1, count: 1, kind, member, firstRequest, block })
+    const isSpread = ORDER_OVERHEAD + ENTRY_OVERHEAD + block.length > this.options.packetSize
+    const seq = this.state.history.received + 1
+    return this.append({ seq, count: 1, kind, member, firstRequest, block, isSpread })
   }
 
   /** After its own leave the sequencer numbers nothing any more. */

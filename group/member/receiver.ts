@@ -84,7 +84,6 @@ export class Receiver {
       seq += block.count
       if (!Number.isSafeInteger(seq)) return false
       if (placed.isReference) {
-        if (block.kind !== BlockKind.messages) return false
         this.takeReference({ ...block, seq: at })
       } else {
         const entry = entryOf(placed, packet, at)
@@ -112,7 +111,6 @@ export class Receiver {
       if (!Number.isSafeInteger(seq)) return false
       if (seq - 1 > end) return true
       if (placed.isReference) {
-        if (placed.head.kind !== BlockKind.messages) return false
         this.takeReference({ ...placed.head, seq: at })
       } else {
         const entry = entryOf(placed, packet, at)
@@ -161,7 +159,9 @@ export class Receiver {
     const seq = this.placeOf(member, request)
     const placed = seq === undefined ? undefined : this.state.history.placedAt(seq)
     if (placed === undefined || placed.length !== block.length) return
-    this.take({ ...placed, block, isSpread: true })
+    const entry = { ...placed, block, isSpread: true }
+    if (isReadable(entry)) this.take(entry)
+    else this.assemblies.remove(member, request)
     this.acceptHeld()
   }
 
@@ -188,7 +188,8 @@ export class Receiver {
   }
 
   noteHeld(entry: Entry): void {
-    this.assemblies.release(entry.member, entry.firstRequest + entry.count - 1)
+    if (entry.kind === BlockKind.result) this.assemblies.remove(entry.member, entry.firstRequest)
+    else this.assemblies.release(entry.member, entry.firstRequest + entry.count - 1)
     if (entry.kind === BlockKind.leave) this.assemblies.forget(entry.member)
     const change = this.state.pending.at(-1)
     if (change?.seq === entry.seq && entry.seq > this.delivered) this.views.set(entry.seq, change.view)

@@ -117,7 +117,9 @@ export class Driver {
     this.checkOpen()
     await this.transport.listen(port)
     this.checkOpen()
-    const hosted = new Hosted(machine, port, nonce)
+    const hosted = new Hosted(machine, port, nonce, (address) =>
+      this.handIn(hosted, { kind: 'refused', address }),
+    )
     this.router.add(hosted)
     this.transport.hold(true)
     return {
@@ -239,6 +241,7 @@ export class Driver {
     for (let i = 0; i < effects.packets.length; i++) {
       this.transmit(hosted, effects.destinations[i], effects.packets[i]!)
     }
+    for (const address of effects.checks) this.check(hosted, address)
     this.running = undefined
     if (hosted.isSequencer) hosted.sequencerBusy += this.clock() - began
     // Taken out first: the program may close everything, and so come back here.
@@ -261,6 +264,11 @@ export class Driver {
   private send(to: Address, packet: Uint8Array): void {
     if (this.transport.isOwn(to)) this.route(this.transport.address, packet)
     else this.transport.send(to, packet)
+  }
+
+  /** Whether a member of this very process lives is known here, and no system has to be asked. */
+  private check(hosted: Hosted, address: Address): void {
+    if (!this.transport.isOwn(address)) this.transport.check?.(address, hosted.refused)
   }
 
   private emit(hosted: Hosted, output: Output): void {

@@ -10,6 +10,8 @@ export class Effects implements Sink {
   /** Where `packets[i]` goes; undefined: multicast. */
   readonly destinations: (Address | undefined)[] = []
   readonly outputs: Output[] = []
+  /** Addresses at which somebody may no longer listen. */
+  readonly checks: Address[] = []
   private readonly onTrace: (event: TraceEvent) => void
 
   constructor(onTrace: (event: TraceEvent) => void) {
@@ -26,6 +28,10 @@ export class Effects implements Sink {
     this.destinations.push(undefined)
   }
 
+  check(address: Address): void {
+    this.checks.push(address)
+  }
+
   output(output: Output): void {
     this.outputs.push(output)
   }
@@ -38,5 +44,6 @@ export class Effects implements Sink {
     this.packets.length = 0
     this.destinations.length = 0
     this.outputs.length = 0
+    this.checks.length = 0
   }
 }

@@ -3,6 +3,7 @@ import { readU32 } from '../bytes.ts'
 import type { GroupId, Micros, Nonce } from '../identity.ts'
 import type { Machine } from '../machine.ts'
 import type { Output } from '../port.ts'
+import type { RefusedHandler } from './transport.ts'
 
 /** Where a packet's header has the group id (packet.ts). */
 export const GROUP_AT = 8
@@ -13,6 +14,8 @@ export class Hosted {
   readonly machine: Machine
   readonly port: string
   readonly nonce: Nonce
+  /** Hands in that nobody listens at an address that the machine has had checked. */
+  readonly refused: RefusedHandler
   attached = true
   /** Its next deadline, as of its last step. */
   deadline: Micros | undefined
@@ -32,10 +35,11 @@ export class Hosted {
   private groupHigh = 0
   private groupLow = 0
 
-  constructor(machine: Machine, port: string, nonce: Nonce) {
+  constructor(machine: Machine, port: string, nonce: Nonce, refused: RefusedHandler) {
     this.machine = machine
     this.port = port
     this.nonce = nonce
+    this.refused = refused
     this.nonceHigh = Number(nonce >> 32n)
     this.nonceLow = Number(nonce & 0xffffffffn)
   }

@@ -8,34 +8,35 @@
  * answer comes where neither a packet filter nor the system's own limit on such answers swallows it; some
  * systems tell it for addresses of their own only. No answer says nothing: whoever listens stays silent, too.
  *
- * An answer speaks of the moment at which it was given. A socket that has waited too long for one is closed
- * (IDLE_MS), so that nobody hears late about a predecessor at the same address.
+ * An answer speaks of the moment at which it was given. One that this process comes to read late, after a
+ * stall, is not told: a successor may have begun at the same address meanwhile.
  */
 import type { Socket } from 'node:dgram'
-import type { Address } from '../identity.ts'
+import type { Address, Micros } from '../identity.ts'
 import { parseAddress } from './addresses.ts'
+import { monotonicClock } from './clock.ts'
 import { openSocket } from './socket-options.ts'
+import type { RefusedHandler } from './transport.ts'
 
 /** Sockets open at once; the one not used for longest makes room. */
 const SOCKETS_MAX = 16
 /** Between two questions to one address, however many ask. */
 const PACE_MS = 2
-/** A socket of which nobody has wanted anything for so long is closed. */
+/** A socket of which nobody has wanted anything for so long is closed; an answer that is older counts for nothing. */
 const IDLE_MS = 1000
 
 const NOTHING = new Uint8Array(0)
-
-/** Told that nobody listens at the address. The same function asks once, however often it is handed in. */
-export type RefusedHandler = (address: Address) => void
 
 interface Question {
   readonly address: Address
   readonly socket: Socket
   /** Who is still to be told. BOUNDED by the machines of this kernel. */
   readonly askers: Set<RefusedHandler>
-  /** Too soon after the last datagram for another. */
+  /** When the last datagram was sent. */
+  askedAt: Micros
+  /** Too soon after it for another. */
   isPaced: boolean
-  /** The last datagram was refused. */
+  /** It was refused. */
   isAnswered: boolean
   /** Somebody asked after the answer, but too soon for another datagram. */
   isWanted: boolean
@@ -45,6 +46,7 @@ interface Question {
 export class Refusals {
   private readonly host: string
   private readonly family: 4 | 6
+  private readonly now = monotonicClock()
   /** BOUNDED by SOCKETS_MAX. In order of use, the oldest first. */
   private readonly questions = new Map<Address, Question>()
   private isClosed = false
@@ -63,6 +65,8 @@ export class Refusals {
   /** Calls `refused` if nobody listens at `address`: later, never from within this call, and at most once. */
   check(address: Address, refused: RefusedHandler): void {
     if (this.isClosed) return
+    const known = this.questions.get(address)
+    if (known !== undefined && this.isLate(known)) this.drop(known)
     const question = this.questions.get(address) ?? this.open(address)
     if (question === undefined) return
     this.questions.delete(address)
@@ -90,6 +94,7 @@ export class Refusals {
       address,
       socket,
       askers: new Set(),
+      askedAt: this.now(),
       isPaced: false,
       isAnswered: false,
       isWanted: false,
@@ -119,7 +124,12 @@ export class Refusals {
     return this.questions.get(question.address) === question
   }
 
+  private isLate(question: Question): boolean {
+    return this.now() - question.askedAt > IDLE_MS * 1000
+  }
+
   private ask(question: Question): void {
+    question.askedAt = this.now()
     question.isPaced = true
     question.isAnswered = false
     question.isWanted = false
@@ -148,7 +158,7 @@ export class Refusals {
 
   private onError(question: Question, error: NodeJS.ErrnoException): void {
     if (!this.isOpen(question)) return
-    if (error.code !== 'ECONNREFUSED') {
+    if (error.code !== 'ECONNREFUSED' || this.isLate(question)) {
       // No way there, no such address, no sockets left: that says nothing about whoever is asked about.
       this.drop(question)
       return

@@ -13,6 +13,9 @@ export type TransportMode = 'multicast' | 'unicast'
 
 export type PacketHandler = (from: Address, bytes: Uint8Array) => void
 
+/** Told that nobody listens at the address; one function for each who asks, so that it is told once. */
+export type RefusedHandler = (address: Address) => void
+
 /** Packets that the transport lost by itself. Only rise. */
 export interface TransportStats {
   /** Sends that the system refused for the moment, by error code (EPERM, ENOBUFS, …), and `queue` for a full queue. */
@@ -39,6 +42,11 @@ export interface Transport {
   send(to: Address, packet: Uint8Array): void
   /** To everybody who listens to `port`, the group's name. Nothing in unicast mode. */
   multicast(port: string, packet: Uint8Array): void
+  /**
+   * Asks the system whether anybody listens at `to`. If it says that nobody does, `refused` is called: later,
+   * never from within this call. A hint that need not come; a transport that cannot tell leaves it out.
+   */
+  check?(to: Address, refused: RefusedHandler): void
   /** Begins to receive multicasts for `port`; counted, so it may be called more than once. Nothing in unicast mode. */
   listen(port: string): Promise<void>
   unlisten(port: string): void

@@ -16,6 +16,7 @@ import {
   MULTICAST_PORT_DEFAULT,
   parseAddress,
 } from './addresses.ts'
+import { Refusals } from './refusals.ts'
 import {
   bindSocket,
   clampAdvice,
@@ -27,7 +28,7 @@ import {
   setMulticast,
   windowOf,
 } from './socket-options.ts'
-import type { PacketHandler, Transport, TransportMode, TransportStats } from './transport.ts'
+import type { PacketHandler, RefusedHandler, Transport, TransportMode, TransportStats } from './transport.ts'
 
 export interface UdpOptions {
   /** Address of the interface, IPv4 or IPv6. Default 127.0.0.1: nothing goes onto a network. */
@@ -96,6 +97,7 @@ export class UdpTransport implements Transport {
   /** Parsed destinations and formatted sources; emptied at ADDRESSES_MAX. */
   private readonly destinations = new Map<Address, HostPort>()
   private readonly sources = new Map<number, { host: string; address: Address }>()
+  private readonly refusals: Refusals
   private pending = 0
   private idle: (() => void)[] = []
   private held = true
@@ -151,6 +153,7 @@ export class UdpTransport implements Transport {
     this.bound = formatAddress(local.host, port)
     this.address =
       options.advertise === undefined ? this.bound : advertised(options.advertise, port, local.family)
+    this.refusals = new Refusals(local.host, local.family)
     this.window = windowOf(buffers)
     // A datagram must fit into the send buffer in one piece, with the system's bookkeeping.
     this.packetSizeMax = Math.min(PACKET_BYTES_MAX, Math.floor(buffers.send / 2))
@@ -191,6 +194,10 @@ export class UdpTransport implements Transport {
   multicast(port: string, packet: Uint8Array): void {
     if (this.closing !== undefined || this.mode === 'unicast') return
     this.transmit(packet, this.groupOf(port), this.multicastPort)
+  }
+
+  check(to: Address, refused: RefusedHandler): void {
+    if (this.closing === undefined) this.refusals.check(to, refused)
   }
 
   async listen(port: string): Promise<void> {
@@ -257,6 +264,7 @@ export class UdpTransport implements Transport {
 
   private async closeAll(): Promise<void> {
     this.handler = undefined
+    this.refusals.close()
     const all = [...this.listening.values()]
     this.listening.clear()
     await this.flush()
@@ -325,6 +333,8 @@ export class UdpTransport implements Transport {
   private receive(bytes: Uint8Array, from: RemoteInfo): void {
     const { handler } = this
     if (handler === undefined) return
+    // Another kernel asks whether anybody listens here (refusals.ts): that no refusal comes is the answer.
+    if (bytes.length === 0) return
     let source = this.sources.get(from.port)
     if (source === undefined || source.host !== from.address) {
       if (this.sources.size >= ADDRESSES_MAX) this.sources.clear()
