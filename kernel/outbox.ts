@@ -29,8 +29,9 @@ export interface Identity {
 export class Outbox {
   now: Micros = 0
   readonly identity: Identity = { groupId: 0n, incarnation: 0, coordinator: 0, memberId: 0 }
-  /** What the program has taken; see reports. */
-  taken = 0
+  /** What has been handed to the program; written by the receiver. */
+  delivered = 0
+  private wanted = 0
   private sink: Sink | undefined
   private readonly options: OutboxOptions
   private readonly counters: Counters
@@ -40,6 +41,15 @@ export class Outbox {
     this.options = options
     this.counters = counters
     this.state = state
+  }
+
+  /** What the program has taken; see reports. A leaver takes everything, but nothing before it is delivered. */
+  get taken(): number {
+    return Math.min(this.wanted, this.delivered)
+  }
+
+  set taken(seq: number) {
+    this.wanted = seq
   }
 
   begin(now: Micros, sink: Sink): void {

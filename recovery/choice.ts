@@ -125,7 +125,11 @@ function lacking(
   const newest = newestAccepted(candidates)
   const counted: NamedView[] = [newest]
   for (const { log, views } of candidates) {
-    for (const view of views) if (isNewer({ view, log }, newest)) counted.push({ view, log })
+    views.forEach((view, i) => {
+      if (!isNewer({ view, log }, newest)) return
+      if (isUnaccepted(view, views[i - 1], log, voters)) return
+      counted.push({ view, log })
+    })
   }
   for (const { view } of counted) {
     const have = view.members.filter((member) => isVoter(voters, member)).length
@@ -140,6 +144,15 @@ function lacking(
 interface NamedView {
   readonly view: View
   readonly log: Log
+}
+
+/**
+ * The sequencer that numbered a join or leave votes, and has not accepted it: then nobody has, and nobody ever
+ * will in that view. (Without this a group of one whose joiner dies is stuck: it would need both.)
+ */
+function isUnaccepted(view: View, before: View | undefined, log: Log, voters: readonly Voter[]): boolean {
+  if (before === undefined || log.results.some(({ seq }) => seq === view.seq)) return false
+  return voters.some(({ member, vote }) => member.id === before.sequencer && vote.accepted < view.seq)
 }
 
 function newestAccepted(candidates: readonly Candidate[]): NamedView {

@@ -317,17 +317,14 @@ export class Member implements Machine {
 
   /**
    * The sequencer died while this process was about to join, or a reset has dropped its join: it is no member
-   * of anything that lives, and asks again.
+   * of anything that lives. Who joins again does so as another life, with a nonce of its own: the group may
+   * still know this one.
    */
   private lost(reason: string): void {
     const { opening } = this
     if (opening === undefined) return
     this.outbox.trace('join-lost', { reason })
-    this.membership = undefined
-    this.timers.clear()
-    Object.assign(this.outbox.identity, { groupId: 0n, incarnation: 0, coordinator: 0, memberId: 0 })
-    this.phase = 'opening'
-    opening.locateAgain()
+    this.failOpen(opening.call.token, ErrorCode.memberFailed, reason)
   }
 
   private expelled(reason: string): void {

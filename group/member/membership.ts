@@ -547,6 +547,10 @@ export class Membership {
       case PacketKind.probe:
         this.silence.onPacket(member, header, packet)
         return
+      case PacketKind.left:
+        // a witness that has missed the word of its expulsion is answered like any former member
+        if (!recovery.onNotice(recovery.promise)) this.reject('phase')
+        return
       default:
         this.reject('phase')
     }

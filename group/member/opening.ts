@@ -246,11 +246,6 @@ export class Opening {
     this.joiner.start()
   }
 
-  /** What was found did not last: the join was not accepted. */
-  locateAgain(): void {
-    this.onLost()
-  }
-
   private onLost(): void {
     if (++this.rounds < LOCATE_ROUNDS) this.locate('after a while')
     else

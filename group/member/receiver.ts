@@ -60,6 +60,7 @@ export class Receiver {
     this.state = parts.state
     this.self = parts.self
     this.delivered = parts.delivered
+    parts.outbox.delivered = parts.delivered
     this.acceptedAnywhere = parts.accepted
     this.outbox = parts.outbox
     this.counters = parts.counters
@@ -236,6 +237,7 @@ export class Receiver {
         if (event !== undefined) deliveries.push(event)
       }
     }
+    this.outbox.delivered = this.delivered
     if (deliveries.length > 0) this.outbox.output({ output: 'deliveries', deliveries })
     if (left === undefined) return
     this.isOver = true
