@@ -8,6 +8,7 @@ import type { Address, Micros } from '../../kernel/identity.ts'
 import type { Prng } from '../../kernel/prng.ts'
 import { Violation } from './checkers/checker.ts'
 import { Life, type SimulatedMachine, SimulatedNode, type World } from './node.ts'
+import { hasFaults } from './options.ts'
 import { Program, type ProgramPlan, parametersOf } from './program.ts'
 
 export type MakeMachine = (options: MemberOptions) => SimulatedMachine
@@ -23,6 +24,8 @@ interface Participant {
 
 /** How long before the start numbers' edge a group begins: some messages, so that a run crosses it. */
 const BEFORE_EDGE = 40
+/** What a program that comes back after a crash or an expulsion still has to send, at most. */
+const SENDS_AGAIN = 10
 
 export class Cluster {
   private readonly participants: Participant[] = []
@@ -33,10 +36,13 @@ export class Cluster {
   private readonly prng: Prng
   private readonly makeMachine: MakeMachine
   private isHealed = false
+  /** For what comes after a fault only, so that all else is as without it. */
+  private readonly faultPrng: Prng
 
-  constructor(world: World, prng: Prng, makeMachine: MakeMachine) {
+  constructor(world: World, prng: Prng, faultPrng: Prng, makeMachine: MakeMachine) {
     this.world = world
     this.prng = prng
+    this.faultPrng = faultPrng
     this.makeMachine = makeMachine
     this.plan()
   }
@@ -128,13 +134,20 @@ export class Cluster {
       joined: () => {},
       ended: (code: ErrorCode | undefined) => this.onEnded(participant, plan, life, code),
     }
-    const program = new Program({ life: record.index, plan, queue, prng: prng.fork(), options, host })
+    const dice = { prng: prng.fork(), faultPrng: this.faultPrng.fork() }
+    const program = new Program({ life: record.index, plan, queue, ...dice, options, host })
     const life = new Life({
       record,
       node,
       world,
       machine: this.makeMachine(member),
       program: (output) => program.onOutput(output),
+      crashed: () => {
+        program.stop()
+        this.alive.delete(life)
+        // what it was to do later is not to be
+        participant.lives.length = 0
+      },
     })
     this.alive.set(life, program)
     if (this.isHealed) program.heal()
@@ -176,10 +189,15 @@ export class Cluster {
     const wasMember = record.group !== undefined
     life.end()
     this.alive.delete(life)
+    if (code === ErrorCode.expelled && wasMember) this.comeBack(participant)
     if (code === undefined || wasMember) return this.openNext(participant)
     if (plan.how === 'create' && code === ErrorCode.exists && this.hasGroup())
       return this.openNext(participant)
-    const mayTryAgain = plan.how !== 'create' && (code === ErrorCode.notFound || code === ErrorCode.full)
+    const mayTryAgain =
+      plan.how !== 'create' &&
+      (code === ErrorCode.notFound ||
+        code === ErrorCode.full ||
+        ((code === ErrorCode.memberFailed || code === ErrorCode.expelled) && hasFaults(this.world.options)))
     if (!mayTryAgain)
       throw new Violation('I9', `${record.name} cannot ${plan.how}: ${code}, and nothing was wrong`)
     // with the group gone, or full for good, there is nothing to wait for
@@ -189,6 +207,41 @@ export class Cluster {
       this.planned--
       this.open(participant, plan)
     })
+  }
+
+  /** Whoever is thrown out may come back, as somebody new. */
+  private comeBack(participant: Participant): void {
+    const { options, queue } = this.world
+    const prng = this.faultPrng
+    if (prng.unit() >= options.comeBack || participant.lives.length > 0) return
+    const openAt = queue.now + prng.below(200_000)
+    const plan: ProgramPlan = {
+      how: 'join',
+      sends: prng.below(SENDS_AGAIN),
+      leaveAt: undefined,
+      isSlow: false,
+    }
+    participant.lives.push({ openAt, plan })
+  }
+
+  /** A new life on the address of one that crashes now, or in a moment. */
+  restart(address: Address, after: Micros): void {
+    const participant = this.participants.find((one) => one.address === address)!
+    const plan: ProgramPlan = {
+      how: 'join',
+      sends: this.faultPrng.below(SENDS_AGAIN),
+      leaveAt: undefined,
+      isSlow: false,
+    }
+    this.planned++
+    this.world.queue.after(after, () => {
+      this.planned--
+      if (participant.node.current === undefined) this.open(participant, plan)
+    })
+  }
+
+  get nodes(): SimulatedNode[] {
+    return this.participants.map(({ node }) => node)
   }
 
   /** Whether there is a group to be found, or somebody about to create it. */

@@ -6,7 +6,8 @@ import { hideBin } from 'yargs/helpers'
 import { type Overrides, parseOverride } from './options.ts'
 import { runPool } from './pool.ts'
 import { exitCodes, failureReport, summary, type Totals, verdict } from './report.ts'
-import { runSeed } from './run.ts'
+import { type Outcome, runSeed } from './run.ts'
+import { shorten } from './shorten.ts'
 
 /** Without a terminal, a line now and then says that it goes on. */
 const PLAIN_PROGRESS_MS = 10_000
@@ -22,6 +23,7 @@ interface Arguments {
   workers: number
   only: readonly string[]
   quiet: boolean
+  shorten: boolean
   lines: number
   failures: number
 }
@@ -29,7 +31,7 @@ interface Arguments {
 async function main(): Promise<number> {
   const given = await parseArguments()
   const overrides: Overrides = Object.assign({}, ...given.only.map(parseOverride))
-  return given.seed === undefined ? runMany(given, overrides) : runOne(given.seed, given.quiet, overrides)
+  return given.seed === undefined ? runMany(given, overrides) : runOne(given.seed, given, overrides)
 }
 
 function parseArguments(): Promise<Arguments> {
@@ -61,6 +63,11 @@ function parseArguments(): Promise<Arguments> {
       coerce: count('seed'),
     })
     .option('quiet', { type: 'boolean', default: false, describe: 'with --seed: print the verdict only' })
+    .option('shorten', {
+      type: 'boolean',
+      default: false,
+      describe: 'with --seed: look for a smaller run that fails in the same way, and print that one',
+    })
     .option('only', {
       type: 'string',
       array: true,
@@ -88,6 +95,7 @@ function parseArguments(): Promise<Arguments> {
     })
     .example('$0 --seeds 10000', 'seeds 1 to 10000')
     .example('$0 --seed 4711', 'one seed, with its whole trace')
+    .example('$0 --seed 4711 --shorten', 'the smallest run that fails as this one does')
     .example('$0 --minutes 30 --from 1000000', 'half an hour of seeds from one million on')
     .example('$0 --seeds 500 --only loss=0.2 --only members=3', 'three members, 20 % loss; the rest is drawn')
     .strict()
@@ -96,11 +104,27 @@ function parseArguments(): Promise<Arguments> {
     .parseAsync()
 }
 
-function runOne(seed: number, isQuiet: boolean, overrides: Overrides): number {
-  const outcome = runSeed(seed, { overrides, trace: isQuiet ? 0 : WHOLE_TRACE })
-  if (isQuiet) console.log(verdict(outcome))
+function runOne(seed: number, given: Arguments, overrides: Overrides): number {
+  const isQuiet = given.quiet
+  const outcome = runSeed(seed, { overrides, trace: isQuiet || given.shorten ? 0 : WHOLE_TRACE })
+  if (given.shorten && outcome.status !== 'ok') {
+    console.log(verdict(outcome))
+    console.log(shortest(outcome, isQuiet ? 0 : WHOLE_TRACE).join('\n'))
+    return exitCodes[outcome.status]
+  }
+  if (isQuiet || given.shorten) console.log(verdict(outcome))
   else console.log([...outcome.trace, '', optionsLine(outcome.options), verdict(outcome)].join('\n'))
   return exitCodes[outcome.status]
+}
+
+/** The smallest run that fails as `outcome` does, with so many lines of its trace. */
+function shortest(outcome: Outcome, lines: number): string[] {
+  const { seed } = outcome
+  const { overrides, runs } = shorten(outcome, (tried) => runSeed(seed, { overrides: tried }))
+  return [
+    `after ${runs} runs to make it smaller:`,
+    ...failureReport(runSeed(seed, { overrides, trace: lines })),
+  ]
 }
 
 function optionsLine(options: object): string {
@@ -114,6 +138,7 @@ async function runMany(given: Arguments, overrides: Overrides): Promise<number> 
   const duration = given.minutes === undefined ? Number.POSITIVE_INFINITY : given.minutes * 60_000
   const seeds = given.minutes === undefined ? (given.seeds ?? 1000) : Number.POSITIVE_INFINITY
   const progress = makeProgress(seeds, duration, began)
+  let hasShortened = false
   const totals = await runPool({
     from: given.from,
     seeds,
@@ -124,7 +149,10 @@ async function runMany(given: Arguments, overrides: Overrides): Promise<number> 
     onProgress: (sums) => progress.update(sums),
     onFailure: ({ seed }) => {
       // the run is a pure function of its seed: once more, with a trace
-      progress.say(failureReport(runSeed(seed, { overrides, trace: given.lines })))
+      const outcome = runSeed(seed, { overrides, trace: given.lines })
+      progress.say(failureReport(outcome))
+      if (!hasShortened) progress.say(shortest(outcome, given.lines))
+      hasShortened = true
     },
   })
   progress.stop()

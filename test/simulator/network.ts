@@ -20,7 +20,7 @@ import type { EventQueue } from './event-queue.ts'
 import type { RunOptions } from './options.ts'
 import { describePacket, type Trace } from './trace.ts'
 
-export const dropReasons = ['loss', 'corrupt', 'overrun', 'nobody'] as const
+export const dropReasons = ['loss', 'corrupt', 'overrun', 'nobody', 'partition', 'silent'] as const
 export type DropReason = (typeof dropReasons)[number]
 
 /** Where packets arrive: a socket's receive buffer. */
@@ -30,6 +30,15 @@ export interface Endpoint {
   arrive(from: Address, bytes: Uint8Array): DropReason | undefined
   /** Packets in the buffer. */
   readonly queued: number
+}
+
+/**
+ * Told of each packet by whoever aims faults at them; `before`: false if whoever sends or receives it is no
+ * more, so that nothing comes of it.
+ */
+export interface PacketWatch {
+  before(side: 'sent' | 'received', kind: number, at: Address): boolean
+  after(side: 'sent' | 'received', kind: number, at: Address): void
 }
 
 export interface NetworkCounts {
@@ -46,8 +55,11 @@ export class Network {
     sent: 0,
     bytes: 0,
     delivered: 0,
-    dropped: { loss: 0, corrupt: 0, overrun: 0, nobody: 0 },
+    dropped: noDrops(),
   }
+  watch: PacketWatch | undefined
+  /** What lets nothing through from one to another. BOUNDED by the partitions of a run. */
+  private readonly cuts = new Set<(from: Address, to: Address) => boolean>()
   private readonly endpoints = new Map<Address, Endpoint>()
   /** When the last packet of a link arrives; for links that keep order. BOUNDED by pairs of nodes. */
   private readonly lastArrival = new Map<string, Micros>()
@@ -69,12 +81,33 @@ export class Network {
     this.endpoints.set(endpoint.address, endpoint)
   }
 
-  /** From now on nothing is lost on the way, repeated or damaged; delays stay. */
+  /** From now on nothing is lost on the way, repeated, damaged or cut off; delays stay. */
   heal(): void {
     this.isHealed = true
+    this.cuts.clear()
+  }
+
+  /** Nothing gets through where `isCut` says so, until `join`; what is on the way is lost too. */
+  cut(isCut: (from: Address, to: Address) => boolean): void {
+    if (!this.isHealed) this.cuts.add(isCut)
+  }
+
+  join(isCut: (from: Address, to: Address) => boolean): void {
+    this.cuts.delete(isCut)
+  }
+
+  private isCut(from: Address, to: Address): boolean {
+    for (const isCut of this.cuts) if (isCut(from, to)) return true
+    return false
   }
 
   unicast(from: Address, to: Address, packet: Uint8Array): void {
+    if (this.watch?.before('sent', packet[2]!, from) === false) return
+    this.unicastNow(from, to, packet)
+    this.watch?.after('sent', packet[2]!, from)
+  }
+
+  private unicastNow(from: Address, to: Address, packet: Uint8Array): void {
     const hash = this.examine(packet)
     this.trace?.add(this.queue.now, from, `-> ${to} ${describePacket(packet)}`)
     const endpoint = this.endpoints.get(to)
@@ -87,10 +120,12 @@ export class Network {
   }
 
   multicast(from: Address, packet: Uint8Array): void {
+    if (this.watch?.before('sent', packet[2]!, from) === false) return
     const hash = this.examine(packet)
     this.trace?.add(this.queue.now, from, `=> all ${describePacket(packet)}`)
     for (const endpoint of this.endpoints.values())
       if (endpoint.address !== from) this.transmit(from, endpoint, packet, hash)
+    this.watch?.after('sent', packet[2]!, from)
   }
 
   /** What every packet must be when it leaves; gives its hash. */
@@ -122,6 +157,7 @@ export class Network {
     const { prng, options, isHealed } = this
     this.counts.sent++
     this.counts.bytes += packet.length
+    if (this.isCut(from, to.address)) return this.drop('partition', from, to.address, packet)
     if (!isHealed && options.loss > 0 && prng.unit() < options.loss)
       return this.drop('loss', from, to.address, packet)
     const isDamaged = !isHealed && options.corruption > 0 && prng.unit() < options.corruption
@@ -147,6 +183,7 @@ export class Network {
   }
 
   private arrive(from: Address, to: Endpoint, bytes: Uint8Array): void {
+    if (this.isCut(from, to.address)) return this.drop('partition', from, to.address, bytes)
     if (!hasValidChecksum(bytes)) return this.drop('corrupt', from, to.address, bytes)
     const reason = to.arrive(from, bytes)
     if (reason !== undefined) this.drop(reason, from, to.address, bytes)
@@ -183,6 +220,10 @@ export class Network {
       )
     }
   }
+}
+
+export function noDrops(): Record<DropReason, number> {
+  return { loss: 0, corrupt: 0, overrun: 0, nobody: 0, partition: 0, silent: 0 }
 }
 
 /** As the rim does it: over the packet with its checksum zero. */

@@ -32,6 +32,8 @@ export interface World {
   readonly trace: Trace | undefined
   /** How often machines told of each turning point. BOUNDED by the marks that there are. */
   readonly marks: Map<string, number>
+  /** Told of each mark by whoever aims faults at them. */
+  onMark?: (address: Address, mark: string) => void
 }
 
 /** info() is costly and changes little from step to step. */
@@ -51,6 +53,13 @@ export class SimulatedNode implements Endpoint {
   private bufferBytes = 0
   private turnIsDue = false
   private busyUntil: Micros = 0
+  /** The host is dead: nobody answers for it. */
+  private isSilent = false
+  private pausedUntil: Micros | undefined
+  /** Calls of a program that is stopped like its machine. BOUNDED by what the program does in a run. */
+  private readonly heldCalls: (() => void)[] = []
+  /** What its clock shows is `offset + rate * time`. */
+  clock: { readonly offset: Micros; readonly rate: number } | undefined
   private readonly world: World
 
   constructor(address: Address, world: World) {
@@ -69,6 +78,71 @@ export class SimulatedNode implements Endpoint {
 
   begin(life: Life): void {
     this.life = life
+    this.isSilent = false
+  }
+
+  /** The time as the machines of this node see it. Never goes backwards, because time does not. */
+  localTime(time: Micros): Micros {
+    return this.clock === undefined ? time : Math.floor(this.clock.offset + this.clock.rate * time)
+  }
+
+  /** The first moment at which this node's clock shows `local`. */
+  trueTime(local: Micros): Micros {
+    if (this.clock === undefined) return local
+    let time = Math.max(0, Math.floor((local - this.clock.offset) / this.clock.rate) - 1)
+    while (this.localTime(time) < local) time++
+    return time
+  }
+
+  /** The machine and its program are no more, and so is what had come for them. */
+  crash(isSilent: boolean): void {
+    const { life } = this
+    this.isSilent = isSilent
+    this.pausedUntil = undefined
+    this.heldCalls.length = 0
+    this.life = undefined
+    for (const { from, bytes } of this.buffer) this.world.network.drop('nobody', from, this.address, bytes)
+    this.buffer.length = 0
+    this.bufferBytes = 0
+    life?.crash()
+  }
+
+  get isPaused(): boolean {
+    return this.pausedUntil !== undefined
+  }
+
+  /** Handles no packets, ticks or calls until `until`; its receive buffer fills meanwhile. */
+  pause(until: Micros, packetsFirst: boolean): void {
+    if (this.life === undefined || until <= (this.pausedUntil ?? this.world.queue.now)) return
+    const { judge, queue } = this.world
+    if (this.pausedUntil === undefined) judge.paused(this.life.record)
+    this.pausedUntil = until
+    queue.at(until, () => {
+      if (this.pausedUntil === until) this.wake(packetsFirst)
+    })
+  }
+
+  wake(packetsFirst: boolean): void {
+    if (this.pausedUntil === undefined) return
+    const { judge, queue, trace } = this.world
+    this.pausedUntil = undefined
+    trace?.add(queue.now, this.address, 'goes on')
+    if (this.life !== undefined) judge.woke(this.life.record)
+    if (packetsFirst) this.turnSoon()
+    this.life?.wake()
+    for (const call of this.heldCalls.splice(0)) call()
+    this.turnSoon()
+  }
+
+  hold(call: () => void): void {
+    this.heldCalls.push(call)
+  }
+
+  private turnSoon(): void {
+    const { queue } = this.world
+    if (this.turnIsDue || this.buffer.length === 0 || this.isPaused) return
+    this.turnIsDue = true
+    queue.at(Math.max(queue.now, this.busyUntil), () => this.turn())
   }
 
   /** The machine is gone; what comes for it finds nobody. */
@@ -77,7 +151,8 @@ export class SimulatedNode implements Endpoint {
   }
 
   arrive(from: Address, bytes: Uint8Array): DropReason | undefined {
-    const { options, queue } = this.world
+    const { options } = this.world
+    if (this.isSilent) return 'silent'
     if (this.life === undefined) {
       this.answerGone(from, bytes)
       return 'nobody'
@@ -86,10 +161,7 @@ export class SimulatedNode implements Endpoint {
       return 'overrun'
     this.buffer.push({ from, bytes })
     this.bufferBytes += bytes.length
-    if (!this.turnIsDue) {
-      this.turnIsDue = true
-      queue.at(Math.max(queue.now, this.busyUntil), () => this.turn())
-    }
+    this.turnSoon()
     return undefined
   }
 
@@ -127,7 +199,11 @@ export class SimulatedNode implements Endpoint {
     const { options, queue, network } = this.world
     const count = Math.min(options.turn, this.buffer.length)
     this.turnIsDue = false
-    for (let i = 0; i < count; i++) {
+    for (let i = 0; i < count && this.buffer.length > 0 && !this.isPaused; i++) {
+      const kind = this.buffer[0]!.bytes[2]!
+      const isAlive =
+        this.life === undefined || network.watch?.before('received', kind, this.address) !== false
+      if (!isAlive || this.isPaused) break
       const { from, bytes } = this.buffer.shift()!
       this.bufferBytes -= bytes.length
       if (this.life === undefined) {
@@ -138,12 +214,10 @@ export class SimulatedNode implements Endpoint {
       network.counts.delivered++
       if (this.isForAnother(this.life, bytes)) this.answerGone(from, bytes)
       this.life.input({ kind: 'packet', from, bytes })
+      network.watch?.after('received', kind, this.address)
     }
     this.busyUntil = queue.now + count * options.service
-    if (this.buffer.length > 0) {
-      this.turnIsDue = true
-      queue.at(this.busyUntil, () => this.turn())
-    }
+    this.turnSoon()
   }
 }
 
@@ -162,6 +236,12 @@ export class Life {
   private ticksAtOnce = 0
   private lastTick: Micros = -1
   private steps = 0
+  /** It dies after so many effects of this step, or of the next. */
+  private cutAfter: number | undefined
+  private cutIsSilent = false
+  private recorded = 0
+  private hasCrashed = false
+  private readonly crashed: () => void
 
   constructor(parts: {
     record: LifeRecord
@@ -169,7 +249,9 @@ export class Life {
     node: SimulatedNode
     world: World
     program: (output: Output) => void
+    crashed: () => void
   }) {
+    this.crashed = parts.crashed
     this.record = parts.record
     this.machine = parts.machine
     this.node = parts.node
@@ -184,6 +266,7 @@ export class Life {
 
   call(call: Call): void {
     if (this.isOver) return
+    if (this.node.isPaused) return this.node.hold(() => this.call(call))
     const { judge, trace, queue } = this.world
     judge.call(this.record, call)
     trace?.add(queue.now, this.record.name, describeCall(call))
@@ -205,15 +288,23 @@ export class Life {
     const { judge, queue } = this.world
     const effects: Effect[] = []
     let isOpen = true
+    this.recorded = 0
     const record = (effect: Effect) => {
       if (!isOpen) throw new Violation('machine', 'a machine uses its sink after the step')
       if (effects.length === EFFECTS_MOST)
         throw new Violation('I9', `a step of ${this.record.name} goes on without end`)
       effects.push(effect)
+      this.recorded++
     }
-    this.machine.step(queue.now, input, this.sink(record))
+    this.machine.step(this.node.localTime(queue.now), input, this.sink(record))
     isOpen = false
-    for (const effect of effects) effect()
+    const cut = this.cutAfter ?? Number.POSITIVE_INFINITY
+    for (const [i, effect] of effects.entries()) {
+      if (i === cut) break
+      effect()
+      if (this.hasCrashed) return
+    }
+    if (this.cutAfter !== undefined) return this.node.crash(this.cutIsSilent)
     if (this.steps++ % STEPS_PER_SAMPLE === 0) this.sample()
     judge.stepped(this.record)
   }
@@ -233,6 +324,8 @@ export class Life {
       trace: ({ mark, detail }) => {
         marks.set(mark, (marks.get(mark) ?? 0) + 1)
         trace?.add(queue.now, this.record.name, `(${mark} ${JSON.stringify(detail)})`)
+        judge.marked(this.record, mark)
+        this.world.onMark?.(address, mark)
       },
     }
   }
@@ -250,12 +343,17 @@ export class Life {
       this.arming++
       return
     }
-    const at = Math.max(deadline, queue.now)
+    if (!Number.isSafeInteger(deadline))
+      throw new Violation(
+        'machine',
+        `${this.record.name} wants a tick at ${deadline}; times are whole numbers`,
+      )
+    const at = Math.max(this.node.trueTime(deadline), queue.now)
     if (at === this.armedFor) return
     this.armedFor = at
     const arming = ++this.arming
     queue.at(at, () => {
-      if (arming !== this.arming || this.isOver) return
+      if (arming !== this.arming || this.isOver || this.node.isPaused) return
       this.armedFor = undefined
       this.countTick()
       this.input({ kind: 'tick' })
@@ -268,6 +366,27 @@ export class Life {
     this.lastTick = now
     if (this.ticksAtOnce > TICKS_AT_ONCE)
       throw new Violation('I9', `${this.record.name} wants ticks without end at one moment`)
+  }
+
+  /** After a pause: a deadline that has passed meanwhile is due now. */
+  wake(): void {
+    this.armedFor = undefined
+    if (!this.isOver) this.arm()
+  }
+
+  /** It dies in the middle of a step: of this one, if it is under way, or of the next. */
+  dieAfter(effects: number | undefined, isSilent: boolean): void {
+    this.cutAfter = effects ?? this.recorded
+    this.cutIsSilent = isSilent
+  }
+
+  crash(): void {
+    if (this.isOver) return
+    this.sample()
+    this.hasCrashed = this.isOver = true
+    this.world.trace?.add(this.world.queue.now, this.record.name, 'dies')
+    this.world.judge.crashed(this.record)
+    this.crashed()
   }
 
   /** Takes the machine away, as its kernel does once its life is over. */

@@ -57,19 +57,50 @@ export interface RunOptions {
   takeDelay: Micros
   pause: Micros
   healAt: Micros
+
+  minMembers: number | 'majority'
+  recovery: 'auto' | 'manual'
+  crashes: number
+  crashTogether: number
+  silent: number
+  restarts: number
+  pauses: number
+  pauseFor: Micros
+  partitions: number
+  partitionFor: Micros
+  oneWay: number
+  aimed: number
+  drift: number
+  resets: number
+  comeBack: number
+  skip: string
 }
 export type OptionName = keyof RunOptions
 export type Overrides = Partial<RunOptions>
 
+/**
+ * Whether seeds draw crashes, pauses, partitions, drift and the parameters of recovery. Otherwise each of them
+ * is drawn as none, and has to be set from outside.
+ */
+export const FAULTS_ARE_DRAWN = true
+
 /** What starts near which numbers: nowhere special, and where 32 bits, signed and not, and 48 bits end. */
 const EDGES = [0, 2 ** 31, 2 ** 32, 2 ** 48] as const
+/** Faults have dice of their own, so that whether they are drawn changes nothing else. */
+export const FAULT_DICE = 0x2f6b1c39
 /** What a message may take of a packet beside its body, rounded up. */
 const PACKET_ROOM = 200
 
-export function drawOptions(seed: number, overrides: Overrides = {}): RunOptions {
+type Draw = <Name extends OptionName>(name: Name, value: RunOptions[Name]) => RunOptions[Name]
+
+export function drawOptions(
+  seed: number,
+  overrides: Overrides = {},
+  faultsAreDrawn = FAULTS_ARE_DRAWN,
+): RunOptions {
   const prng = new Prng(seed)
   const drawn: Partial<RunOptions> = {}
-  const draw = <Name extends OptionName>(name: Name, value: RunOptions[Name]): RunOptions[Name] => {
+  const draw: Draw = (name, value) => {
     const chosen = overrides[name] ?? value
     drawn[name] = chosen
     return chosen
@@ -141,8 +172,50 @@ export function drawOptions(seed: number, overrides: Overrides = {}): RunOptions
   draw('slow', maybe(1, 2, prng.between(1, members)))
   draw('takeDelay', logarithmic(prng, 100, 50_000))
   draw('pause', maybe(1, 2, logarithmic(prng, 1000, 300_000)))
-  draw('healAt', Math.max(100_000, Math.min(2_000_000, sends * 10_000)))
+  const healAt = Math.max(100_000, Math.min(2_000_000, sends * 10_000))
+  draw('healAt', healAt)
+  drawFaults(seed, draw, drawn as RunOptions, faultsAreDrawn)
   return drawn as RunOptions
+}
+
+/** Every die is rolled whether faults are drawn or not, so that one option set changes no other. */
+function drawFaults(seed: number, draw: Draw, drawn: RunOptions, areDrawn: boolean): void {
+  const prng = new Prng(seed + FAULT_DICE)
+  const { members, maxMembers, resilience } = drawn
+  const some = (numerator: number, denominator: number, value: number) =>
+    prng.chance(numerator, denominator) && areDrawn ? value : 0
+  const most = Math.min(members, maxMembers)
+
+  const isManual = prng.chance(1, 3)
+  const minimum = prng.chance(1, 5) ? prng.between(1, most) : 'majority'
+  draw('recovery', areDrawn && isManual ? 'manual' : 'auto')
+  draw('minMembers', areDrawn ? minimum : 'majority')
+  const degree = resilience === 'majority' ? Math.floor(members / 2) : resilience
+  draw('crashes', some(1, 2, prng.between(1, Math.max(1, Math.ceil(members / 2)))))
+  draw('crashTogether', prng.chance(1, 2) ? 1 : prng.between(1, degree + 1))
+  draw('silent', prng.pick([0, 0.5, 1]))
+  draw('restarts', some(1, 2, prng.between(1, members)))
+  draw('pauses', some(1, 3, prng.between(1, 4)))
+  draw('pauseFor', logarithmic(prng, 10_000, 10_000_000))
+  draw('partitions', some(1, 3, prng.between(1, 4)))
+  draw('partitionFor', logarithmic(prng, 10_000, 10_000_000))
+  draw('oneWay', prng.pick([0, 0.3, 1]))
+  draw('aimed', some(1, 2, prng.between(1, 4)))
+  draw('drift', some(1, 2, prng.pick([0.001, 0.02, 0.1])))
+  draw('resets', some(1, 3, prng.pick([0.1, 0.5])))
+  draw('comeBack', areDrawn ? prng.pick([0, 0.5, 1]) : 0)
+  draw('skip', '')
+  if (!hasFaults(drawn)) return
+  // somebody must have the time to suspect and to rebuild before everything is well again
+  draw('healAt', drawn.healAt + logarithmic(prng, 200_000, 12_000_000))
+  // whoever is cut off finds nobody: right for a machine, but two groups for a checker
+  draw('joinOrCreate', false)
+  draw('secondCreate', false)
+}
+
+/** Whether anything can go wrong that takes a member out. */
+export function hasFaults({ crashes, pauses, partitions, aimed }: RunOptions): boolean {
+  return crashes + pauses + partitions + aimed > 0
 }
 
 /** Reads `name=value` as the command line gives it; throws ERR_INVALID_ARGUMENT for what is no option. */
@@ -156,16 +229,20 @@ export function parseOverride(text: string): Overrides {
     detection: Object.keys(detectionPresets),
     resilience: ['majority'],
     method: ['auto', 'pb', 'bb'],
+    minMembers: ['majority'],
+    recovery: ['auto', 'manual'],
   }
   const allowed = words[name as OptionName]
   if (allowed?.includes(value)) return { [name]: value }
+  if (name === 'skip' && /^(\d+(,\d+)*)?$/.test(value)) return { [name]: value }
   if (kind === 'boolean' && (value === 'true' || value === 'false')) return { [name]: value === 'true' }
   const number = Number(value)
-  const isNumeric = kind === 'number' || name === 'resilience'
+  const isNumeric = kind === 'number' || name === 'resilience' || name === 'minMembers'
   if (isNumeric && value !== '' && number >= 0 && Number.isFinite(number)) return { [name]: number }
   const wanted = [
     ...(allowed ?? []),
     ...(isNumeric ? ['a number from 0 up'] : kind === 'boolean' ? ['true', 'false'] : []),
+    ...(name === 'skip' ? ['numbers of faults, as in 0,3'] : []),
   ]
   throw new GroupError(
     'ERR_INVALID_ARGUMENT',

@@ -2,7 +2,7 @@
  * The simulated program above one machine: sends what its plan says, takes deliveries at its own pace, gives
  * some sends up, leaves. All dice are its own, so that one program's doings do not shift another's.
  */
-import type { ErrorCode } from '../../kernel/errors.ts'
+import { ErrorCode } from '../../kernel/errors.ts'
 import type { Micros, Seq } from '../../kernel/identity.ts'
 import { completeParameters, type GroupParameters } from '../../kernel/parameters.ts'
 import type { Call, Output } from '../../kernel/port.ts'
@@ -29,13 +29,24 @@ export interface ProgramHost {
 export const PORT = 'simulated'
 const OPEN_TOKEN = -1
 const LEAVE_TOKEN = -2
+/** Each reset has a token of its own, falling from here. */
+const RESET_TOKENS = -10
+/** A group that needs a reset is still sent to, now and then. */
+const STUCK_GAP: Micros = 100_000
+const RESET_DELAY: Micros = 50_000
+/** Resets that fail are tried again, after so long at first, doubled up to so long. */
+const RESET_BACKOFF: Micros = 10_000
+const RESET_BACKOFF_MOST: Micros = 500_000
 
 export class Program {
   /** Whether it has done all that its plan says. */
   get isDone(): boolean {
     return (
       this.isOver ||
-      (this.hasJoined && this.unsent === 0 && (this.plan.leaveAt === undefined || this.isLeaving))
+      (this.hasJoined &&
+        this.unsent === 0 &&
+        !this.isResetDue &&
+        (this.plan.leaveAt === undefined || this.isLeaving))
     )
   }
 
@@ -47,6 +58,7 @@ export class Program {
   private readonly host: ProgramHost
   private hasJoined = false
   private isLeaving = false
+  private isLeaveFailed = false
   private isOver = false
   private isHealed = false
   private unsent: number
@@ -58,15 +70,25 @@ export class Program {
   private taken: Seq = 0
   private isTakeDue = false
   private pausedUntil: Micros
+  private readonly faultPrng: Prng
+  private nextReset = RESET_TOKENS
+  private isResetDue = false
+  private hasResetOpen = false
+  private resetsFailed = 0
+  /** A send has failed with ERR_MEMBER_FAILED, and nothing has been reset since. */
+  private isStuck = false
 
   constructor(parts: {
     life: number
     plan: ProgramPlan
     queue: EventQueue
     prng: Prng
+    /** For resets, so that all else is as without them. */
+    faultPrng: Prng
     options: RunOptions
     host: ProgramHost
   }) {
+    this.faultPrng = parts.faultPrng
     this.life = parts.life
     this.plan = parts.plan
     this.queue = parts.queue
@@ -96,23 +118,76 @@ export class Program {
         this.unanswered -= output.count
         return this.sendSoon()
       case 'failed':
-        if (output.token === OPEN_TOKEN) this.end(output.code)
-        else if (output.token !== LEAVE_TOKEN) {
-          this.unanswered--
-          this.sendSoon()
-        }
-        return
+        return this.onFailed(output.token, output.code)
+      case 'reset':
+        this.hasResetOpen = false
+        return this.onReset()
       case 'deliveries': {
+        if (output.deliveries.some(({ kind }) => kind === 'reset')) this.onReset()
         const last = output.deliveries.at(-1)!
         this.delivered = last.kind === 'messages' ? last.seq + last.count - 1 : last.seq
         return this.takeSoon()
       }
       case 'event':
         if (output.event.event === 'closed') this.end(output.event.code)
+        if (output.event.event === 'suspect' && this.isManual) this.resetSoon(RESET_DELAY)
         return
       default:
         return
     }
+  }
+
+  private onFailed(token: number, code: ErrorCode): void {
+    if (token === OPEN_TOKEN) return this.end(code)
+    if (token <= RESET_TOKENS) {
+      this.hasResetOpen = false
+      this.resetsFailed++
+      if (this.isManual) this.resetSoon(Math.min(RESET_BACKOFF_MOST, RESET_BACKOFF * 2 ** this.resetsFailed))
+      return
+    }
+    if (token === LEAVE_TOKEN) {
+      // it leaves once the group has been reset
+      this.isLeaving = false
+      this.isLeaveFailed = true
+    } else this.unanswered--
+    if (code === ErrorCode.memberFailed) {
+      this.isStuck = true
+      if (this.isManual) this.resetSoon(RESET_DELAY)
+    }
+    this.sendSoon()
+  }
+
+  // ---- resets -----------------------------------------------------------------------------------------
+
+  private get isManual(): boolean {
+    return this.options.recovery === 'manual'
+  }
+
+  private resetSoon(within: Micros): void {
+    if (this.isResetDue || this.hasResetOpen || this.isOver) return
+    this.isResetDue = true
+    this.queue.after(this.faultPrng.below(within + 1), () => {
+      this.isResetDue = false
+      if (!this.isOver && this.hasJoined && !this.hasResetOpen) this.reset()
+    })
+  }
+
+  private reset(): void {
+    const prng = this.faultPrng
+    const asksMore = !this.isHealed && prng.chance(1, 10)
+    const minMembers = asksMore ? prng.between(1, this.options.members) : 1
+    const header = new Uint8Array(prng.below(20)).fill(prng.below(256))
+    this.hasResetOpen = true
+    this.host.call({ call: 'reset', token: this.nextReset--, minMembers, header })
+  }
+
+  private onReset(): void {
+    this.resetsFailed = 0
+    this.isStuck = false
+    if (this.isLeaveFailed) {
+      this.isLeaveFailed = false
+      this.leave()
+    } else this.sendSoon()
   }
 
   private onJoined(seq: Seq): void {
@@ -125,8 +200,15 @@ export class Program {
         this.pausedUntil = this.queue.now + this.options.pause
       })
     }
+    if (this.options.resets > 0 && this.faultPrng.unit() < this.options.resets)
+      this.resetSoon(this.options.healAt)
     this.sendSoon()
     if (leaveAt !== undefined) this.queue.at(Math.max(this.queue.now, leaveAt), () => this.leave())
+  }
+
+  /** Its process is no more. */
+  stop(): void {
+    this.isOver = true
   }
 
   private end(code: ErrorCode | undefined): void {
@@ -153,8 +235,9 @@ export class Program {
     if (this.isSendDue || !this.mayGo) return
     this.isSendDue = true
     // the next of a stream of sends that wait for answers goes at once
-    const gap =
-      this.options.outstanding > 0 && this.prng.chance(1, 2)
+    const gap = this.isStuck
+      ? STUCK_GAP
+      : this.options.outstanding > 0 && this.prng.chance(1, 2)
         ? 0
         : this.prng.below(2 * this.options.sendGap + 1)
     this.queue.after(gap, () => {
@@ -237,6 +320,15 @@ export class Program {
 }
 
 export function parametersOf(options: RunOptions): GroupParameters {
-  const { resilience, maxMembers, historySize, historyBytes, maxMessageSize } = options
-  return completeParameters({ resilience, maxMembers, historySize, historyBytes, maxMessageSize })
+  const { resilience, minMembers, recovery } = options
+  const { maxMembers, historySize, historyBytes, maxMessageSize } = options
+  return completeParameters({
+    resilience,
+    minMembers,
+    recovery,
+    maxMembers,
+    historySize,
+    historyBytes,
+    maxMessageSize,
+  })
 }

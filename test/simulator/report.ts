@@ -1,5 +1,6 @@
 /** What people read at the end: the sums over all runs, and each failure with what is needed to look into it. */
-import type { NetworkCounts } from './network.ts'
+import { type NetworkCounts, noDrops } from './network.ts'
+import { drawOptions, type OptionName, type Overrides, type RunOptions } from './options.ts'
 import type { Outcome, Statistics, Status } from './run.ts'
 
 export const exitCodes: Record<Status, number> = { ok: 0, wrong: 1, stuck: 2, crash: 3 }
@@ -18,12 +19,17 @@ export function noTotals(): Totals {
     sent: 0,
     bytes: 0,
     delivered: 0,
-    dropped: { loss: 0, corrupt: 0, overrun: 0, nobody: 0 },
+    dropped: noDrops(),
   }
   const sums: Statistics = {
     lives: 0,
     joins: 0,
     leaves: 0,
+    faults: 0,
+    crashes: 0,
+    expulsions: 0,
+    resets: 0,
+    blocked: 0,
     sends: 0,
     delivered: 0,
     ordered: 0,
@@ -67,6 +73,7 @@ export function summary({ runs, failed, sums }: Totals, seconds: number): string
     `runs      ${thousands(runs)}, ${failed === 0 ? 'none failed' : `${thousands(failed)} FAILED`}`,
     `messages  ${thousands(sums.sends)} sent, ${thousands(sums.ordered)} events ordered, ${thousands(sums.delivered)} deliveries`,
     `members   ${thousands(sums.lives)} lives, ${thousands(sums.joins)} joins, ${thousands(sums.leaves)} leaves`,
+    `faults    ${thousands(sums.faults)} came to pass, ${thousands(sums.crashes)} crashes, ${thousands(sums.expulsions)} expelled, ${thousands(sums.resets)} resets, ${thousands(sums.blocked)} runs too small to go on`,
     `packets   ${thousands(packets.sent)} sent (${thousands(Math.round(packets.bytes / 1e6))} MB), ${thousands(packets.delivered)} delivered, dropped: ${dropped.join(', ')}`,
     `marks     ${seen.map(([mark, count]) => `${mark} ${thousands(count)}`).join(', ') || 'none'}`,
     `time      ${seconds.toFixed(1)} s, ${Math.round(runs / seconds)} runs/s, ${thousands(Math.round(sums.virtualTime / 1e6))} s of virtual time, ${thousands(sums.events)} events`,
@@ -82,8 +89,24 @@ export function failureReport(outcome: Outcome): string[] {
       .map(([name, value]) => `${name}=${value}`)
       .join(' ')}`,
     ...trace,
-    `again with: npm run sim -- --seed ${seed}`,
+    `again with: npm run sim -- --seed ${seed}${onlyFlags(seed, options)}`,
   ]
+}
+
+/** What has to be set so that `seed` runs with `options`. */
+export function onlyFlags(seed: number, options: RunOptions): string {
+  const flags: string[] = []
+  // what depends on an option that is set is drawn to fit: until nothing else has to be
+  for (let set: Overrides = {}, isDone = false; !isDone; ) {
+    const drawn = drawOptions(seed, set)
+    const names = (Object.keys(options) as OptionName[]).filter((name) => drawn[name] !== options[name])
+    isDone = names.length === 0
+    for (const name of names) {
+      set = { ...set, [name]: options[name] }
+      flags.push(` --only ${name}=${options[name]}`)
+    }
+  }
+  return flags.join('')
 }
 
 export function verdict({ seed, status, invariant, sentence, statistics }: Outcome): string {

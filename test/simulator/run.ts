@@ -7,12 +7,20 @@ import type { Micros } from '../../kernel/identity.ts'
 import { Prng } from '../../kernel/prng.ts'
 import { Violation } from './checkers/checker.ts'
 import { Judge } from './checkers/judge.ts'
-import { missing } from './checkers/progress.ts'
+import { isProgressDemanded, missing } from './checkers/progress.ts'
 import { Cluster, type MakeMachine } from './cluster.ts'
 import { EventQueue } from './event-queue.ts'
+import { Injector } from './injector.ts'
 import { Network, type NetworkCounts } from './network.ts'
 import type { World } from './node.ts'
-import { drawOptions, type Overrides, progressBound, type RunOptions } from './options.ts'
+import {
+  drawOptions,
+  FAULT_DICE,
+  hasFaults,
+  type Overrides,
+  progressBound,
+  type RunOptions,
+} from './options.ts'
 import { Trace } from './trace.ts'
 
 export type Status = 'ok' | 'wrong' | 'stuck' | 'crash'
@@ -33,6 +41,14 @@ export interface Statistics {
   lives: number
   joins: number
   leaves: number
+  /** Planned faults that came to pass. */
+  faults: number
+  crashes: number
+  expulsions: number
+  /** On the lines of their groups. */
+  resets: number
+  /** Runs in which too many were lost for progress to be demanded. */
+  blocked: number
   sends: number
   delivered: number
   ordered: number
@@ -52,6 +68,8 @@ export interface RunSettings {
 const EVENTS_MOST = 3_000_000
 /** Events under way at once: a group that floods its network never ends. */
 const UNDER_WAY_MOST = 100_000
+/** A group that is too small for its minimum is watched for so long after the heal, and no longer. */
+const BLOCKED_AFTER: Micros = 15_000_000
 /** How many events pass between looks at whether the goal is reached. */
 const EVENTS_PER_LOOK = 64
 
@@ -97,6 +115,7 @@ class Run {
   private readonly judge: Judge
   private readonly network: Network
   private readonly cluster: Cluster
+  private readonly injector: Injector
   private readonly marks = new Map<string, number>()
   private readonly options: RunOptions
 
@@ -106,7 +125,11 @@ class Run {
     const { queue } = this
     this.options = options
     this.network = new Network({ queue, prng: prng.fork(), options, trace })
-    this.judge = new Judge(options, () => this.cluster.sampleAll())
+    this.judge = new Judge(
+      options,
+      () => this.cluster.sampleAll(),
+      () => queue.now,
+    )
     const world: World = {
       queue,
       network: this.network,
@@ -115,10 +138,13 @@ class Run {
       trace,
       marks: this.marks,
     }
-    this.cluster = new Cluster(world, prng.fork(), makeMachine)
+    const faultPrng = new Prng(seed + FAULT_DICE + 3)
+    this.cluster = new Cluster(world, prng.fork(), faultPrng, makeMachine)
+    this.injector = new Injector(seed, this.cluster.nodes, world, this.cluster)
     queue.at(options.healAt, () => {
       trace?.add(queue.now, '----', 'heal')
       this.network.heal()
+      this.injector.heal()
       this.cluster.heal()
     })
   }
@@ -134,7 +160,7 @@ class Run {
       for (let i = 0; i < EVENTS_PER_LOOK && queue.now <= deadline; i++) {
         if (!queue.runNext()) break
       }
-      if (this.isDone()) break
+      if (this.isDone() || this.isBlocked()) break
       const isTooMuch = queue.count > EVENTS_MOST || queue.length > UNDER_WAY_MOST
       if (queue.now > deadline || isTooMuch || queue.length === 0) {
         throw new Violation(
@@ -155,7 +181,15 @@ class Run {
   }
 
   private isDone(): boolean {
+    // the last fault is to come to pass, even if nobody has anything to do any more
+    if (hasFaults(this.options) && this.queue.now < this.options.healAt) return false
     return this.cluster.isDone && missing(this.judge.ledger) === undefined
+  }
+
+  /** Too many are lost for the minimum: nothing more will come of it, and nothing more is demanded. */
+  private isBlocked(): boolean {
+    const isLate = this.queue.now > this.options.healAt + BLOCKED_AFTER || this.queue.length === 0
+    return isLate && !isProgressDemanded(this.judge.ledger)
   }
 
   statistics(): Statistics {
@@ -164,6 +198,11 @@ class Run {
       lives: ledger.lives.length,
       joins: 0,
       leaves: 0,
+      faults: this.injector.happened,
+      crashes: 0,
+      expulsions: 0,
+      resets: 0,
+      blocked: isProgressDemanded(ledger) ? 0 : 1,
       sends: 0,
       delivered: 0,
       ordered: 0,
@@ -174,12 +213,15 @@ class Run {
     }
     for (const life of ledger.lives) {
       if (life.group !== undefined) statistics.joins++
-      if (life.group !== undefined && life.phase !== 'member') statistics.leaves++
+      if (life.phase === 'crashed') statistics.crashes++
+      if (life.isExpelled) statistics.expulsions++
+      const isOut = life.phase === 'crashed' || life.isExpelled
+      if (life.group !== undefined && life.phase !== 'member' && !isOut) statistics.leaves++
       statistics.sends += life.sends.length
       statistics.delivered += life.delivered - life.joinedAt
     }
-    for (const order of ledger.orders.values())
-      statistics.ordered += order.complete - (order.views[0]?.seq ?? 0)
+    for (const order of ledger.orders.values()) statistics.resets += order.tip.resets
+    for (const order of ledger.orders.values()) statistics.ordered += order.tip.last - order.root.last
     return statistics
   }
 }

@@ -34,7 +34,23 @@ export function describePacket(bytes: Uint8Array): string {
   return `${kind} ${bytes.length} B m${header.sender} has ${header.received}/${header.taken}${describeBody(bytes, header)}`
 }
 
-function describeBody(bytes: Uint8Array, { kind, flags }: PacketHeader): string {
+/** In whose attempt, or view, these say what they say; their bodies are the machines' own business. */
+const OF_RECOVERY: ReadonlySet<number> = new Set([
+  PacketKind.invite,
+  PacketKind.refusal,
+  PacketKind.inquiry,
+  PacketKind.testimony,
+  PacketKind.probe,
+  PacketKind.probeAnswer,
+  PacketKind.expelled,
+])
+
+function describeBody(bytes: Uint8Array, header: PacketHeader): string {
+  const { kind, flags } = header
+  if (OF_RECOVERY.has(kind)) {
+    const { incarnation, coordinator } = header
+    return ` in ${incarnation}.${coordinator}${flags === 0 ? '' : ` flags=${flags}`}`
+  }
   if (kind === PacketKind.order || kind === PacketKind.repair) {
     const head = readOrderHead(bytes)
     if (head === undefined) return ' unreadable'
@@ -65,6 +81,8 @@ export function describeCall(call: Call): string {
     case 'cancel':
     case 'leave':
       return `${call.call} #${call.token}`
+    case 'reset':
+      return `reset #${call.token} at least ${call.minMembers}`
     case 'taken':
       return `taken ${call.seq}`
     default:
@@ -82,6 +100,8 @@ export function describeOutput(output: Output): string {
       return `failed #${output.token} ${output.code} ${output.outcome ?? ''}: ${output.message}`
     case 'deliveries':
       return `delivers ${output.deliveries.map(describeEvent).join(', ')}`
+    case 'reset':
+      return `reset #${output.token} to ${output.size}`
     case 'event':
       return `event ${Object.values(output.event).join(' ')}`
     default:
@@ -94,7 +114,12 @@ export function describeEvent(event: OrderedEvent): string {
     const last = event.count > 1 ? `-${event.seq + event.count - 1}` : ''
     return `${event.seq}${last} from m${event.sender}`
   }
-  return `${event.seq} ${event.kind} of m${event.sender}, ${describeView(event.view)}`
+  const { kind, seq, sender, view } = event
+  const rest =
+    kind === 'reset'
+      ? `${event.removed.length === 0 ? '' : ` without ${event.removed.map((id) => `m${id}`).join(' ')}`}${event.lossPossible ? ', loss possible' : ''}`
+      : ''
+  return `${seq} ${kind} of m${sender}, ${describeView(view)}${rest}`
 }
 
 export function describeView(view: View): string {

@@ -4,7 +4,8 @@
  */
 import type { MemberInfo } from '../../../kernel/port.ts'
 import { type Checker, check } from './checker.ts'
-import type { DeliveredEvent, Ledger, LifeRecord } from './ledger.ts'
+import type { Ledger, LifeRecord } from './ledger.ts'
+import type { DeliveredEvent } from './order.ts'
 
 /** Places beyond historySize that view changes may use. */
 const RESERVE = 32
@@ -60,8 +61,10 @@ export class Bounds implements Checker {
         `${life.name} has delivered up to ${life.delivered}, and says that only ${info.accepted} is accepted`,
     )
     for (const other of this.ledger.inGroup(life.group!)) {
+      // who is out and does not know it yet holds nobody up
+      const isOut = info.view?.members.every(({ nonce }) => nonce !== other.nonce) === true
       check(
-        other.phase !== 'member' || info.stable <= other.taken,
+        other.phase !== 'member' || isOut || info.stable <= other.taken,
         'I10',
         () =>
           `${life.name} takes ${info.stable} for stable, and ${other.name} has taken no more than ${other.taken}`,

@@ -4,7 +4,8 @@
  */
 import type { MemberInfo, Output } from '../../../kernel/port.ts'
 import type { View } from '../../../kernel/view.ts'
-import type { DeliveredEvent, LifeRecord, OrderedRecord, SendRecord } from './ledger.ts'
+import type { LifeRecord, SendRecord } from './ledger.ts'
+import type { DeliveredEvent, OrderedRecord } from './order.ts'
 
 /** Something that must never be has been. */
 export class Violation extends Error {
@@ -40,7 +41,9 @@ export interface Checker {
   sampled?(life: LifeRecord, info: MemberInfo): void
   /** A machine's step and all its outputs are over. */
   stepped?(life: LifeRecord): void
-  /** The run has reached its goal. */
+  /** It has crashed, perhaps in the middle of a step, so that the rest of what the step would have said is missing. */
+  crashed?(life: LifeRecord): void
+  /** The run has reached its goal; not called where it could not. */
   finished?(): void
 }
 

@@ -5,7 +5,8 @@
  */
 import { Buffer } from 'node:buffer'
 import { type Checker, check } from './checker.ts'
-import type { Ledger, Message, OrderedRecord, SendRecord } from './ledger.ts'
+import type { Ledger, SendRecord } from './ledger.ts'
+import { isOnLineTo, type Message, type OrderedRecord } from './order.ts'
 
 export class Integrity implements Checker {
   readonly invariant = 'I2'
@@ -15,7 +16,9 @@ export class Integrity implements Checker {
     this.ledger = ledger
   }
 
-  ordered({ group, event, by, messages }: OrderedRecord): void {
+  ordered(record: OrderedRecord): void {
+    const { order, event, by, messages } = record
+    if (event === undefined) return
     messages.forEach((message, i) => {
       const seq = event.seq + i
       check(
@@ -26,7 +29,7 @@ export class Integrity implements Checker {
       const life = this.ledger.lives[message.life]
       const send = life?.sends[message.counter]
       check(
-        life?.group === group && life.memberId === event.sender && send !== undefined,
+        life?.group === order.group && life.memberId === event.sender && send !== undefined,
         'I2',
         () =>
           `${by.name} delivers at ${seq} from m${event.sender} what m${event.sender} never sent (${name(message)})`,
@@ -36,37 +39,41 @@ export class Integrity implements Checker {
         'I2',
         () => `${by.name} delivers at ${seq} another content than ${life.name} sent (${name(message)})`,
       )
+      const other = send.places.find((place) => isOnLineTo(place, record))
       check(
-        send.place === undefined,
+        other === undefined,
         'I2',
-        () => `${name(message)} is ordered twice, at ${send.place} and at ${seq}`,
+        () => `${name(message)} is ordered twice, in the event at ${other?.event?.seq} and at ${seq}`,
       )
       check(
         send.state !== 'refused',
         'I11',
         () => `${name(message)} is ordered at ${seq}, and its send ended as refused (${send.code})`,
       )
-      send.place = seq
+      send.places.push(record)
     })
   }
 }
 
 export class SenderOrder implements Checker {
   readonly invariant = 'I3'
-  /** Highest counter ordered, per life. BOUNDED by the lives of a run. */
-  private readonly highest = new Map<number, number>()
+  /** What is ordered of each life, on all branches. BOUNDED by the sends of a run. */
+  private readonly places = new Map<number, { counter: number; record: OrderedRecord }[]>()
 
-  ordered({ event, messages }: OrderedRecord): void {
-    messages.forEach((message, i) => {
+  ordered(record: OrderedRecord): void {
+    record.messages.forEach((message, i) => {
       if (message === undefined) return
-      const before = this.highest.get(message.life) ?? -1
+      const places = this.places.get(message.life) ?? []
+      const before = places.filter((one) => isOnLineTo(one.record, record))
+      const highest = Math.max(-1, ...before.map(({ counter }) => counter))
       check(
-        message.counter > before,
+        message.counter > highest,
         'I3',
         () =>
-          `m${event.sender} sent its message ${message.counter} before ${before}, and it is ordered after it, at ${event.seq + i}`,
+          `m${record.event!.sender} sent its message ${message.counter} before ${highest}, and it is ordered after it, at ${record.event!.seq + i}`,
       )
-      this.highest.set(message.life, message.counter)
+      places.push({ counter: message.counter, record })
+      this.places.set(message.life, places)
     })
   }
 }

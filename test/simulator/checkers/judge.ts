@@ -2,34 +2,51 @@
  * Keeps the ledger and asks every checker. The run tells it of each call and each output; a test can do so
  * by hand.
  */
-import type { Nonce } from '../../../kernel/identity.ts'
+import type { detectionPresets } from '../../../group/member/options.ts'
+import { ErrorCode } from '../../../kernel/errors.ts'
+import type { Micros, Nonce } from '../../../kernel/identity.ts'
 import type { Call, MemberInfo, OrderedEvent, Output } from '../../../kernel/port.ts'
 import { Bounds } from './bounds.ts'
 import { type Checker, Violation } from './checker.ts'
+import { Forks } from './forks.ts'
 import { Integrity, SenderOrder } from './integrity.ts'
-import { Ledger, type LifeRecord, type Order, outcomeState } from './ledger.ts'
+import { isLiving, Ledger, type LifeRecord, outcomeState } from './ledger.ts'
+import { NoDoubt } from './no-doubt.ts'
 import { OneOrder } from './one-order.ts'
-import { NoDoubt, OwnMessages } from './own-messages.ts'
+import { complete } from './order.ts'
+import { OwnMessages } from './own-messages.ts'
+import { isProgressDemanded } from './progress.ts'
+import { Resets } from './resets.ts'
 import { Resilience } from './resilience.ts'
+import { Survivors } from './survivors.ts'
 import { OneGroup, Views } from './views.ts'
 
 export class Judge {
   readonly ledger = new Ledger()
   private readonly checkers: readonly Checker[]
+  private readonly now: () => Micros
 
   /** `sampleAll` has the info of every living machine sampled; for I5. */
-  constructor(options: { packetSize: number }, sampleAll: () => void) {
+  constructor(
+    options: { packetSize: number; detection?: DetectionName },
+    sampleAll: () => void,
+    now: () => Micros = () => 0,
+  ) {
+    this.now = now
     const { ledger } = this
     this.checkers = [
       new OneOrder(),
+      new Forks(ledger),
+      new Resets(),
       new Integrity(ledger),
       new SenderOrder(),
       new OwnMessages(ledger),
-      new NoDoubt(),
+      new NoDoubt(ledger),
       new Views(ledger),
       new OneGroup(ledger),
       new Bounds(ledger, options.packetSize),
       new Resilience(ledger, sampleAll),
+      new Survivors(ledger, options),
     ]
   }
 
@@ -62,12 +79,48 @@ export class Judge {
         life.leaveToken = call.token
         life.phase = 'leaving'
         return
+      case 'reset':
+        life.resets.add(call.token)
+        this.ledger.isDisturbed = true
+        return
       default:
         return
     }
   }
 
+  // ---- what is done to nodes and links ----------------------------------------------------------------
+
+  crashed(life: LifeRecord): void {
+    this.ledger.moment++
+    this.ledger.isDisturbed = true
+    life.phaseBefore = life.phase
+    life.phase = 'crashed'
+    for (const checker of this.checkers) checker.crashed?.(life)
+  }
+
+  paused(life: LifeRecord): void {
+    this.ledger.isDisturbed = true
+    life.pauses.push({ from: this.ledger.moment++, to: undefined, since: this.now(), length: 0, at: life.at })
+  }
+
+  woke(life: LifeRecord): void {
+    const pause = life.pauses.at(-1)
+    if (pause === undefined) return
+    pause.to = this.ledger.moment++
+    pause.length = this.now() - pause.since
+  }
+
+  partitioned(): void {
+    this.ledger.isDisturbed = this.ledger.wasPartitioned = true
+  }
+
+  /** A machine has told of a turning point; all that counts is that a result of its own is on its way. */
+  marked(life: LifeRecord, mark: string): void {
+    if (mark === RESULT_MARK) life.hasResultOut = true
+  }
+
   output(life: LifeRecord, output: Output): void {
+    this.ledger.moment++
     for (const checker of this.checkers) checker.output?.(life, output)
     switch (output.output) {
       case 'joined':
@@ -84,8 +137,17 @@ export class Judge {
       case 'left':
         life.phase = 'left'
         return
+      case 'reset':
+        if (!life.resets.delete(output.token))
+          throw new Violation('I9', `${life.name} gets an answer to #${output.token}, which is no reset`)
+        return
       case 'event':
-        if (output.event.event === 'closed') life.phase = 'closed'
+        if (output.event.event === 'suspect') this.ledger.isDisturbed = true
+        if (output.event.event === 'expelled') life.isExpelled = true
+        if (output.event.event === 'closed') {
+          life.phase = 'closed'
+          if (output.event.code === ErrorCode.expelled) life.isExpelled = true
+        }
         return
       default:
         return
@@ -125,6 +187,11 @@ export class Judge {
     const { token, code, message } = output
     if (token === life.openToken && life.phase === 'opening') {
       life.phase = 'failed'
+    } else if (life.resets.delete(token)) {
+      return
+    } else if (token === life.leaveToken && mayFailLeave(life, code)) {
+      life.leaveToken = undefined
+      life.phase = 'member'
     } else if (token === life.leaveToken) {
       throw new Violation(
         'I9',
@@ -136,36 +203,22 @@ export class Judge {
   }
 
   private delivered(life: LifeRecord, event: OrderedEvent): void {
-    if (life.phase !== 'member' && life.phase !== 'leaving') {
+    if (!isLiving(life))
       throw new Violation('I6', `${life.name} is handed ${event.seq} while it is ${life.phase}`)
-    }
-    const { record, clash } = this.ledger.place(life, event)
+    const { record, clash } = this.ledger.orders.place(life, event, this.ledger.moment)
     for (const checker of this.checkers) checker.delivered?.(life, event, record, clash)
     life.delivered = record.last
+    life.at = record
     if (event.kind !== 'messages') life.view = event.view
-    const order = this.ledger.orderOf(life)
-    if (record.last > order.last) order.last = record.last
-    this.complete(order)
-  }
-
-  /** Tells of every event up to the first place that nobody has delivered. */
-  private complete(order: Order): void {
-    for (
-      let record = order.places.get(order.complete + 1);
-      record !== undefined;
-      record = order.places.get(order.complete + 1)
-    ) {
-      for (const checker of this.checkers) checker.ordered?.(record, order.view)
-      if (record.event.kind !== 'messages') {
-        order.view = record.event.view
-        order.views.push(order.view)
-      }
-      order.complete = record.last
-    }
+    if (event.kind === 'reset') life.hasResultOut = false
+    // told of as soon as everything before it is known
+    for (const known of complete(record, this.ledger.lives))
+      for (const checker of this.checkers) checker.ordered?.(known, known.parent!.view)
   }
 
   sampled(life: LifeRecord, info: MemberInfo): void {
     life.received = info.received
+    life.heldMost = Math.max(life.heldMost, info.received)
     for (const checker of this.checkers) checker.sampled?.(life, info)
   }
 
@@ -173,9 +226,20 @@ export class Judge {
     for (const checker of this.checkers) checker.stepped?.(life)
   }
 
+  /** What must hold at the end holds only where the run could reach its goal. */
   finished(): void {
+    if (!isProgressDemanded(this.ledger)) return
     for (const checker of this.checkers) checker.finished?.()
   }
 }
 
+/** By the group's own wish a leave waits for the program to reset; an expelled member need not leave any more. */
+function mayFailLeave({ parameters }: LifeRecord, code: ErrorCode): boolean {
+  if (code === ErrorCode.memberFailed) return parameters?.recovery === 'manual'
+  return code === ErrorCode.expelled
+}
+
 const NO_BYTES = new Uint8Array(0)
+/** The mark of a coordinator that begins to send its result. */
+const RESULT_MARK = 'proposing'
+type DetectionName = keyof typeof detectionPresets

@@ -1,16 +1,15 @@
 /**
- * The facts of a run, without judgement: who sent what, who delivered what where. The first delivery at a
- * place of a group's order is the record that all later ones are compared with.
+ * The facts of a run, without judgement: who sent what, who delivered what where, who was lost when. The first
+ * delivery at a place of a group's order is the record that all later ones are compared with. An order is a
+ * tree: where all is well it is one line, and what only the lost have delivered hangs off it (order.ts).
  */
-import { RecordReader } from '../../../kernel/block.ts'
 import type { ErrorCode, Outcome } from '../../../kernel/errors.ts'
-import { hex64, type MemberId, type Nonce, type Seq } from '../../../kernel/identity.ts'
+import { hex64, type MemberId, type Micros, type Nonce, type Seq } from '../../../kernel/identity.ts'
 import type { GroupParameters } from '../../../kernel/parameters.ts'
-import type { OrderedEvent, Token } from '../../../kernel/port.ts'
+import type { Token } from '../../../kernel/port.ts'
 import type { View } from '../../../kernel/view.ts'
-import { readTag } from '../tag.ts'
+import { type Order, type OrderedRecord, Orders } from './order.ts'
 
-export type DeliveredEvent = OrderedEvent
 export type SendState = 'open' | 'sent' | 'refused' | 'unknown'
 
 /** One message that a program has sent. */
@@ -25,8 +24,24 @@ export interface SendRecord {
   code: ErrorCode | undefined
   /** Where the answer says that it is. */
   seq: Seq | undefined
-  /** Where it has been seen in the order. */
-  place: Seq | undefined
+  /** The view of the sender when the answer came. */
+  answeredIn: View | undefined
+  /** Where it was when the answer came. */
+  answeredAt: OrderedRecord | undefined
+  /** When that was, in the ledger's count of moments. */
+  answeredMoment: number
+  /** Where it has been seen in the order: one place, or one on each branch. BOUNDED by the branches. */
+  readonly places: OrderedRecord[]
+}
+
+/** A time during which a life was stopped. */
+export interface Pause {
+  readonly from: number
+  to: number | undefined
+  readonly since: Micros
+  length: Micros
+  /** Its place then. */
+  readonly at: OrderedRecord | undefined
 }
 
 /** One life of a member machine: from its making to its end. */
@@ -35,57 +50,49 @@ export interface LifeRecord {
   /** For people: `n2`, `n2.2` for the second life on one node. */
   readonly name: string
   readonly nonce: Nonce
-  phase: 'opening' | 'member' | 'leaving' | 'left' | 'closed' | 'failed'
+  phase: 'opening' | 'member' | 'leaving' | 'left' | 'closed' | 'failed' | 'crashed'
   memberId: MemberId
   group: string | undefined
   parameters: GroupParameters | undefined
   /** The view as of its last delivery. */
   view: View | undefined
+  /** Its last delivery; where it joined, before the first. */
+  at: OrderedRecord | undefined
   joinedAt: Seq
   delivered: Seq
   taken: Seq
   /** Highest contiguous seq held, as of the last sample. */
   received: Seq
+  /** The highest that `received` has ever been: what it held once may be dropped by a reset. */
+  heldMost: Seq
   leaveToken: Token | undefined
   openToken: Token | undefined
   readonly sends: SendRecord[]
   unanswered: number
+  /** Resets without answer, by token. BOUNDED by the calls of its program. */
+  readonly resets: Set<Token>
+  /** What it was when it crashed, if it did. */
+  phaseBefore: LifeRecord['phase'] | undefined
+  /** It was told that the others have gone on without it. */
+  isExpelled: boolean
+  /** As a coordinator it may have had a result accepted that nobody has delivered yet. */
+  hasResultOut: boolean
+  readonly pauses: Pause[]
 }
 
-export interface OrderedRecord {
-  readonly group: string
-  readonly event: OrderedEvent
-  readonly last: Seq
-  /** Who delivered it first. */
-  readonly by: LifeRecord
-  /** The messages of a block, as far as their tags can be read; the others are undefined. */
-  readonly messages: readonly (Message | undefined)[]
-}
-
-export interface Message {
-  readonly life: number
-  readonly counter: number
-  readonly header: Uint8Array
-  readonly body: Uint8Array
-}
-
-/** One group's one order, as far as anybody has delivered it. */
-export interface Order {
-  readonly group: string
-  /** BOUNDED by the events of one run. */
-  readonly places: Map<Seq, OrderedRecord>
-  /** The view as of `complete`. */
-  view: View
-  /** All views up to there. BOUNDED by the changes of one run. */
-  readonly views: View[]
-  /** Every place up to here is known. */
-  complete: Seq
-  last: Seq
+export function isLiving({ phase }: LifeRecord): boolean {
+  return phase === 'member' || phase === 'leaving'
 }
 
 export class Ledger {
   readonly lives: LifeRecord[] = []
-  readonly orders = new Map<string, Order>()
+  readonly orders = new Orders()
+  /** Counts what the judge is told, so that one can say what came before what. */
+  moment = 0
+  /** Something has happened that may make members suspect each other, or somebody has asked for a reset. */
+  isDisturbed = false
+  /** There was a time when some could not reach others. */
+  wasPartitioned = false
 
   begin(name: string, nonce: Nonce): LifeRecord {
     const life: LifeRecord = {
@@ -97,14 +104,21 @@ export class Ledger {
       group: undefined,
       parameters: undefined,
       view: undefined,
+      at: undefined,
       joinedAt: 0,
       delivered: 0,
       taken: 0,
       received: 0,
+      heldMost: 0,
       leaveToken: undefined,
       openToken: undefined,
       sends: [],
       unanswered: 0,
+      resets: new Set(),
+      phaseBefore: undefined,
+      isExpelled: false,
+      hasResultOut: false,
+      pauses: [],
     }
     this.lives.push(life)
     return life
@@ -121,7 +135,10 @@ export class Ledger {
       state: 'open',
       code: undefined,
       seq: undefined,
-      place: undefined,
+      answeredIn: undefined,
+      answeredAt: undefined,
+      answeredMoment: 0,
+      places: [],
     })
     life.unanswered++
   }
@@ -136,47 +153,31 @@ export class Ledger {
     send.state = state
     send.seq = seq
     send.code = code
+    send.answeredIn = life.view
+    send.answeredAt = life.at
+    send.answeredMoment = this.moment
     life.unanswered--
   }
 
-  join(life: LifeRecord, memberId: MemberId, view: View, parameters: GroupParameters): Order {
-    const group = hex64(view.groupId)
+  join(life: LifeRecord, memberId: MemberId, view: View, parameters: GroupParameters): void {
     life.phase = 'member'
     life.memberId = memberId
-    life.group = group
+    life.group = hex64(view.groupId)
     life.parameters = parameters
     life.view = view
     life.joinedAt = life.delivered = life.taken = view.seq
-    life.received = Math.max(life.received, view.seq)
-    let order = this.orders.get(group)
-    if (order === undefined) {
-      order = { group, places: new Map(), view, views: [view], complete: view.seq, last: view.seq }
-      this.orders.set(group, order)
-    }
-    order.last = Math.max(order.last, view.seq)
-    return order
-  }
-
-  /** Finds or makes the record of what `life` delivers. */
-  place(life: LifeRecord, event: OrderedEvent): { record: OrderedRecord; clash: OrderedRecord | undefined } {
-    const { places, group } = this.orderOf(life)
-    const standing = places.get(event.seq)
-    if (standing !== undefined)
-      return { record: standing, clash: standing.event.seq === event.seq ? undefined : standing }
-    const last = event.kind === 'messages' ? event.seq + event.count - 1 : event.seq
-    const record: OrderedRecord = { group, event, last, by: life, messages: messagesOf(event) }
-    let clash: OrderedRecord | undefined
-    for (let seq = event.seq; seq <= last; seq++) {
-      clash ??= places.get(seq)
-      places.set(seq, record)
-    }
-    return { record, clash }
+    life.heldMost = life.received = Math.max(life.received, view.seq)
+    life.at = this.orders.join(life, view, parameters)
   }
 
   orderOf(life: LifeRecord): Order {
-    const order = life.group === undefined ? undefined : this.orders.get(life.group)
-    if (order === undefined) throw new Error(`${life.name} is in no group`)
-    return order
+    if (life.at === undefined) throw new Error(`${life.name} is in no group`)
+    return life.at.order
+  }
+
+  /** By nonce: whoever is or was a member of `view`. */
+  livesOf(view: View): LifeRecord[] {
+    return this.lives.filter(({ nonce }) => view.members.some((member) => member.nonce === nonce))
   }
 
   /** Those that take part in `group`, or did until they left. */
@@ -187,16 +188,4 @@ export class Ledger {
 
 export function outcomeState(outcome: Outcome | undefined): SendState {
   return outcome === 'refused' ? 'refused' : 'unknown'
-}
-
-function messagesOf(event: OrderedEvent): (Message | undefined)[] {
-  if (event.kind !== 'messages') return []
-  const reader = new RecordReader(event.block)
-  const messages: (Message | undefined)[] = []
-  for (let i = 0; i < event.count; i++) {
-    const record = reader.next()
-    const tag = record && readTag(record.header, record.body)
-    messages.push(record && tag && { ...tag, header: record.header, body: record.body })
-  }
-  return messages
 }

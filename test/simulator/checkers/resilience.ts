@@ -1,19 +1,22 @@
 /**
  * I5, resilience, as far as it goes without crashes: when a send returns at degree r, at least r others hold
  * the message at its seq, so that no r crashes can lose it. A join or leave that is delivered is held by r + 1
- * of the view after (a leaver's copy goes with it), and by more than half of the view before and of that after.
+ * of the view after (a leaver's copy goes with it), and by more than half of the view before and of that after; or
+ * a reset has taken it over in the same step. A reset is held by its whole new view. What crashes make of it is
+ * in survivors.ts.
  */
 import { resilienceFor } from '../../../kernel/parameters.ts'
 import { majorityOf, type View } from '../../../kernel/view.ts'
 import { type Checker, check } from './checker.ts'
-import type { Ledger, LifeRecord, OrderedRecord, SendRecord } from './ledger.ts'
+import { isLiving, type Ledger, type LifeRecord, type SendRecord } from './ledger.ts'
+import { needsMajority, type OrderedRecord, placeBefore } from './order.ts'
 
 export class Resilience implements Checker {
   readonly invariant = 'I5'
   /** Answers of the step that runs. */
   private readonly answers: { life: LifeRecord; send: SendRecord }[] = []
   /** Changes of view that somebody has delivered in the step that runs, as the first. */
-  private readonly changes: { life: LifeRecord; before: View; after: View }[] = []
+  private readonly changes: { life: LifeRecord; before: View; after: View; isReset: boolean }[] = []
   private readonly ledger: Ledger
   /** Brings `received` of every life up to date. */
   private readonly sample: () => void
@@ -28,25 +31,36 @@ export class Resilience implements Checker {
   }
 
   ordered({ event, by }: OrderedRecord, before: View): void {
-    if (event.kind !== 'messages') this.changes.push({ life: by, before, after: event.view })
+    if (event === undefined || event.kind === 'messages') return
+    this.changes.push({ life: by, before, after: event.view, isReset: event.kind === 'reset' })
+  }
+
+  /** Half of a step cannot be judged: a reset may have been to come. */
+  crashed(): void {
+    this.answers.length = this.changes.length = 0
   }
 
   stepped(): void {
     if (this.answers.length === 0 && this.changes.length === 0) return
     this.sample()
     for (const { life, send } of this.answers) this.judge(life, send)
-    for (const { life, before, after } of this.changes) this.judgeChange(life, before, after)
+    this.changes.forEach(({ life, before, after, isReset }, i) => {
+      // a reset takes over what is before it, other resets too
+      if (this.changes.slice(i + 1).some((one) => one.isReset && one.life === life)) return
+      if (isReset) this.judgeReset(life, after)
+      else this.judgeChange(life, before, after)
+    })
     this.answers.length = this.changes.length = 0
   }
 
   private judge(life: LifeRecord, { seq, counter }: SendRecord): void {
     if (life.parameters === undefined) return
-    const order = this.ledger.orderOf(life)
-    const view = order.views.findLast((one) => one.seq < seq!) ?? order.view
-    const lives = this.livesOf(view)
-    const holders = lives.filter(({ received }) => received >= seq!)
+    // what a reset has taken over is held by all of its view, as many as they are
+    const { view } = resetAfter(life.at!, seq!) ?? placeBefore(life.at!, seq!)
+    const lives = this.ledger.livesOf(view)
+    const holders = lives.filter(({ heldMost }) => heldMost >= seq!)
     // where fewer are left, all that are left must hold it
-    const left = lives.filter((one) => one.received >= seq! || !isOver(one)).length
+    const left = lives.filter((one) => one.heldMost >= seq! || !isOver(one)).length
     const needed = Math.min(resilienceFor(life.parameters, view.members.length) + 1, left)
     check(
       holders.length >= needed,
@@ -55,13 +69,27 @@ export class Resilience implements Checker {
         `the send ${counter} of ${life.name} returned at ${seq}, held by ${holders.map(({ name }) => name).join(', ') || 'nobody'} only; ${needed} members must hold it`,
     )
   }
+
+  /** A reset is accepted when all that are in the new view have acked it. */
+  private judgeReset({ name, at }: LifeRecord, after: View): void {
+    // below a majority one that has acked it may have gone over to another side since
+    if (!needsMajority(at!.order)) return
+    const without = this.ledger.livesOf(after).filter(({ heldMost }) => heldMost < after.seq)
+    check(
+      without.length === 0,
+      'I5',
+      () =>
+        `${name} delivers the reset at ${after.seq}, and ${without.map((one) => one.name).join(', ')} of the new view never held it`,
+    )
+  }
+
   /** Of those whose life is over nothing can be expected; they cannot be part of another majority either. */
   private judgeChange({ name, parameters }: LifeRecord, before: View, after: View): void {
     if (parameters === undefined) return
     const bound = (view: View) =>
-      this.livesOf(view).filter((life) => life.received >= after.seq || isOver(life)).length
-    const living = this.livesOf(after).filter((life) => !isOver(life))
-    const holders = living.filter(({ received }) => received >= after.seq).length
+      this.ledger.livesOf(view).filter((life) => life.heldMost >= after.seq || isOver(life)).length
+    const living = this.ledger.livesOf(after).filter((life) => !isOver(life))
+    const holders = living.filter(({ heldMost }) => heldMost >= after.seq).length
     const needed = Math.min(resilienceFor(parameters, after.members.length) + 1, living.length)
     check(
       holders >= needed && bound(before) >= majorityOf(before) && bound(after) >= majorityOf(after),
@@ -70,13 +98,16 @@ export class Resilience implements Checker {
         `${name} delivers the change of view at ${after.seq}, held by ${bound(before)} of the ${before.members.length} before and ${bound(after)} of the ${after.members.length} after, ${holders} of them living; ${majorityOf(before)}, ${majorityOf(after)} and ${needed} must hold it`,
     )
   }
-
-  /** By nonce: a joiner holds and acks before it is told that it has joined. */
-  private livesOf(view: View): LifeRecord[] {
-    return this.ledger.lives.filter(({ nonce }) => view.members.some((member) => member.nonce === nonce))
-  }
 }
 
-function isOver({ phase }: LifeRecord): boolean {
-  return phase === 'left' || phase === 'closed' || phase === 'failed'
+/** The last reset behind `seq` on the line to `at`. */
+function resetAfter(at: OrderedRecord, seq: number): OrderedRecord | undefined {
+  for (let one: OrderedRecord | undefined = at; one !== undefined && one.last > seq; one = one.parent)
+    if (one.event?.kind === 'reset') return one
+  return undefined
+}
+
+/** A joiner holds and acks before it is told that it has joined. */
+function isOver(life: LifeRecord): boolean {
+  return !isLiving(life) && life.phase !== 'opening'
 }

@@ -2,18 +2,18 @@
  * I6, one moment: joins and leaves take one place in the order, the same for all; each view follows from the
  * one before; messages come from members only; a joiner begins right after its own join; a leaver's life ends.
  */
+import { ErrorCode } from '../../../kernel/errors.ts'
 import { hex64 } from '../../../kernel/identity.ts'
 import type { Output } from '../../../kernel/port.ts'
 import { findMember, type View } from '../../../kernel/view.ts'
 import { describeView } from '../trace.ts'
 import { type Checker, check } from './checker.ts'
-import type { DeliveredEvent, Ledger, LifeRecord, OrderedRecord } from './ledger.ts'
+import { isLiving, type Ledger, type LifeRecord } from './ledger.ts'
+import type { DeliveredEvent, OrderedRecord } from './order.ts'
 
 export class Views implements Checker {
   readonly invariant = 'I6'
   private readonly ledger: Ledger
-  /** Joiners whose own join has not been delivered by anybody yet. BOUNDED by the lives of a run. */
-  private readonly joins = new Map<string, { life: LifeRecord; view: View }>()
 
   constructor(ledger: Ledger) {
     this.ledger = ledger
@@ -26,9 +26,12 @@ export class Views implements Checker {
       () => `${life.name} joined as m${life.memberId}, which is not in its ${describeView(view)}`,
     )
     const order = this.ledger.orderOf(life)
-    const record = order.places.get(view.seq)
-    if (record !== undefined) this.compareJoin(life, view, record)
-    else this.joins.set(`${order.group} ${view.seq}`, { life, view })
+    const there = order.records.filter(
+      (record) => record.event !== undefined && record.event.seq <= view.seq && record.last >= view.seq,
+    )
+    const own = there.find(({ event }) => event!.kind === 'join' && event!.sender === life.memberId)
+    const other = there.find(({ parent }) => isOfOneIncarnation(parent!.view, view))
+    if (own !== undefined || other !== undefined) this.compareJoin(life, view, (own ?? other)!)
   }
 
   delivered(life: LifeRecord, event: DeliveredEvent): void {
@@ -41,7 +44,17 @@ export class Views implements Checker {
   }
 
   ordered(record: OrderedRecord, before: View): void {
-    const { event, group } = record
+    const { event } = record
+    if (event === undefined) return
+    for (const { life, record: own } of record.order.loose) {
+      const isThere = own.last >= event.seq && own.last <= record.last
+      if (isThere && isOfOneIncarnation(before, own.view)) this.compareJoin(life, own.view, record)
+    }
+    const joiner = this.ledger.lives.find(
+      (life) => event.kind === 'join' && life.at === record && life.joinedAt === event.seq,
+    )
+    if (joiner !== undefined && joiner.memberId === event.sender)
+      this.compareJoin(joiner, joiner.view!, record)
     const sender = `m${event.sender}`
     if (event.kind === 'messages') {
       check(
@@ -52,6 +65,7 @@ export class Views implements Checker {
       )
       return
     }
+    if (event.kind === 'reset') return
     const expected =
       event.kind === 'join'
         ? joinedMembers(before, event.view, event.sender)
@@ -73,13 +87,11 @@ export class Views implements Checker {
       'I6',
       () => `at ${event.seq} m${before.sequencer} is followed as sequencer by m${event.view.sequencer}`,
     )
-    const joined = this.joins.get(`${group} ${event.seq}`)
-    if (joined !== undefined) this.compareJoin(joined.life, joined.view, record)
   }
 
   private compareJoin(life: LifeRecord, view: View, { event, by }: OrderedRecord): void {
     check(
-      event.kind === 'join' && event.sender === life.memberId,
+      event?.kind === 'join' && event.sender === life.memberId,
       'I6',
       () =>
         `${life.name} says that it joined as m${life.memberId} at ${view.seq}, where ${by.name} delivered another event`,
@@ -95,8 +107,9 @@ export class Views implements Checker {
     const isOver = life.phase === 'closed'
     check(!isOver, 'I6', () => `${life.name} is closed, and its machine still says ${output.output}`)
     if (output.output === 'event' && output.event.event === 'closed') {
+      const { code } = output.event
       check(
-        life.phase === 'left' || life.phase === 'failed',
+        life.phase === 'left' || life.phase === 'failed' || code === ErrorCode.expelled,
         'I6',
         () =>
           `the life of ${life.name} ends while it is ${life.phase}: ${output.event.event === 'closed' ? output.event.reason : ''}`,
@@ -109,11 +122,23 @@ export class Views implements Checker {
   finished(): void {
     for (const life of this.ledger.lives) {
       if (life.group === undefined || (life.phase !== 'left' && life.phase !== 'closed')) continue
-      const order = this.ledger.orderOf(life)
-      const isOver = findMember(order.view, life.memberId) === undefined || order.complete === life.delivered
-      check(isOver, 'I6', () => `${life.name} has left, and ${describeView(order.view)} still has it`)
+      if (life.isExpelled || mayGoUnordered(this.ledger, life)) continue
+      const { tip } = this.ledger.orderOf(life)
+      const isOver = findMember(tip.view, life.memberId) === undefined || tip.last === life.delivered
+      check(isOver, 'I6', () => `${life.name} has left, and ${describeView(tip.view)} still has it`)
     }
   }
+}
+
+/** From a group that has stopped one leaves at once, as if by a crash: by manual recovery, or as the last. */
+function mayGoUnordered(ledger: Ledger, life: LifeRecord): boolean {
+  if (!ledger.isDisturbed) return false
+  const isLast = !ledger.inGroup(life.group!).some(isLiving)
+  return isLast || life.parameters?.recovery === 'manual'
+}
+
+function isOfOneIncarnation(a: View, b: View): boolean {
+  return a.incarnation === b.incarnation && a.coordinator === b.coordinator
 }
 
 /** Two groups on one port at once: nobody may be told that a port is free while its group lives. */
@@ -148,7 +173,7 @@ function leftMembers(before: View, id: number): View['members'] | undefined {
     : before.members.filter((member) => member.id !== id)
 }
 
-function memberKey(members: View['members']): string {
+export function memberKey(members: View['members']): string {
   return members
     .map(({ id, nonce, name, address, role }) => `m${id}/${hex64(nonce)}/${name}/${address}/${role}`)
     .join(' ')

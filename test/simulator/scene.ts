@@ -1,0 +1,186 @@
+/** A group made by hand, for tests of checkers: what machines would have said, told to a judge. */
+import {
+  BLOCK_HEADER_BYTES,
+  BlockKind,
+  Channel,
+  recordOverhead,
+  writeBlockHeader,
+  writeRecord,
+} from '../../kernel/block.ts'
+import { ErrorCode, type Outcome } from '../../kernel/errors.ts'
+import type { MemberId, Micros, Seq } from '../../kernel/identity.ts'
+import { completeParameters, type GroupParameters } from '../../kernel/parameters.ts'
+import type { MemberInfo, OrderedEvent } from '../../kernel/port.ts'
+import { type Member, type View, withJoined } from '../../kernel/view.ts'
+import { Judge } from './checkers/judge.ts'
+import { isLiving, type LifeRecord, type SendRecord } from './checkers/ledger.ts'
+import { tagged } from './tag.ts'
+
+const NO_BYTES = new Uint8Array(0)
+
+type ResetEvent = Extract<OrderedEvent, { kind: 'reset' }>
+
+export class Scene {
+  readonly judge: Judge
+  now: Micros = 0
+  /** The next free seq after the joins. */
+  readonly next: Seq
+  private readonly lives = new Map<MemberId, LifeRecord>()
+  /** How much each holds; as much as it has delivered, if not said. */
+  private readonly held = new Map<LifeRecord, Seq>()
+  private heldByAll: Seq
+  private readonly parameters: GroupParameters
+
+  constructor(members: number, parameters: Partial<GroupParameters>) {
+    this.judge = new Judge(
+      { packetSize: 1400 },
+      () => this.sampleAll(),
+      () => this.now,
+    )
+    this.parameters = completeParameters(parameters)
+    this.next = members
+    this.heldByAll = members - 1
+    const creator = this.begin(1)
+    let view: View = {
+      groupId: 7n,
+      incarnation: 1,
+      coordinator: 1,
+      seq: 0,
+      sequencer: 1,
+      members: [this.member(creator, 1)],
+    }
+    this.joined(creator, 1, view)
+    for (let id = 2; id <= members; id++) {
+      const life = this.begin(id)
+      view = withJoined(view, this.member(life, id), id - 1)
+      for (const other of [...this.lives.values()])
+        this.deliver(other, { kind: 'join', seq: id - 1, sender: id, header: NO_BYTES, view })
+      this.joined(life, id, view)
+    }
+  }
+
+  begin(id: MemberId): LifeRecord {
+    const life = this.judge.begin(`n${id}`, BigInt(100 + id))
+    life.openToken = -1
+    return life
+  }
+
+  member({ name, nonce }: LifeRecord, id: MemberId): Member {
+    return { id, nonce, name, address: name, role: 0 }
+  }
+
+  private joined(life: LifeRecord, id: MemberId, view: View): void {
+    const { parameters } = this
+    const common = { port: 'p', nonce: life.nonce, parameters, view }
+    this.lives.set(id, life)
+    this.judge.output(life, { output: 'joined', token: -1, memberId: id, ...common })
+  }
+
+  life(id: MemberId): LifeRecord {
+    return this.lives.get(id)!
+  }
+
+  get living(): MemberId[] {
+    return [...this.lives].filter(([, life]) => isLiving(life)).map(([id]) => id)
+  }
+
+  /** From now on all hold everything up to `seq`. */
+  hold(seq: Seq): void {
+    this.heldByAll = seq
+  }
+
+  holdAt(id: MemberId, seq: Seq): void {
+    this.held.set(this.life(id), seq)
+  }
+
+  deliver(life: LifeRecord, ...deliveries: OrderedEvent[]): void {
+    this.judge.output(life, { output: 'deliveries', deliveries })
+    this.judge.stepped(life)
+  }
+
+  send(id: MemberId): SendRecord {
+    const life = this.life(id)
+    const { header, body } = tagged({ life: life.index, counter: life.sends.length }, 0, 20)
+    this.judge.call(life, { call: 'send', token: life.sends.length + 1, channel: 0, header, body })
+    return life.sends.at(-1)!
+  }
+
+  message({ life, header, body, counter }: SendRecord, seq: Seq): OrderedEvent {
+    const sender = this.judge.ledger.lives[life]!.memberId
+    const length =
+      BLOCK_HEADER_BYTES + recordOverhead(header.length, body.length) + header.length + body.length
+    const block = new Uint8Array(length)
+    const firstRequest = counter + 1
+    writeBlockHeader(block, 0, { kind: BlockKind.messages, count: 1, length, member: sender, firstRequest })
+    writeRecord(block, BLOCK_HEADER_BYTES, Channel.program, header, body)
+    return { kind: 'messages', seq, count: 1, sender, block }
+  }
+
+  sent(id: MemberId, { token }: SendRecord, seq: Seq): void {
+    this.heldByAll = Math.max(this.heldByAll, seq)
+    this.judge.output(this.life(id), { output: 'sent', token, count: 1, seq })
+    this.judge.stepped(this.life(id))
+  }
+
+  failed(id: MemberId, { token }: SendRecord, code: ErrorCode, outcome: Outcome): void {
+    this.judge.output(this.life(id), { output: 'failed', token, code, message: code, outcome })
+  }
+
+  /** From the newest view of the coordinator. */
+  reset(
+    seq: Seq,
+    incarnation: number,
+    removed: readonly MemberId[],
+    { coordinator, lossPossible = true }: { coordinator: MemberId; lossPossible?: boolean },
+  ): ResetEvent {
+    const before = this.life(coordinator).view!
+    const members = before.members.filter(({ id }) => !removed.includes(id))
+    const view = { ...before, incarnation, coordinator, seq, sequencer: coordinator, members }
+    const gone = before.members.map(({ id }) => id).filter((id) => removed.includes(id))
+    this.heldByAll = Math.max(this.heldByAll, seq)
+    return { kind: 'reset', seq, sender: coordinator, header: NO_BYTES, view, removed: gone, lossPossible }
+  }
+
+  crash(id: MemberId): void {
+    this.judge.crashed(this.life(id))
+  }
+
+  expel(id: MemberId): void {
+    const reason = 'the group has gone on'
+    this.judge.output(this.life(id), { output: 'event', event: { event: 'expelled', reason } })
+    const event = { event: 'closed', code: ErrorCode.expelled, reason } as const
+    this.judge.output(this.life(id), { output: 'event', event })
+  }
+
+  finish(): void {
+    this.judge.finished()
+  }
+
+  private sampleAll(): void {
+    for (const life of this.judge.ledger.lives)
+      if (isLiving(life) || life.phase === 'opening') this.judge.sampled(life, this.info(life))
+  }
+
+  private info(life: LifeRecord): MemberInfo {
+    const received = Math.max(life.delivered, this.held.get(life) ?? this.heldByAll)
+    return {
+      phase: 'member',
+      port: 'p',
+      memberId: life.memberId,
+      role: 'full',
+      view: life.view,
+      isSequencer: false,
+      seq: received,
+      received,
+      accepted: received,
+      taken: life.taken,
+      stable: 0,
+      historyMessages: 0,
+      historyBytes: 0,
+      waitingSends: 0,
+      outstandingSends: 0,
+      queuedRequests: 0,
+      lags: [],
+    }
+  }
+}
