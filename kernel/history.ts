@@ -219,15 +219,6 @@ export class History {
     return dropped
   }
 
-  /** Forgets everything, and begins behind `stable`. */
-  restartAt(stable: Seq): void {
-    this.held.clear()
-    this.early.clear()
-    this.placed.clear()
-    this.bytes = 0
-    this.stable = this.received = stable
-  }
-
   /**
    * Frees what every member has taken. Stable stays at the end of an entry, though a program may have taken
    * half of one: a joiner begins to fetch there, and half an entry cannot be fetched.

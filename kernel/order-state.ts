@@ -221,17 +221,6 @@ export class OrderState {
   }
 
   /**
-   * A witness that has been left so far behind that nobody keeps what it lacks begins anew behind `stable`: it
-   * only bears witness that the result exists.
-   */
-  restartAt(stable: Seq, results: readonly ResultName[]): void {
-    this.dropAbove(this.accepted)
-    this.history.restartAt(stable)
-    this.accepted = this.highest = stable
-    this.results.splice(0, this.results.length, ...results)
-  }
-
-  /**
    * Takes over that everything up to `accepted` is official, as far as it is held, and puts the view
    * changes among it in force. Gives the highest seq that may be delivered now.
    */

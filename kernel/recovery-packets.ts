@@ -24,7 +24,14 @@ export function decodeInvite(packet: Uint8Array): Ballot | undefined {
 }
 
 /** Why an invitation is not voted on. Append only. */
-export const RefusalReason = { promised: 1, alive: 2 } as const
+export const RefusalReason = {
+  /** The promise named is higher. */
+  promised: 1,
+  /** The sequencer has just been heard. */
+  alive: 2,
+  /** From a coordinator to its voters: too few have answered, and it gives up. */
+  tooFew: 3,
+} as const
 export type RefusalReason = (typeof RefusalReason)[keyof typeof RefusalReason]
 
 export interface Refusal {
@@ -44,7 +51,7 @@ export function decodeRefusal(packet: Uint8Array): Refusal | undefined {
   const reason = reader.u8() as RefusalReason
   const refused = readBallot(reader)
   const promise = readBallot(reader)
-  if (!reader.done || reason < RefusalReason.promised || reason > RefusalReason.alive) return undefined
+  if (!reader.done || reason < RefusalReason.promised || reason > RefusalReason.tooFew) return undefined
   return { reason, refused, promise }
 }
 

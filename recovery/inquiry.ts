@@ -117,10 +117,27 @@ export class Inquiry {
     this.ask()
   }
 
+  /**
+   * The sequencer itself cannot rebuild its group, because it is about to leave: asked about itself, the others
+   * do. False if nobody is left who answers.
+   */
+  resign(): boolean {
+    const { host, outbox } = this
+    const sequencer = host.sequencer()
+    const others = host.witnesses().filter(({ id }) => !host.isSuspect(id))
+    if (sequencer === undefined) return false
+    for (const { address, nonce } of others) {
+      const body = encodeInquiry(sequencer.id)
+      outbox.unicast(address, outbox.packetOf(PacketKind.inquiry, 0, nonce, body))
+    }
+    return others.length > 0
+  }
+
   // ---- who is asked -----------------------------------------------------------------------------------
 
   /** Somebody asks about the sequencer, by a question or by an automatic invitation. */
   onInquiry(from: Member, about: MemberId): void {
+    if (from.id === about && this.host.sequencer()?.id === about) return this.host.confirmed()
     const verdict = this.verdict(about)
     if (verdict === undefined) this.askers.set(from.id, from)
     else this.tell(from, about, verdict)

@@ -7,14 +7,7 @@
  * sends nothing in any older view, even if the old sequencer turns out to be alive and this attempt fails.
  */
 import { assert } from '../kernel/assert.ts'
-import {
-  agreement,
-  type Ballot,
-  compareBallots,
-  isSameBallot,
-  newestResult,
-  type ResultName,
-} from '../kernel/ballot.ts'
+import { agreement, type Ballot, compareBallots, isSameBallot, newestResult } from '../kernel/ballot.ts'
 import { BlockKind } from '../kernel/block.ts'
 import type { Counters } from '../kernel/counters.ts'
 import { ErrorCode } from '../kernel/errors.ts'
@@ -59,8 +52,6 @@ export interface RecoveryHost {
   bound(ballot: Ballot): void
   /** Drops what the chosen log does not have. */
   dropAbove(seq: Seq): void
-  /** A witness that nobody can bring up to date begins anew. */
-  restartAt(stable: Seq, results: readonly ResultName[]): void
   /** Fetches everything up to `end` from a member that holds it. */
   collect(source: Member, end: Seq): void
   /** Takes the result into the log. */
@@ -334,6 +325,11 @@ export class Recovery {
   onRefusal(from: Nonce, refusal: Refusal): void {
     const { attempt } = this
     this.highestSeen = Math.max(this.highestSeen, refusal.promise.incarnation)
+    if (refusal.reason === RefusalReason.tooFew) {
+      const isMine = from === this.coordinator?.nonce && isSameBallot(refusal.refused, this.promise)
+      if (isMine && this.phase === 'promised') this.giveUp('too few members answer')
+      return
+    }
     if (attempt === undefined || this.handling('refusal') !== 'heed') return
     const invitee = attempt.invitees.get(from)
     if (invitee === undefined || !isSameBallot(refusal.refused, attempt.ballot)) return
@@ -573,14 +569,14 @@ export class Recovery {
     // • equal seqs are not equal events: what lies above the last place where the two chains agree is dropped
     const common = agreement(state.log, { results: change.results, end: seq - 1 })
     const canFollow = common !== undefined && common >= state.accepted && common >= change.stable
-    if (!canFollow && isMember) {
+    // (a witness that cannot follow has been left behind by an accepted view: nobody counts on it)
+    if (!canFollow) {
       return host.expelled('what this member has delivered is not in the order of the others')
     }
     this.coordinatorHeardAt = this.outbox.now
     this.phase = 'following'
     this.following = { change, block, isAcked: false }
-    if (canFollow) host.dropAbove(common)
-    else host.restartAt(change.stable, change.results)
+    host.dropAbove(common)
     this.outbox.trace('result', { seq, common: common ?? 0, member: isMember })
     host.collect(coordinator, seq - 1)
     this.armPatience()
@@ -685,13 +681,21 @@ export class Recovery {
     this.begin(isAutomatic)
   }
 
-  /** Too few take part: callers are told, and an automatic group tries again later. */
+  /** Too few take part: the voters are told. */
   private stop(reason: string): void {
+    this.counters.resets.failed++
+    for (const { member } of this.attempt?.voters ?? []) {
+      if (member.id !== this.host.self()) this.refuse(member, this.promise, RefusalReason.tooFew)
+    }
+    this.giveUp(reason)
+  }
+
+  /** Callers are told, and an automatic group tries again later. */
+  private giveUp(reason: string): void {
     const { outbox } = this
     outbox.trace('too-few', { reason })
     this.attempt = undefined
     this.inVain = undefined
-    this.counters.resets.failed++
     this.coordinator = undefined
     this.phase = 'inviting'
     const { calls } = this

@@ -234,6 +234,7 @@ export class Member implements Machine {
     const host = {
       joined: () => this.joined(baseline),
       left: () => this.left(),
+      leftBehind: (reason: string) => this.leaveBehind(reason),
       expelled: (reason: string) => this.expelled(reason),
       lost: (reason: string) => this.lost(reason),
     }
@@ -301,13 +302,20 @@ export class Member implements Machine {
     }
     this.leaving = { token }
     // nobody is there to order the leave of a member whose group has failed
-    if (membership.failure !== undefined) this.left()
+    if (membership.failure !== undefined) this.leaveBehind(membership.failure)
     else membership.leave(header)
   }
 
   private left(): void {
     this.answerLeave()
     this.close(undefined, 'left')
+  }
+
+  /** Out of a group that has stopped one goes at once; the others, if any, will find out. */
+  private leaveBehind(reason: string): void {
+    this.answerLeave()
+    this.membership?.close(ErrorCode.memberFailed, `${reason}, and this member has left`)
+    this.close(ErrorCode.memberFailed, `${reason}, and this member has left`)
   }
 
   private answerLeave(): void {

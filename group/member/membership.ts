@@ -59,6 +59,8 @@ import { Silence } from './silence.ts'
 const REQUEST_WINDOWS = 4
 /** Blocks from this size on go by method 2 where nothing else is said. */
 const METHOD_THRESHOLD = 4 * 1024
+/** A joiner hears nobody for so many suspicion times before it gives up. */
+const ENTERING_PATIENCES = 10
 /** How long a program may hold up its own send before it is told so. */
 const STALL_PATIENCE: Micros = 1_000_000
 const WOULD_BLOCK =
@@ -71,6 +73,8 @@ export interface MembershipHost {
   joined(): void
   /** The own leave is accepted, and nobody needs this member any more. */
   left(): void
+  /** This member wanted to leave, and its group has stopped: nobody orders anything any more. */
+  leftBehind(reason: string): void
   /** The others have gone on without this member. */
   expelled(reason: string): void
   /** The own join was dropped, or the sequencer died before it was accepted. */
@@ -197,7 +201,7 @@ export class Membership {
           others: () => this.others,
           successor: () => this.sequencerMember,
           needsSuccessor: () => this.sequencer !== undefined && this.state.view.members.length > 0,
-          lastHeard: () => Math.max(0, ...this.others.map(({ id }) => this.silence.suspicion.lastHeard(id))),
+          lastHeard: () => this.lastHeard,
           left: () => this.onLeftGroup(),
         },
       },
@@ -321,9 +325,24 @@ export class Membership {
     this.timers.set('entering', this.outbox.now + this.roundTrips.timeout(this.enteringTries))
   }
 
+  /**
+   * A joiner whose sequencer dies stays: its join may be accepted, and then its vote may be needed (of a view of
+   * four two are no majority). It goes when nobody of the group has been heard for long.
+   */
+  private isForsaken(): boolean {
+    const isSilent = this.outbox.now - this.lastHeard > ENTERING_PATIENCES * this.silence.patience
+    if (isSilent) this.host.lost('no member of the group answers any more')
+    return isSilent
+  }
+
+  /** When anybody else was heard last. */
+  private get lastHeard(): Micros {
+    return Math.max(0, ...this.others.map(({ id }) => this.silence.suspicion.lastHeard(id)))
+  }
+
   private onEntering(): void {
     const sequencer = this.sequencerMember
-    if (this.joinSeq === undefined || sequencer === undefined || this.recovery.isBound) return
+    if (this.joinSeq === undefined || sequencer === undefined || this.isForsaken()) return
     this.enteringTries++
     const { outbox } = this
     outbox.unicast(sequencer.address, outbox.packet(PacketKind.state, 0, sequencer.nonce, 0))
@@ -385,6 +404,8 @@ export class Membership {
   }
 
   onTimer(name: TimerName): void {
+    // bound by a promise: what was armed for the older view, or by its last entries, means nothing
+    if (this.recovery.isBound && name !== 'recovery' && name !== 'gap') return
     switch (name) {
       case 'request':
         this.sender.onTimer()
@@ -398,7 +419,7 @@ export class Membership {
       case 'heartbeat':
         this.sequencer?.onHeartbeat()
         this.leaver.onHeartbeat()
-        if (this.sequencer !== undefined) this.renewal.remind()
+        if (this.sequencer !== undefined) this.onSequencerHeartbeat()
         return
       case 'acks':
         this.sequencer?.onAckTimer()
@@ -893,15 +914,24 @@ export class Membership {
    */
   private onSequencerFailed(id: MemberId): void {
     const reason = `member ${id}, the sequencer, does not answer any more`
-    if (this.joinSeq !== undefined) return this.host.lost(reason)
+    if (this.joinSeq !== undefined) return
     if (this.state.parameters.recovery === 'auto') return this.recovery.start()
     this.failure = `${reason}; the group needs a reset before it can go on: call resetGroup`
     this.sender.refuse(ErrorCode.memberFailed, this.failure)
-    if (this.sender.isLeaving) this.host.left()
+    if (this.sender.isLeaving) this.host.leftBehind(reason)
   }
 
   private onMemberFailed(): void {
-    if (this.state.parameters.recovery === 'auto') this.recovery.start()
+    if (this.state.parameters.recovery !== 'auto') return
+    if (this.renewal.mayCoordinate) return this.recovery.start()
+    // a sequencer about to leave would be out of the view that it makes: somebody else has to make it
+    if (!this.silence.inquiry.resign()) this.onStopped('nobody else answers')
+  }
+
+  private onSequencerHeartbeat(): void {
+    this.renewal.remind()
+    const { suspicion } = this.silence
+    if (this.others.some(({ id }) => suspicion.isSuspect(id))) this.onMemberFailed()
   }
 
   private onSuspected(): void {
@@ -963,14 +993,16 @@ export class Membership {
 
   /** Too few answer: the group stays stopped. Who wants to leave need not wait for it. */
   private onStopped(reason: string): void {
-    if (this.joinSeq !== undefined) return this.host.lost(reason)
-    if (this.sender.isLeaving) return this.host.left()
+    if (this.joinSeq !== undefined) {
+      this.isForsaken()
+      return
+    }
+    if (this.sender.isLeaving) return this.host.leftBehind(reason)
     if (this.state.parameters.recovery === 'manual') this.failure = `${reason}; the group stays stopped`
   }
 
   private onExpelled(reason: string): void {
     if (this.joinSeq !== undefined) this.host.lost(reason)
-    else if (this.sender.isLeaving) this.host.left()
     else this.host.expelled(reason)
   }
 }

@@ -104,10 +104,6 @@ export class Renewal {
           isSuspect: (id) => host.silence().suspicion.isSuspect(id),
           bound: (ballot) => this.bind(ballot),
           dropAbove: (seq) => host.dropAbove(seq),
-          restartAt: (stable, results) => {
-            host.dropAbove(state.accepted)
-            state.restartAt(stable, results)
-          },
           collect: (_source, end) => {
             state.highest = Math.max(state.history.received, end)
             host.collect()
@@ -129,7 +125,7 @@ export class Renewal {
     return joinSeq === undefined || this.state.history.received >= joinSeq
   }
 
-  private get mayCoordinate(): boolean {
+  get mayCoordinate(): boolean {
     const { host, state } = this
     const isMember = findMember(state.latestView, host.self()) !== undefined
     return isMember && !host.isEntering() && !host.isLingering()

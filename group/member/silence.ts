@@ -129,7 +129,12 @@ export class Silence {
 
   /** A stall longer than this casts doubt: half of the time in which others would suspect this member. */
   get stallLimit(): Micros {
-    return Math.round(patience(this.roundTrips, this.triesAllowed) / 2)
+    return Math.round(this.patience / 2)
+  }
+
+  /** The time in which all tries go unanswered, and a member becomes suspect. */
+  get patience(): Micros {
+    return patience(this.roundTrips, this.triesAllowed)
   }
 
   private watched(): readonly ViewMember[] {

@@ -197,7 +197,7 @@ export class Cluster {
       plan.how !== 'create' &&
       (code === ErrorCode.notFound ||
         code === ErrorCode.full ||
-        ((code === ErrorCode.memberFailed || code === ErrorCode.expelled) && hasFaults(this.world.options)))
+        ((code === ErrorCode.memberFailed || code === ErrorCode.expelled) && this.isDisturbed))
     if (!mayTryAgain)
       throw new Violation('I9', `${record.name} cannot ${plan.how}: ${code}, and nothing was wrong`)
     // with the group gone, or full for good, there is nothing to wait for
@@ -207,6 +207,11 @@ export class Cluster {
       this.planned--
       this.open(participant, plan)
     })
+  }
+
+  /** A join may be dropped by any reset, an unprovoked one too. */
+  private get isDisturbed(): boolean {
+    return hasFaults(this.world.options) || this.world.options.resets > 0
   }
 
   /** Whoever is thrown out may come back, as somebody new. */

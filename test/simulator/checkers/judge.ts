@@ -147,6 +147,11 @@ export class Judge {
         if (output.event.event === 'closed') {
           life.phase = 'closed'
           if (output.event.code === ErrorCode.expelled) life.isExpelled = true
+          if (output.event.code === ErrorCode.memberFailed && life.leaveToken !== undefined) {
+            if (!this.ledger.isDisturbed)
+              throw new Violation('I6', `${life.name} leaves without its group, and nothing was wrong`)
+            life.isLeftBehind = true
+          }
         }
         return
       default:

@@ -75,6 +75,8 @@ export interface LifeRecord {
   phaseBefore: LifeRecord['phase'] | undefined
   /** It was told that the others have gone on without it. */
   isExpelled: boolean
+  /** It wanted to leave a group that had stopped, and went without its leave being ordered: like a crash. */
+  isLeftBehind: boolean
   /** As a coordinator it may have had a result accepted that nobody has delivered yet. */
   hasResultOut: boolean
   readonly pauses: Pause[]
@@ -117,6 +119,7 @@ export class Ledger {
       resets: new Set(),
       phaseBefore: undefined,
       isExpelled: false,
+      isLeftBehind: false,
       hasResultOut: false,
       pauses: [],
     }

@@ -95,7 +95,7 @@ export class OwnMessages implements Checker {
   private checkLeaver(life: LifeRecord): void {
     const hasWitness = () => this.ledger.lives.some((one) => isLiving(one) && one.group === life.group)
     if (life.leaveToken === undefined || life.phase === 'crashed' || life.isExpelled) return
-    if (life.group === undefined || life.parameters?.recovery === 'manual' || !hasWitness()) return
+    if (life.group === undefined || life.isLeftBehind || !hasWitness()) return
     for (const send of life.sends) {
       check(
         send.state !== 'unknown' || send.cancelled || send.places.length > 0,

@@ -130,11 +130,11 @@ export class Views implements Checker {
   }
 }
 
-/** From a group that has stopped one leaves at once, as if by a crash: by manual recovery, or as the last. */
+/** From a group that has stopped one leaves at once, as if by a crash, or as the last. */
 function mayGoUnordered(ledger: Ledger, life: LifeRecord): boolean {
   if (!ledger.isDisturbed) return false
   const isLast = !ledger.inGroup(life.group!).some(isLiving)
-  return isLast || life.parameters?.recovery === 'manual'
+  return isLast || life.isLeftBehind
 }
 
 function isOfOneIncarnation(a: View, b: View): boolean {
