@@ -3,6 +3,7 @@
  * leaver has sent is ordered before its leave. Where recovery is automatic, what a member that stays has sent is
  * ordered, unless it was given up or refused (I11).
  */
+import { ErrorCode } from '../../../kernel/errors.ts'
 import { type Checker, check } from './checker.ts'
 import { isLiving, type Ledger, type LifeRecord, type SendRecord } from './ledger.ts'
 import { isOnLineTo, type OrderedRecord, recordAt } from './order.ts'
@@ -98,10 +99,15 @@ export class OwnMessages implements Checker {
     if (life.group === undefined || life.isLeftBehind || !hasWitness()) return
     for (const send of life.sends) {
       check(
-        send.state !== 'unknown' || send.cancelled || send.places.length > 0,
+        send.state !== 'unknown' || send.cancelled || send.places.length > 0 || isGivenUp(life, send),
         'I4',
         () => `${life.name} has left, and its message ${send.counter}, sent before, was never ordered`,
       )
     }
   }
+}
+
+/** Manual recovery fails what is on its way, and does not send it again. */
+function isGivenUp(life: LifeRecord, { code }: SendRecord): boolean {
+  return life.parameters?.recovery === 'manual' && code === ErrorCode.memberFailed
 }
