@@ -3,7 +3,7 @@
  * design 4.5 to 4.7). Votes and results go by stream: they may be larger than a packet.
  */
 import { type Ballot, type ResultName, readBallot, readResults, writeBallot, writeResults } from './ballot.ts'
-import type { MemberId } from './identity.ts'
+import type { MemberId, Seq } from './identity.ts'
 import { HEADER_BYTES } from './packet.ts'
 import { Reader, Writer } from './wire.ts'
 
@@ -12,15 +12,30 @@ export const INVITE_FLAG_AUTOMATIC = 1
 /** Flag of an invitation: the coordinator still lacks the vote of this member, or its ack of the result. */
 export const INVITE_FLAG_OWING = 2
 
-/** `invite`: the ballot of the attempt. */
-export function encodeInvite(ballot: Ballot): Uint8Array {
-  return writeBallot(new Writer(), ballot).finish()
+/** Results named in an invitation or a notice: enough to tell an older view from another line of views. */
+export const NOTICE_RESULTS_MAX = 8
+
+export interface Invite {
+  /** Of the attempt. */
+  readonly ballot: Ballot
+  /** Where the coordinator's newest view known accepted begins. */
+  readonly viewSeq: Seq
+  /** The newest results that it knows accepted: one that has missed its join learns from them that it belongs. */
+  readonly results: readonly ResultName[]
 }
 
-export function decodeInvite(packet: Uint8Array): Ballot | undefined {
+/** `invite`: ballot, place of the coordinator's view, its newest accepted results. */
+export function encodeInvite({ ballot, viewSeq, results }: Invite): Uint8Array {
+  const writer = writeBallot(new Writer(), ballot).u53(viewSeq)
+  return writeResults(writer, results.slice(-NOTICE_RESULTS_MAX)).finish()
+}
+
+export function decodeInvite(packet: Uint8Array): Invite | undefined {
   const reader = new Reader(packet, HEADER_BYTES)
   const ballot = readBallot(reader)
-  return reader.done ? ballot : undefined
+  const viewSeq = reader.u53()
+  const results = readResults(reader)
+  return reader.done && results !== undefined ? { ballot, viewSeq, results } : undefined
 }
 
 /** Why an invitation is not voted on. Append only. */
@@ -96,9 +111,6 @@ export function decodeProbe(packet: Uint8Array): number | undefined {
   const cookie = reader.u32()
   return reader.done ? cookie : undefined
 }
-
-/** Results named in a notice of expulsion: enough to tell an older view from another line of views. */
-export const NOTICE_RESULTS_MAX = 8
 
 /** `expelled`: the group has gone on without you; the newest results of this member's log. */
 export function encodeExpelled(results: readonly ResultName[]): Uint8Array {

@@ -153,6 +153,11 @@ export class Recovery {
     return handlings[this.phase][signal]
   }
 
+  /** Whom this member has promised itself to. */
+  get leader(): Member | undefined {
+    return this.coordinator
+  }
+
   /** Whether what comes from a history now belongs to the log that goes on. */
   get isCollecting(): boolean {
     return this.handling('repair') === 'take' && this.isBound
@@ -390,7 +395,12 @@ export class Recovery {
 
   private sendInvite(attempt: Attempt, to: Member, flags: number): void {
     const all = attempt.isAutomatic ? flags | INVITE_FLAG_AUTOMATIC : flags
-    const body = encodeInvite(attempt.ballot)
+    const { view, results, accepted } = this.host.state()
+    const body = encodeInvite({
+      ballot: attempt.ballot,
+      viewSeq: view.seq,
+      results: results.filter(({ seq }) => seq <= Math.max(accepted, results[0]!.seq)),
+    })
     this.outbox.unicast(to.address, this.outbox.packetOf(PacketKind.invite, all, to.nonce, body))
   }
 

@@ -109,6 +109,8 @@ export class Gaps {
   onGone(id: MemberId): void {
     if (this.lastBroadcaster === id) this.lastBroadcaster = 0
     if (!this.timers.isSet('gap') || this.host.sequencer()?.id !== id) return
+    // with nobody else to ask there is no hurry
+    if (this.host.others().length < 2) return
     this.tries = Math.max(this.tries, TRIES_AT_SEQUENCER)
     this.timers.set('gap', this.outbox.now + REORDER_MIN)
   }

@@ -60,7 +60,7 @@ const REQUEST_WINDOWS = 4
 /** Blocks from this size on go by method 2 where nothing else is said. */
 const METHOD_THRESHOLD = 4 * 1024
 /** A joiner hears nobody for so many suspicion times before it gives up. */
-const ENTERING_PATIENCES = 10
+const ENTERING_PATIENCES = 4
 /** How long a program may hold up its own send before it is told so. */
 const STALL_PATIENCE: Micros = 1_000_000
 const WOULD_BLOCK =
@@ -101,6 +101,7 @@ export class Membership {
   /** Place of the own join, until that is accepted. */
   private joinSeq: Seq | undefined
   private enteringTries = 0
+  private isClosed = false
   private expelledBecause: string | undefined
   private readonly self: MemberId
   private readonly receiver: Receiver
@@ -252,7 +253,7 @@ export class Membership {
           others: () => this.others,
           sequencer: () => this.sequencerMember,
           isSequencer: () => this.sequencer !== undefined,
-          isBound: () => this.recovery.isBound,
+          isBound: () => this.isClosed || this.recovery.isBound,
           isAutomatic: () => this.state.parameters.recovery === 'auto' && this.joinSeq === undefined,
           sequencerFailed: (id) => this.onSequencerFailed(id),
           memberFailed: () => this.onMemberFailed(),
@@ -330,7 +331,10 @@ export class Membership {
    * four two are no majority). It goes when nobody of the group has been heard for long.
    */
   private isForsaken(): boolean {
-    const isSilent = this.outbox.now - this.lastHeard > ENTERING_PATIENCES * this.silence.patience
+    const { suspicion, patience } = this.silence
+    const isSilent =
+      this.outbox.now - this.lastHeard > ENTERING_PATIENCES * patience ||
+      this.others.every(({ id }) => suspicion.isSuspect(id))
     if (isSilent) this.host.lost('no member of the group answers any more')
     return isSilent
   }
@@ -468,7 +472,8 @@ export class Membership {
       const rejected = this.onResetPacket(from, header, packet)
       if (rejected !== 'not one') return rejected === undefined ? undefined : this.reject(rejected)
     }
-    const admittance = admit(this.state, header, this.self, this.outbox.identity)
+    const { leader } = this.recovery
+    const admittance = admit(this.state, header, this.self, this.outbox.identity, leader)
     if (typeof admittance === 'string') {
       if (admittance === 'incarnation') this.renewal.onForeign(from, header, this.sequencer !== undefined)
       return this.reject(admittance)
@@ -892,6 +897,7 @@ export class Membership {
 
   /** This life is over: whatever waits for an answer gets it now. */
   close(code: ErrorCode, message: string): void {
+    this.isClosed = true
     this.sender.close(code, message)
     this.recovery.close(code, message)
   }

@@ -5,7 +5,7 @@
 import { type Ballot, compareBallots, isSameBallot, type ResultName } from '../../kernel/ballot.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import type { Entry } from '../../kernel/history.ts'
-import type { MemberId, Micros, Nonce, Seq } from '../../kernel/identity.ts'
+import { type MemberId, type Micros, type Nonce, Role, type Seq } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import type { PacketHeader, RejectReason } from '../../kernel/packet.ts'
@@ -17,6 +17,7 @@ import {
   decodeInvite,
   decodeRefusal,
   INVITE_FLAG_AUTOMATIC,
+  type Invite,
   RefusalReason,
 } from '../../kernel/recovery-packets.ts'
 import type { ResultChange } from '../../kernel/result.ts'
@@ -184,10 +185,12 @@ export class Renewal {
    * view change that is held; otherwise the answer is "expelled".
    */
   onInvite(from: string, header: PacketHeader, packet: Uint8Array): RejectReason | undefined {
-    const ballot = decodeInvite(packet)
-    if (ballot === undefined || ballot.coordinator !== header.sender) return 'malformed'
+    const invite = decodeInvite(packet)
+    if (invite === undefined || invite.ballot.coordinator !== header.sender) return 'malformed'
+    const { ballot } = invite
     const { recovery } = this
-    const inviter = this.participant(header.sender, header.senderNonce)
+    const inviter =
+      this.participant(header.sender, header.senderNonce) ?? this.laterMember(from, header, invite)
     if (inviter === undefined) {
       if (!recovery.isBound) recovery.tellExpelled({ address: from, nonce: header.senderNonce })
       return 'stranger'
@@ -197,6 +200,20 @@ export class Renewal {
     if (isAutomatic && isNews && !recovery.isBound && this.denies(inviter, ballot)) return undefined
     recovery.onInvite(inviter, ballot, header.flags)
     return undefined
+  }
+
+  /**
+   * One whose join this member has missed: the view that it knows accepted lies upon mine, and this member is
+   * in it, or it would not be invited. (Else a member that lags behind joins, with all that it knows dead, could
+   * never vote again, and the others might lack its vote for a majority.)
+   */
+  private laterMember(from: string, header: PacketHeader, invite: Invite): ViewMember | undefined {
+    const { state } = this
+    const mine = [...state.results].reverse().find(({ seq }) => seq <= state.accepted) ?? state.results[0]!
+    const liesUponMine = invite.results.some(({ ballot }) => isSameBallot(ballot, mine.ballot))
+    const isNew = header.sender >= state.nextMemberId && invite.viewSeq > state.view.seq
+    if (!liesUponMine || !isNew) return undefined
+    return { id: header.sender, nonce: header.senderNonce, name: '', address: from, role: Role.full }
   }
 
   /** One that has heard the sequencer lately says so, and does not vote; the sequencer itself takes over. */
