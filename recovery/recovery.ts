@@ -711,7 +711,10 @@ export class Recovery {
     const { calls } = this
     this.calls = []
     this.failures++
-    if (this.isAutomatic) {
+    if (!this.host.mayCoordinate()) {
+      // a joiner, or a leaver: its own time is limited, whatever the policy
+      this.timers.set('recovery', outbox.now + this.patience)
+    } else if (this.isAutomatic) {
       const first = this.patience
       const backoff = Math.min(BACKOFF_MAX, 2 ** Math.min(this.failures, 10) / 2) * first
       this.timers.set('recovery', outbox.now + Math.round(backoff / 2 + this.prng.below(backoff)))

@@ -88,14 +88,16 @@ export class Resilience implements Checker {
     if (parameters === undefined) return
     const bound = (view: View) =>
       this.ledger.livesOf(view).filter((life) => life.heldMost >= after.seq || isOver(life)).length
-    const living = this.ledger.livesOf(after).filter((life) => !isOver(life))
-    const holders = living.filter(({ heldMost }) => heldMost >= after.seq).length
-    const needed = Math.min(resilienceFor(parameters, after.members.length) + 1, living.length)
+    const lives = this.ledger.livesOf(after)
+    // one that has acked it and crashed since has held it; of the others that are over nothing can be expected
+    const holders = lives.filter(({ heldMost }) => heldMost >= after.seq).length
+    const left = lives.filter((life) => life.heldMost >= after.seq || !isOver(life)).length
+    const needed = Math.min(resilienceFor(parameters, after.members.length) + 1, left)
     check(
       holders >= needed && bound(before) >= majorityOf(before) && bound(after) >= majorityOf(after),
       'I5',
       () =>
-        `${name} delivers the change of view at ${after.seq}, held by ${bound(before)} of the ${before.members.length} before and ${bound(after)} of the ${after.members.length} after, ${holders} of them living; ${majorityOf(before)}, ${majorityOf(after)} and ${needed} must hold it`,
+        `${name} delivers the change of view at ${after.seq}, held by ${bound(before)} of the ${before.members.length} before and ${bound(after)} of the ${after.members.length} after, ${holders} of them themselves; ${majorityOf(before)}, ${majorityOf(after)} and ${needed} must hold it`,
     )
   }
 }
