@@ -7,7 +7,8 @@ import { type Overrides, parseOverride } from '../simulator/options.ts'
 import { runSeed } from '../simulator/run.ts'
 
 const [from = 1, count = 0] = process.argv.slice(2, 4).map(Number)
-const overrides: Overrides = Object.assign({}, ...process.argv.slice(4).map(parseOverride))
+// crashes and the like only where the patch asks for them: without them seeds say more about the rest, and sooner
+const overrides: Overrides = Object.assign({ faults: false }, ...process.argv.slice(4).map(parseOverride))
 for (let seed = from; seed < from + count; seed++) {
   console.log(JSON.stringify({ seed }))
   const { status, invariant, sentence } = runSeed(seed, { overrides })

@@ -8,7 +8,7 @@ import { hunt, judgeMutant } from './hunter.ts'
 import { readMutants } from './patches.ts'
 import { Workshop } from './workshop.ts'
 
-const INVARIANTS = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I8', 'I9', 'I10', 'I11', 'packets']
+const INVARIANTS = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I8', 'I9', 'I10', 'I11', 'I12', 'packets']
 
 const mutants = readMutants()
 const workshop = new Workshop()

@@ -305,7 +305,7 @@ describe('the injector', () => {
 describe('the plan', () => {
   it('has no faults as long as they are not drawn', () => {
     for (let seed = 1; seed <= 50; seed++) {
-      const options = drawOptions(seed, {}, false)
+      const options = drawOptions(seed, { faults: false })
       expect(drawPlan(seed, options)).toEqual([])
       expect([options.minMembers, options.recovery, options.drift, options.resets]).toEqual([
         'majority',
@@ -318,7 +318,7 @@ describe('the plan', () => {
   it('draws them all, and changes nothing else by it', () => {
     const kinds = new Set<string>()
     for (let seed = 1; seed <= 200; seed++) {
-      const [without, drawn] = [drawOptions(seed, {}, false), drawOptions(seed, {}, true)]
+      const [without, drawn] = [drawOptions(seed, { faults: false }), drawOptions(seed)]
       for (const { trigger, deed } of drawPlan(seed, drawn)) kinds.add(trigger.on).add(deed.deed)
       for (const name of ['members', 'loss', 'sends', 'resilience', 'historySize', 'pause'] as const)
         expect(drawn[name]).toBe(without[name])

@@ -59,6 +59,8 @@ export interface RunOptions {
   healAt: Micros
 
   minMembers: number | 'majority'
+  /** Whether crashes, pauses, partitions, drift and the parameters of recovery are drawn; else they are none. */
+  faults: boolean
   recovery: 'auto' | 'manual'
   crashes: number
   crashTogether: number
@@ -78,12 +80,6 @@ export interface RunOptions {
 export type OptionName = keyof RunOptions
 export type Overrides = Partial<RunOptions>
 
-/**
- * Whether seeds draw crashes, pauses, partitions, drift and the parameters of recovery. Otherwise each of them
- * is drawn as none, and has to be set from outside.
- */
-export const FAULTS_ARE_DRAWN = true
-
 /** What starts near which numbers: nowhere special, and where 32 bits, signed and not, and 48 bits end. */
 const EDGES = [0, 2 ** 31, 2 ** 32, 2 ** 48] as const
 /** Faults have dice of their own, so that whether they are drawn changes nothing else. */
@@ -93,11 +89,7 @@ const PACKET_ROOM = 200
 
 type Draw = <Name extends OptionName>(name: Name, value: RunOptions[Name]) => RunOptions[Name]
 
-export function drawOptions(
-  seed: number,
-  overrides: Overrides = {},
-  faultsAreDrawn = FAULTS_ARE_DRAWN,
-): RunOptions {
+export function drawOptions(seed: number, overrides: Overrides = {}): RunOptions {
   const prng = new Prng(seed)
   const drawn: Partial<RunOptions> = {}
   const draw: Draw = (name, value) => {
@@ -174,7 +166,7 @@ export function drawOptions(
   draw('pause', maybe(1, 2, logarithmic(prng, 1000, 300_000)))
   const healAt = Math.max(100_000, Math.min(2_000_000, sends * 10_000))
   draw('healAt', healAt)
-  drawFaults(seed, draw, drawn as RunOptions, faultsAreDrawn)
+  drawFaults(seed, draw, drawn as RunOptions, draw('faults', true))
   return drawn as RunOptions
 }
 
