@@ -88,8 +88,9 @@ export class GroupOf {
   isLost: (packet: Passing) => boolean = () => false
   private eventsAtOnce = 0
   readonly options: GroupOfOptions
-  /** One way; a test may change it. */
+  /** One way; a test may change it, or draw it for each packet. */
   delay: Micros
+  delayOf: (() => Micros) | undefined
 
   constructor(options: GroupOfOptions = {}) {
     this.options = options
@@ -179,7 +180,8 @@ export class GroupOf {
     if (typeof header === 'string') throw new Error(`${from.name} sent a packet that is ${header}`)
     const kind = packetKindNames[header.kind]!
     if (this.isLost({ from, to, kind, header, bytes })) return
-    this.queue.after(this.delay, () => to.input({ kind: 'packet', from: from.address, bytes }))
+    const delay = this.delayOf?.() ?? this.delay
+    this.queue.after(delay, () => to.input({ kind: 'packet', from: from.address, bytes }))
   }
 
   /** What all machines together have sent so far, by their own counters. */
@@ -269,7 +271,7 @@ export class Seat {
 
   // ---- the program --------------------------------------------------------------------------------------
 
-  open(how: 'create' | 'join', parameters: GroupParameters): void {
+  open(how: 'create' | 'join' | 'joinOrCreate', parameters: GroupParameters): void {
     this.call({ call: 'open', token: 1, how, port: PORT, parameters, header: NO_BYTES })
   }
 

@@ -148,12 +148,17 @@ export class Processes {
     if (!existsSync(cliScript))
       throw new Error('dist/ is missing; run npm test, or npm run build before vitest')
     const [command, ...rest] = [...(options.prefix ?? []), process.execPath, cliScript, ...args]
-    const started = new CliProcess(
-      options.name ?? args[0] ?? 'amoebacast',
-      command!,
-      rest,
-      options.environment,
-    )
+    return this.add(options.name ?? args[0] ?? 'amoebacast', command!, rest, options.environment)
+  }
+
+  /** Any command. */
+  add(
+    name: string,
+    command: string,
+    args: readonly string[],
+    environment: NodeJS.ProcessEnv = {},
+  ): CliProcess {
+    const started = new CliProcess(name, command, args, environment)
     this.all.push(started)
     return started
   }

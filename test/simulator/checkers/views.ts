@@ -29,7 +29,11 @@ export class Views implements Checker {
     const there = order.records.filter(
       (record) => record.event !== undefined && record.event.seq <= view.seq && record.last >= view.seq,
     )
-    const own = there.find(({ event }) => event!.kind === 'join' && event!.sender === life.memberId)
+    // below a majority another line of views may have given the same id at the same place to somebody else
+    const own = there.find(
+      ({ event }) =>
+        event!.kind === 'join' && event!.sender === life.memberId && isOfOneIncarnation(event!.view, view),
+    )
     const other = there.find(({ parent }) => isOfOneIncarnation(parent!.view, view))
     if (own !== undefined || other !== undefined) this.compareJoin(life, view, (own ?? other)!)
   }
