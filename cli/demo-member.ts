@@ -5,13 +5,18 @@
 import { createHistogram } from 'node:perf_hooks'
 import type { Delivery, Group } from '../group/index.ts'
 import { startKernel } from '../group/index.ts'
-import type { FromMember, MemberOrder, ToMember } from './demo-messages.ts'
+import { type FromMember, type MemberOrder, type ToMember, wallClock } from './demo-messages.ts'
 import { OrderDigest } from './digest.ts'
 import { describeError } from './errors.ts'
 import { aborted } from './stop.ts'
+import { type Returned, Trail } from './trail.ts'
 
 const COUNT_BYTES = 8
 const NO_BYTES = new Uint8Array(0)
+/** Of the own sends, digests are only asked for as of now. */
+const OWN_KEPT = 512
+/** A process that is about to be killed says so often how many of its sends have returned. */
+const COUNT_EVERY_MS = 1
 
 class DemoMember {
   private readonly order: MemberOrder
@@ -20,7 +25,10 @@ class DemoMember {
   private readonly digest = new OrderDigest()
   private readonly latency = createHistogram({ lowest: 1, highest: 3_600_000_000, figures: 3 })
   private readonly stopping = new AbortController()
-  private sent = 0
+  /** Places of the own sends that have returned. */
+  private readonly returned = new Trail(OWN_KEPT)
+  /** Places of what was delivered, by sender; as many as members. */
+  private readonly trails = new Map<number, Trail>()
   private sentBefore = 0
   private countedAt = 0
   private failed = 0
@@ -46,11 +54,13 @@ class DemoMember {
     this.countedAt = performance.now()
     await Promise.all(Array.from({ length: this.order.outstanding }, () => this.sendOneByOne()))
     this.digest.hold()
-    say({ say: 'stopped', lastSeq: Math.max(this.lastOwnSeq, this.digest.lastSeq) })
+    const lastSeq = Math.max(this.lastOwnSeq, this.digest.lastSeq)
+    say({ say: 'stopped', lastSeq, returned: this.returnedSoFar })
   }
 
   reportStats(): void {
-    const { latency, seq, sent } = this
+    const { latency, seq } = this
+    const sent = this.returned.count
     const now = performance.now()
     const rate = Math.round(((sent - this.sentBefore) * 1000) / Math.max(1, now - this.countedAt))
     const isEmpty = latency.count === 0
@@ -70,14 +80,34 @@ class DemoMember {
     this.stopping.abort()
   }
 
-  async finish(lastSeq: number): Promise<void> {
+  /** Until the process is killed. */
+  countReturned(): void {
+    const tell = (): void => say({ say: 'returned', returned: this.returnedSoFar })
+    tell()
+    setInterval(tell, COUNT_EVERY_MS).unref()
+  }
+
+  private get returnedSoFar(): Returned {
+    const { returned } = this
+    return { count: returned.count, digest: returned.digest()! }
+  }
+
+  async finish({ lastSeq, returned }: Extract<ToMember, { say: 'finish' }>): Promise<void> {
     if (this.seq < lastSeq) {
       await new Promise<void>((resolve) => {
         this.awaited = { seq: lastSeq, resolve }
       })
     }
-    const { memberId, sent, failed, ownOutOfOrder } = this
-    say({ say: 'report', report: { memberId, sent, failed, ownOutOfOrder, ...this.digest.finish(lastSeq) } })
+    const { memberId, failed, ownOutOfOrder } = this
+    const sent = this.returned.count
+    const trails = Object.fromEntries(
+      Object.entries(returned).map(([sender, count]) => {
+        const trail = this.trails.get(Number(sender)) ?? new Trail(1)
+        return [sender, trail.digest(count) ?? null]
+      }),
+    )
+    const order = this.digest.finish(lastSeq)
+    say({ say: 'report', report: { memberId, sent, failed, ownOutOfOrder, trails, ...order } })
   }
 
   async receive(): Promise<void> {
@@ -88,8 +118,9 @@ class DemoMember {
     while (!this.stopping.signal.aborted) {
       const calledAt = performance.now()
       try {
-        this.lastOwnSeq = Math.max(this.lastOwnSeq, await this.group.sendToGroup(this.nextBody()))
-        this.sent++
+        const seq = await this.group.sendToGroup(this.nextBody())
+        this.lastOwnSeq = Math.max(this.lastOwnSeq, seq)
+        this.returned.add(seq)
         this.latency.record(Math.max(1, Math.round((performance.now() - calledAt) * 1000)))
       } catch (error) {
         this.failed++
@@ -111,16 +142,31 @@ class DemoMember {
     if (kind === 'message') {
       const body = delivery.body ?? NO_BYTES
       this.digest.add(seq, sender, body)
+      this.trailOf(sender).add(seq)
       if (sender === this.memberId) this.checkOwn(body)
     } else {
-      const { sequencer, members } = delivery.view
-      say({ say: 'view', kind, sequencer, members: members.map(({ id }) => id) })
+      const { sequencer } = delivery.view
+      const members = delivery.view.members.map(({ id }) => id)
+      if (delivery.kind === 'reset') {
+        const { removed, lossPossible } = delivery
+        say({ say: 'reset', at: wallClock(), sequencer, members, removed, lossPossible })
+      }
+      say({ say: 'view', kind, sequencer, members })
     }
     this.seq = seq
     if (this.awaited !== undefined && seq >= this.awaited.seq) {
       this.awaited.resolve()
       this.awaited = undefined
     }
+  }
+
+  private trailOf(sender: number): Trail {
+    let trail = this.trails.get(sender)
+    if (trail === undefined) {
+      trail = new Trail()
+      this.trails.set(sender, trail)
+    }
+    return trail
   }
 
   private checkOwn(body: Uint8Array): void {
@@ -159,7 +205,8 @@ async function main(order: MemberOrder): Promise<number> {
         if (told.say === 'start') member.sendUntilStopped().catch(reject)
         else if (told.say === 'ask') member.reportStats()
         else if (told.say === 'stop') member.stop()
-        else member.finish(told.lastSeq).then(resolve, reject)
+        else if (told.say === 'count') member.countReturned()
+        else member.finish(told).then(resolve, reject)
       })
     })
     const endedEarly = receiving.then(() => Promise.reject(new Error('the group ended before the demo did')))

@@ -1,5 +1,6 @@
 /** What the demo shows while it runs: a table that is redrawn in place, plain lines, or JSON lines. */
 import { createLogUpdate } from 'log-update'
+import type { ResetSeen } from './demo-messages.ts'
 import type { Verdict } from './demo-verdict.ts'
 import type { Output } from './output.ts'
 
@@ -8,7 +9,7 @@ export interface MemberRow {
   readonly pid: number
   readonly memberId: number | undefined
   readonly isSequencer: boolean
-  readonly state: 'starting' | 'running' | 'ended'
+  readonly state: 'starting' | 'running' | 'killed' | 'ended'
   readonly seq: number
   /** Messages a second that this member's sends returned for. */
   readonly rate: number
@@ -26,7 +27,10 @@ export interface DemoState {
 export interface DemoScreen {
   /** How often the screen wants news, in milliseconds. */
   readonly everyMs: number
-  note(text: string): void
+  /** The sequencer's process has been killed. */
+  killed(row: MemberRow): void
+  /** All survivors have delivered the reset. */
+  reset(reset: ResetSeen, resetMs: number): void
   show(state: DemoState): void
   verdict(verdict: Verdict): void
 }
@@ -34,17 +38,22 @@ export interface DemoScreen {
 export function jsonScreen(output: Output): DemoScreen {
   return {
     everyMs: 1000,
-    note() {},
+    killed({ name, memberId, pid }) {
+      output.json({ event: 'kill', member: name, memberId: memberId ?? null, pid })
+    },
+    reset({ sequencer, members, removed, lossPossible }, resetMs) {
+      output.json({ event: 'reset', resetMs, sequencer, members, removed, lossPossible })
+    },
     show({ seconds, rows }) {
       output.json({
         event: 'stats',
         seconds,
         rate: totalRate(rows),
-        members: rows.map(({ name, pid, memberId, isSequencer, seq, rate, p50Us, p99Us }) => ({
+        members: rows.map(({ name, pid, memberId, isSequencer, state, seq, rate, p50Us, p99Us }) => ({
           name,
           pid,
           memberId: memberId ?? null,
-          role: isSequencer ? 'sequencer' : 'member',
+          role: state === 'killed' ? state : isSequencer ? 'sequencer' : 'member',
           seq,
           rate,
           p50Us,
@@ -62,9 +71,11 @@ export function jsonScreen(output: Output): DemoScreen {
 export function plainScreen(output: Output): DemoScreen {
   return {
     everyMs: 1000,
-    note: (text) => output.line(text),
+    killed: (row) => output.line(killedLine(row)),
+    reset: (reset, resetMs) => output.line(resetLine(reset, resetMs)),
     show({ seconds, rows }) {
       const cells = rows.map((row) => {
+        if (row.state === 'killed') return `${row.name} killed`
         const mark = row.isSequencer ? '*' : ''
         return `${row.name}${mark} seq ${row.seq} ${row.rate}/s p50 ${time(row.p50Us)} p99 ${time(row.p99Us)}`
       })
@@ -79,13 +90,15 @@ export function plainScreen(output: Output): DemoScreen {
 /** For a terminal: redrawn in place several times a second. */
 export function liveScreen(output: Output, stream: NodeJS.WriteStream): DemoScreen {
   const update = createLogUpdate(stream)
+  // What stood there stays above, and the table goes on below it.
+  const note = (text: string): void => {
+    update.clear()
+    stream.write(`${text}\n`)
+  }
   return {
     everyMs: 250,
-    // What stood there stays above, and the table goes on below it.
-    note(text) {
-      update.clear()
-      stream.write(`${text}\n`)
-    },
+    killed: (row) => note(killedLine(row)),
+    reset: (reset, resetMs) => note(resetLine(reset, resetMs)),
     show: (state) => update(drawTable(state)),
     verdict(verdict) {
       update.done()
@@ -121,13 +134,21 @@ export function drawTable({ port, seconds, totalSeconds, rows }: DemoState): str
   ].join('\n')
 }
 
-export function verdictLines({ ok, members, messages, digest, resetMs, problems }: Verdict): string[] {
+function killedLine({ name, memberId, pid }: MemberRow): string {
+  return `killed ${name}, the sequencer (member ${memberId ?? '-'}, pid ${pid})`
+}
+
+function resetLine({ sequencer, members, lossPossible }: ResetSeen, resetMs: number): string {
+  const loss = lossPossible ? '; more were lost than the resilience degree covers' : ''
+  return `reset after ${Math.round(resetMs)} ms: ${members.length} members, sequencer ${sequencer}${loss}`
+}
+
+export function verdictLines(verdict: Verdict): string[] {
+  const { ok, members, survivors, messages, digest, resetMs, problems } = verdict
   if (!ok) return ['NOT OK', ...problems.map((problem) => `  ${problem}`)]
+  const all = survivors === members ? `${members} members` : `${survivors} survivors`
   const reset = resetMs === null ? '' : `, reset after ${Math.round(resetMs)} ms`
-  return [
-    `OK: ${messages} messages in the same order at all ${members} members, none lost${reset}`,
-    `sha256 ${digest}`,
-  ]
+  return [`OK: ${messages} messages in the same order at all ${all}, none lost${reset}`, `sha256 ${digest}`]
 }
 
 function totalRate(rows: readonly MemberRow[]): number {

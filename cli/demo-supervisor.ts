@@ -4,10 +4,11 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { FromMember, MemberOrder, ToMember } from './demo-messages.ts'
+import type { FromMember, MemberOrder, ResetSeen, ToMember } from './demo-messages.ts'
 import type { MemberRow } from './demo-screen.ts'
 import type { MemberReport } from './demo-verdict.ts'
 import { CommandError } from './errors.ts'
+import type { Returned } from './trail.ts'
 
 const GONE_WITHIN_MS = 5_000
 /** Of a member's standard error, its last characters are kept for the verdict. */
@@ -23,11 +24,17 @@ export class MemberProcess {
   /** Resolves with where the member receives. */
   readonly ready: Promise<string>
   readonly stopped: Promise<number>
+  /** The first reset that the member delivers. */
+  readonly reset: Promise<ResetSeen>
+  /** The member says how many of its sends have returned; only when it is told to. */
+  readonly counted: Promise<Returned>
   readonly report: Promise<MemberReport>
   readonly gone: Promise<void>
   memberId: number | undefined
   /** The sequencer's id, as far as this member knows. */
   sequencer = 0
+  /** How many of its sends are known to have returned, when it last said so. */
+  returned: Returned | undefined
   hasEnded = false
   /** Set when the supervisor itself ends the process: then its end is no problem. */
   isEndedOnPurpose = false
@@ -54,6 +61,8 @@ export class MemberProcess {
     this.child.on('message', (message) => this.hear(message as FromMember))
     this.ready = this.first('ready', ({ address }) => address)
     this.stopped = this.first('stopped', ({ lastSeq }) => lastSeq)
+    this.reset = this.first('reset', (reset) => reset)
+    this.counted = this.first('returned', ({ returned }) => returned)
     this.report = this.first('report', ({ report }) => report)
   }
 
@@ -64,7 +73,9 @@ export class MemberProcess {
   row(isSequencer: boolean): MemberRow {
     const { name, pid, memberId } = this
     const { seq, rate, p50Us, p99Us } = this.stats
-    const state = this.hasEnded ? 'ended' : memberId === undefined ? 'starting' : 'running'
+    const running = memberId === undefined ? 'starting' : 'running'
+    const ended = this.isEndedOnPurpose ? 'killed' : 'ended'
+    const state = this.hasEnded ? ended : running
     return { name, pid, memberId, isSequencer, state, seq, rate: this.hasEnded ? 0 : rate, p50Us, p99Us }
   }
 
@@ -105,6 +116,7 @@ export class MemberProcess {
       this.memberId = message.memberId
       this.sequencer = message.sequencer
     } else if (message.say === 'view') this.sequencer = message.sequencer
+    else if (message.say === 'returned' || message.say === 'stopped') this.returned = message.returned
     else if (message.say === 'failed') this.problem ??= message.message
   }
 

@@ -1,23 +1,28 @@
 /**
- * `amoebacast demo`: some member processes on this machine, all sending, and at the end a comparison of what
- * each of them delivered.
+ * `amoebacast demo`: some member processes on this machine, all sending; half-way the sequencer's is killed, and the
+ * others rebuild the group; at the end a comparison of what each of them delivered.
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command, CommandContext } from './command.ts'
-import type { ToMember } from './demo-messages.ts'
+import { type ToMember, wallClock } from './demo-messages.ts'
 import { type DemoScreen, jsonScreen, liveScreen, plainScreen } from './demo-screen.ts'
 import { allWithin, MemberProcess } from './demo-supervisor.ts'
 import { judge, type MemberReport, type Verdict } from './demo-verdict.ts'
-import { CommandError, describeError, ExitStatus } from './errors.ts'
+import { CommandError, describeError, ExitStatus, UsageError } from './errors.ts'
 import { kernelOptions } from './network.ts'
 import { jsonOption, networkOptions } from './options.ts'
+import type { Returned } from './trail.ts'
 
 const OUTSTANDING = 16
 const MESSAGE_BYTES = 100
 const READY_WITHIN_MS = 20_000
 const STOPPED_WITHIN_MS = 10_000
 const REPORT_WITHIN_MS = 10_000
+const RESET_WITHIN_MS = 10_000
+/** How long the one that is to be killed says what has returned before it is. */
+const COUNT_WITHIN_MS = 1_000
+const COUNT_FOR_MS = 20
 
 export const demoCommand: Command = {
   name: 'demo',
@@ -47,12 +52,29 @@ export const demoCommand: Command = {
       describe: 'Crashes at once that lose nothing',
       fallback: '1',
     },
+    'min-members': {
+      kind: 'wholeOrMajority',
+      min: 1,
+      max: 32,
+      placeholder: 'N',
+      describe: 'Fewer members than this never go on',
+      fallback: 'majority',
+    },
+    kill: {
+      kind: 'flag',
+      describe: "Kill the sequencer's process half-way; --no-kill leaves it alone",
+      fallback: 'true',
+    },
     ...jsonOption,
     ...networkOptions,
   },
   examples: [
-    ['amoebacast demo', 'three members for ten seconds'],
-    ['amoebacast demo --members 5 --seconds 30', 'five members for half a minute'],
+    ['amoebacast demo', 'three members for ten seconds; after five the sequencer is killed'],
+    [
+      'amoebacast demo --members 5 --seconds 30 --no-kill',
+      'five members for half a minute, nobody is killed',
+    ],
+    ['amoebacast demo --members 2 --min-members 1', 'two members, and the one that is left goes on alone'],
     ['amoebacast demo --seconds 4 --json', 'one JSON object a line; the last is the verdict'],
   ],
   run: (context) => new Demo(context).run(),
@@ -67,12 +89,17 @@ class Demo {
   /** Unlike any other run's, so that two demos on one machine never meet. */
   private readonly port = `demo-${process.pid}-${randomBytes(6).toString('hex')}`
   private readonly problems: string[] = []
+  private readonly kills: boolean
+  private resetMs: number | null = null
+  private killed: { readonly member: MemberProcess; readonly at: number } | undefined
 
   constructor(context: CommandContext) {
     const { options, output, isJson } = context
     this.context = context
     this.size = options.whole('members')!
     this.seconds = options.whole('seconds')!
+    this.kills = options.flag('kill')
+    if (this.kills) refuseHopelessKill(this.size, options.wholeOrMajority('min-members')!)
     // Some terminals say that they have no rows: nothing could be drawn there.
     const isLive = process.stdout.isTTY === true && process.stdout.rows > 0
     this.screen = isJson
@@ -118,7 +145,9 @@ class Demo {
       // More than all the others cannot be asked for: a demo of one member goes at resilience 0.
       group: {
         resilience: wanted === 'majority' ? wanted : Math.min(wanted, this.size - 1),
-        maxMembers: Math.max(this.size, 2),
+        // What the others may not fall below cannot be more than all.
+        minMembers: options.wholeOrMajority('min-members'),
+        maxMembers: Math.max(this.size, 2, options.whole('min-members') ?? 0),
       },
       kernel: {
         ...kernel,
@@ -148,14 +177,51 @@ class Demo {
     const { everyMs } = this.screen
     const startedAt = performance.now()
     const endsAt = startedAt + this.seconds * 1000
+    const ending = new AbortController()
+    const killing = this.kills ? this.killHalfWay(startedAt + this.seconds * 500, ending.signal) : undefined
     for (let at = startedAt + everyMs; at <= endsAt && !this.isStopped; at += everyMs) {
       await this.unlessStopped(sleep(Math.max(0, at - performance.now())))
       // A member that is too busy to answer by the next time is shown as it was.
       await this.unlessStopped(allWithin(everyMs, 'say how it is', this.members, (member) => member.ask()))
       this.show((performance.now() - startedAt) / 1000)
-      const ended = this.members.filter((member) => member.hasEnded)
-      if (ended.length > 0) return
+      if (this.survivors.some((member) => member.hasEnded)) break
     }
+    ending.abort()
+    await killing
+  }
+
+  /** All but the one that was killed. */
+  private get survivors(): MemberProcess[] {
+    return this.members.filter((member) => member !== this.killed?.member)
+  }
+
+  /** Does nothing if the signal fires before it is time. */
+  private async killHalfWay(at: number, signal: AbortSignal): Promise<void> {
+    await sleep(Math.max(0, at - performance.now()), undefined, { signal }).catch(() => {})
+    const member = this.sequencer
+    if (
+      signal.aborted ||
+      this.isStopped ||
+      member === undefined ||
+      this.members.some(({ hasEnded }) => hasEnded)
+    )
+      return
+    member.tell({ say: 'count' })
+    await allWithin(COUNT_WITHIN_MS, 'say what has returned', [member], ({ counted }) => counted)
+    await sleep(COUNT_FOR_MS)
+    if (this.isStopped) return
+    member.isEndedOnPurpose = true
+    this.killed = { member, at: wallClock() }
+    member.kill('SIGKILL')
+    await member.gone
+    this.screen.killed(member.row(true))
+    const resets = this.fulfilled(
+      await allWithin(RESET_WITHIN_MS, 'deliver a reset', this.survivors, ({ reset }) => reset),
+    )
+    const last = resets.toSorted((a, b) => a.at - b.at).at(-1)
+    if (last === undefined || resets.length < this.survivors.length) return
+    this.resetMs = Math.round((last.at - this.killed.at) * 1000) / 1000
+    this.screen.reset(last, this.resetMs)
   }
 
   private show(seconds: number): void {
@@ -175,21 +241,34 @@ class Demo {
   }
 
   private async finish(): Promise<Verdict> {
+    const { survivors } = this
     this.tellAll({ say: 'stop' })
-    const stopped = await allWithin(
-      STOPPED_WITHIN_MS,
-      'stop sending',
-      this.members,
-      (member) => member.stopped,
-    )
+    const stopped = await allWithin(STOPPED_WITHIN_MS, 'stop sending', survivors, (member) => member.stopped)
     const lastSeqs = this.fulfilled(stopped)
-    this.tellAll({ say: 'finish', lastSeq: Math.max(0, ...lastSeqs) })
-    const reporting = this.members.filter((_member, i) => stopped[i]?.status === 'fulfilled')
+    const returned = this.returned()
+    const counts = Object.fromEntries([...returned].map(([id, { count }]) => [id, count]))
+    this.tellAll({ say: 'finish', lastSeq: Math.max(0, ...lastSeqs), returned: counts })
+    const reporting = survivors.filter((_member, i) => stopped[i]?.status === 'fulfilled')
     const reported = await allWithin(REPORT_WITHIN_MS, 'report', reporting, (member) => member.report)
     const reports: MemberReport[] = this.fulfilled(reported)
     await Promise.all(this.members.map((member) => member.endSoon()))
     for (const member of this.members) if (member.problem !== undefined) this.notice(member.describeProblem())
-    return judge(reports, this.size, this.problems)
+    return judge(reports, {
+      survivors: survivors.length,
+      killed: this.killed === undefined ? 0 : 1,
+      problems: this.problems,
+      resetMs: this.resetMs,
+      returned,
+    })
+  }
+
+  /** What each member last said of its sends, by member id. */
+  private returned(): Map<number, Returned> {
+    const all = new Map<number, Returned>()
+    for (const { memberId, returned } of this.members) {
+      if (memberId !== undefined && returned !== undefined) all.set(memberId, returned)
+    }
+    return all
   }
 
   private fulfilled<T>(results: readonly PromiseSettledResult<T>[]): T[] {
@@ -224,4 +303,17 @@ class Demo {
       signal.removeEventListener('abort', onAbort)
     }
   }
+}
+
+/** Exported for its test. */
+export function refuseHopelessKill(members: number, minMembers: number | 'majority'): void {
+  const survivors = members - 1
+  const needed = minMembers === 'majority' ? Math.floor(members / 2) + 1 : minMembers
+  if (survivors >= needed) return
+  const enough = minMembers === 'majority' ? 3 : minMembers + 1
+  const fewer = survivors > 0 ? `--min-members ${survivors}, ` : ''
+  throw new UsageError(
+    `--kill would leave ${survivors} of ${members} members, and this group goes on with no fewer than ${needed}; ` +
+      `set --members ${enough} or more, ${fewer}or --no-kill`,
+  )
 }

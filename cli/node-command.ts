@@ -57,6 +57,10 @@ export const nodeCommand: Command = {
       choices: ['auto', 'manual'],
       describe: 'For a new group: who starts a reset',
     },
+    rejoin: {
+      kind: 'flag',
+      describe: 'Come back as a new member when the others have gone on without this one',
+    },
     'history-size': {
       kind: 'whole',
       min: 1,
@@ -110,7 +114,7 @@ async function open(
   signal: AbortSignal,
 ): Promise<Group<unknown> | undefined> {
   const port = options.text('group')!
-  const own = { memberName: options.text('member-name'), signal }
+  const own = { memberName: options.text('member-name'), rejoin: options.flag('rejoin'), signal }
   const parameters = {
     resilience: options.wholeOrMajority('resilience'),
     minMembers: options.wholeOrMajority('min-members'),

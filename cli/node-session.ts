@@ -24,6 +24,7 @@ export class NodeSession {
   private readonly context: CommandContext
   private readonly group: Group<unknown>
   private readonly stay: boolean
+  private readonly comesBack: boolean
   private readonly whenDone: Promise<void>
   private done: () => void = () => {}
   /** Messages still to be printed; undefined if there is no --count. */
@@ -34,7 +35,11 @@ export class NodeSession {
   private outstandingCharacters = 0
   private lastOwnSeq = 0
   private deliveredSeq = 0
-  /** Refused because this very process was behind with printing: they go out again, in order. */
+  /** Expelled, and on the way back: nothing can be sent. */
+  private isOut = false
+  /** The group has come back, and what is delivered until the mark of it is still of the former life. */
+  private isBehindMark = false
+  /** Refused because this process was behind with printing, or out of the group: they go out again, in order. */
   private again: Line[] = []
   private failure: string | undefined
   private readonly wakeups = new Set<() => void>()
@@ -45,6 +50,7 @@ export class NodeSession {
     this.left = context.options.whole('count')
     // A count says when to leave: the end of input does not.
     this.stay = context.options.flag('stay') || this.left !== undefined
+    this.comesBack = context.options.flag('rejoin')
     this.whenDone = new Promise((resolve) => {
       this.done = resolve
     })
@@ -100,7 +106,21 @@ export class NodeSession {
     this.group.on('slow', (event) =>
       this.event('slow', event, `member ${event.member} is ${event.lagMessages} messages behind`),
     )
-    this.group.on('expelled', (event) => this.event('expelled', event, `expelled: ${event.reason}`))
+    this.group.on('split', (event) => {
+      const other = `incarnation ${event.incarnation} of member ${event.coordinator}`
+      this.event('split', event, `there is another group on this port, ${other}`)
+    })
+    this.group.on('expelled', (event) => {
+      this.isOut = true
+      this.event('expelled', event, `expelled: ${event.reason}`)
+    })
+    this.group.on('rejoined', () => {
+      this.isOut = false
+      // Places of the former life say nothing about those of the new one.
+      this.isBehindMark = true
+      this.lastOwnSeq = this.deliveredSeq = 0
+      this.changed()
+    })
     this.group.on('closed', ({ code, reason }) => {
       if (code !== undefined && !this.isLeaving) this.fail(`${reason} [${code}]`)
       this.finish()
@@ -117,7 +137,8 @@ export class NodeSession {
     for await (const delivery of this.group) {
       // After the last of --count, what follows is taken and not printed: the group must not wait for us.
       if (this.left !== 0) this.print(delivery)
-      this.deliveredSeq = delivery.seq
+      if (delivery.kind === 'rejoin' && delivery.sender === this.group.memberId) this.isBehindMark = false
+      if (!this.isBehindMark) this.deliveredSeq = delivery.seq
       if (delivery.kind === 'message' && this.left !== undefined && this.left > 0 && --this.left === 0)
         this.finish()
       if (this.lastOwnSeq > 0) this.changed()
@@ -141,6 +162,12 @@ export class NodeSession {
         const error = delivery.error.message
         output.json({ event: 'delivery', seq, kind, sender, incarnation, body: null, error })
       }
+      return
+    }
+    if (kind === 'rejoin') {
+      const { missedFrom } = delivery
+      if (isJson) output.json({ event: 'rejoined', memberId: sender, missedFrom, ...view })
+      else this.notice(`${seq}: back as member ${sender}; what came after ${missedFrom} is missed`)
       return
     }
     if (!isJson) {
@@ -177,9 +204,8 @@ export class NodeSession {
       const isFull =
         this.outstanding >= MAX_OUTSTANDING || this.outstandingCharacters >= MAX_OUTSTANDING_CHARACTERS
       // A reader that is behind holds up the whole group: this member does not add to it.
-      if (!isFull && !output.isBehind && this.again.length === 0) return true
-      if (this.again.length > 0 && this.outstanding === 0 && !output.isBehind) this.sendAgain()
-      else await this.change()
+      if (!isFull && !this.isOut && !output.isBehind && this.again.length === 0) return true
+      await this.change()
     }
   }
 
@@ -189,9 +215,12 @@ export class NodeSession {
       !this.isDone &&
       (this.outstanding > 0 || this.again.length > 0 || this.deliveredSeq < this.lastOwnSeq)
     ) {
-      if (this.again.length > 0 && this.outstanding === 0 && !this.context.output.isBehind) this.sendAgain()
-      else await this.change()
+      await this.change()
     }
+  }
+
+  private get maySendAgain(): boolean {
+    return this.again.length > 0 && this.outstanding === 0 && !this.isOut && !this.context.output.isBehind
   }
 
   private sendAgain(): void {
@@ -222,13 +251,19 @@ export class NodeSession {
   private notSent(line: Line, error: unknown): void {
     const { output, isJson } = this.context
     const isGroupError = error instanceof GroupError
-    if (isGroupError && error.outcome === 'refused' && error.code === 'ERR_WOULD_BLOCK' && !this.isDone) {
+    const code = isGroupError ? error.code : undefined
+    const isRefused = isGroupError && error.outcome === 'refused'
+    const isExpulsion = code === 'ERR_EXPELLED' && this.comesBack
+    if (isRefused && (code === 'ERR_WOULD_BLOCK' || isExpulsion) && !this.isDone) {
       this.again.push(line)
       return
     }
-    const event = isGroupError && error.outcome === 'refused' ? 'refused' : 'unknown'
-    const code = isGroupError ? error.code : undefined
+    // What may have been ordered is never sent again: it would be there twice.
+    const event = isRefused ? 'refused' : 'unknown'
     if (isJson) output.json({ event, line: line.number, code })
+    else if (isExpulsion && !isRefused)
+      this.notice(`line ${line.number}: nobody knows whether it was ordered`)
+    if (isExpulsion) return
     if (!this.isLeaving) this.fail(`line ${line.number}: ${describeError(error)}`)
   }
 
@@ -249,6 +284,8 @@ export class NodeSession {
   }
 
   private changed(): void {
+    // No more input may come that would take them along.
+    if (this.maySendAgain && !this.isDone) this.sendAgain()
     if (this.wakeups.size === 0) return
     const wakeups = [...this.wakeups]
     this.wakeups.clear()

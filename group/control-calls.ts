@@ -21,13 +21,20 @@ export class ControlCalls {
     this.cancel = cancel
   }
 
-  /** Starts a call under a token of its own; it settles by `answer`, `fail` or `end`. */
-  start<R>(begin: (token: Token) => void, signal?: AbortSignal): Promise<R> {
+  /**
+   * Starts a call under a token of its own; it settles by `answer`, `fail` or `end`. If the signal fires, the
+   * machine is told to cancel and its answer settles the call; for what the machine cannot take back,
+   * `onlyWait` gives up the waiting.
+   */
+  start<R>(begin: (token: Token) => void, signal?: AbortSignal, onlyWait = false): Promise<R> {
     if (signal?.aborted) return rejected(aborted(signal))
     if (this.ended !== undefined) return rejected(this.ended)
     const token = this.nextToken--
     const promise = new Promise<R>((resolve, reject) => {
-      const stopWatching = watchSignal(signal, () => this.cancel(token))
+      const stopWatching = watchSignal(signal, () => {
+        if (onlyWait) this.fail(token, aborted(signal!))
+        else this.cancel(token)
+      })
       this.waiting.set(token, {
         resolve: (value) => {
           stopWatching?.()
@@ -53,7 +60,7 @@ export class ControlCalls {
   }
 
   end(error: GroupError): void {
-    this.ended ??= error
+    this.ended = error
     for (const waiting of this.waiting.values()) waiting.reject(error)
     this.waiting.clear()
   }

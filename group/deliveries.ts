@@ -30,13 +30,13 @@ export interface View {
 interface Place {
   /** Place in the group's one order. */
   readonly seq: Seq
-  /** Who sent, joined, left, or coordinated the reset. */
+  /** Who sent, joined, left, or coordinated the reset; the own new member id where this member came back. */
   readonly sender: MemberId
   /** The small header given beside the body, or with the join, leave or reset; empty if none was. */
   readonly header: Uint8Array
   /** Whether another delivery is waiting already. */
   readonly more: boolean
-  /** The view as of this place; the new one for a join, leave or reset. */
+  /** The view as of this place; the new one for a join, leave, reset or rejoin. */
   readonly view: View
 }
 
@@ -62,13 +62,32 @@ export interface MembershipDelivery extends Place {
   readonly body: undefined
 }
 
+/**
+ * The group was rebuilt after crashes, or because a member called resetGroup (paper, section 4.2). All members of
+ * the new view receive it at the same place, and had received the same before it. `view` is the new one, with
+ * a new `incarnation` and its `coordinator`, who is the sequencer now. What to do: stop waiting for those in
+ * `removed`, take over their work; where `lossPossible`, check what must not be missing.
+ */
 export interface ResetDelivery extends Place {
   readonly kind: 'reset'
   readonly body: undefined
-  /** Members of the view before that are not in the new one. */
+  /** Ids of the members of the view before that are not in the new one. */
   readonly removed: readonly MemberId[]
   /** Whether messages whose send had returned may be missing: more members were lost than `resilience`. */
   readonly lossPossible: boolean
+}
+
+/**
+ * Only with `rejoin: true`, and only here: this process was expelled and has come back as a new member; `sender`
+ * is its new member id, `seq` the place of its new join. The group's events after `missedFrom`, the last place
+ * handed out before this, and before `seq` are missed. What was handed out last may be missing at the others,
+ * too (see the guarantees in the top README), and where `view.groupId` is another, this is another group under
+ * the same name. What to do: fetch the state from another member, as a first-time joiner would.
+ */
+export interface RejoinDelivery extends Place {
+  readonly kind: 'rejoin'
+  readonly body: undefined
+  readonly missedFrom: Seq
 }
 
 /** One event of the group's order; tell them apart by `kind`, and undecodable messages by `error`. */
@@ -77,6 +96,7 @@ export type Delivery<T = unknown> =
   | UndecodableDelivery
   | MembershipDelivery
   | ResetDelivery
+  | RejoinDelivery
 
 const roleNames = Object.fromEntries(Object.entries(Role).map(([name, role]) => [role, name])) as Record<
   Role,

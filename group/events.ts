@@ -3,7 +3,7 @@
  * that throws when nobody listens, a listener that throws stops nobody else, and a misspelt name is an error.
  */
 import { type ErrorCode, invalidArgument } from '../kernel/errors.ts'
-import type { MemberId } from '../kernel/identity.ts'
+import type { Incarnation, MemberId, Seq } from '../kernel/identity.ts'
 import type { View } from './deliveries.ts'
 import { unknownName } from './options.ts'
 
@@ -16,24 +16,56 @@ export interface Closed {
 
 export interface GroupEvents {
   /**
-   * The view has changed: a join, leave or reset has reached this member. Fires on arrival, which may be
-   * before the program receives the delivery that tells of the same change at its place in the order.
+   * The view has changed: a join, leave or reset has reached this member, or it has come back (right after
+   * `rejoined`). Fires on arrival, which may be before the program receives the delivery that tells of the
+   * same change at its place in the order.
    */
   view: View
-  /** A member does not answer. */
+  /**
+   * A member has not answered after the set number of tries, or its process is gone (paper, section 4.2; design
+   * 4.5). It may be slow or cut off rather than dead. With `recovery: 'auto'` there is nothing to do: the group
+   * asks around and rebuilds itself without it. With 'manual', call resetGroup if it is the sequencer (sends fail
+   * with ERR_MEMBER_FAILED meanwhile), or if it must not hold up the others any longer.
+   */
   suspect: { readonly member: MemberId; readonly name: string; readonly reason: string }
   /** A member does not keep up, and the group waits for it (or will expel it, as `slowMember` says). */
   slow: { readonly member: MemberId; readonly name: string; readonly lagMessages: number }
-  /** The others have gone on without this member; `closed` follows. */
+  /**
+   * The others have gone on without this member: it was cut off or stood still, or did not receive under
+   * `slowMember: { expelAfterMs }` (design 4.7). Sends on their way end as ERR_EXPELLED with outcome 'unknown', new
+   * ones are refused. What was received before can still be read. Without `rejoin`, `closed` follows and all
+   * calls fail with ERR_EXPELLED; with it, the group comes back by itself, and `rejoined` follows.
+   */
   expelled: { readonly reason: string }
-  /** This member's life is over: it has left, was expelled, or its kernel is closed. Fires once, last. */
+  /**
+   * With `rejoin: true`: back in the group, as a new member. Sends go out again. Events after `missedFrom`, the last
+   * place that the former life delivered, up to the new join at `view.seq` are missed; a 'rejoin' delivery says
+   * the same between the deliveries before and after. What to do: as for that delivery.
+   */
+  rejoined: { readonly memberId: MemberId; readonly view: View; readonly missedFrom: Seq }
+  /**
+   * There is another line of views of this very group: two groups on one port, which a minimum below a majority
+   * makes possible when the network falls apart (design 4.7; invariant I12). They are never merged. Told once
+   * for each other line, named by `incarnation` and `coordinator`. What to do: choose one side (by its
+   * messages, or by hand), let the members of the other leave and join again, and reconcile what both have done.
+   */
+  split: { readonly incarnation: Incarnation; readonly coordinator: MemberId }
+  /** This member's life is over: it has left, was expelled for good, or its kernel is closed. Fires once, last. */
   closed: Closed
 }
 
 export type GroupEventName = keyof GroupEvents
 export type GroupListener<N extends GroupEventName> = (event: GroupEvents[N]) => void
 
-const names: readonly GroupEventName[] = ['view', 'suspect', 'slow', 'expelled', 'closed']
+const names: readonly GroupEventName[] = [
+  'view',
+  'suspect',
+  'slow',
+  'expelled',
+  'rejoined',
+  'split',
+  'closed',
+]
 
 interface Registration {
   readonly listener: (event: never) => void

@@ -1,18 +1,17 @@
 /** One membership of one group, as a program holds it: the paper's primitives (section 3). */
 import { ErrorCode, GroupError, invalidArgument } from '../kernel/errors.ts'
-import type { MemberId, Nonce, Seq } from '../kernel/identity.ts'
+import type { MemberId, Seq } from '../kernel/identity.ts'
 import type { GroupParameters } from '../kernel/parameters.ts'
 import type { MemberEvent, MemberInfo, OrderedEvent, Output } from '../kernel/port.ts'
-import type { View as MachineView } from '../kernel/view.ts'
 import { checkSignal, doNothing, rejected } from './abort.ts'
 import { type Codec, encodeBody } from './codec.ts'
-import type { ControlCalls } from './control-calls.ts'
 import { type Delivery, toView, type View } from './deliveries.ts'
 import { type Closed, Events, type GroupEventName, type GroupListener } from './events.ts'
-import type { MemberPort, Observer } from './member-port.ts'
+import { type Entered, Life } from './life.ts'
+import type { OutputHandler } from './member-port.ts'
 import { checkHeader, checkMinMembers, wholeNumber } from './options.ts'
 import { ReceiveQueue } from './receive-queue.ts'
-import { SendCalls } from './send-calls.ts'
+import { Rejoin, type Rejoiner } from './rejoin.ts'
 
 export interface SendOptions {
   /** A small message beside the body, handed out with it; at most 1,024 bytes. */
@@ -32,8 +31,12 @@ export interface ReceiveBatchOptions extends ReceiveOptions {
 }
 
 export interface ResetOptions {
-  /** Delivered with the reset to all members of the new group; at most 1,024 bytes. */
+  /**
+   * Delivered with the reset to all members of the new group; at most 1,024 bytes. Where several members call at
+   * once, that of the one who coordinates.
+   */
   readonly header?: Uint8Array
+  /** Gives up waiting. The reset itself goes on: others may have promised to take part. */
   readonly signal?: AbortSignal
 }
 
@@ -44,20 +47,17 @@ export interface GroupInfo extends Omit<MemberInfo, 'view'> {
 }
 
 /** What a group is made of; the kernel puts it together when the machine has answered `joined`. */
-export interface GroupParts<T> {
-  readonly port: MemberPort
-  readonly observer: Observer
-  /** The calls that wait; the one that opened the group was the first. */
-  readonly controls: ControlCalls
+export interface GroupParts<T> extends Entered {
   readonly codec: Codec<T>
   readonly copy: boolean
-  readonly joined: {
-    readonly memberId: MemberId
-    readonly nonce: Nonce
-    readonly port: string
-    readonly parameters: GroupParameters
-    readonly view: MachineView
-  }
+  /** How this process comes back after an expulsion, if it is to. */
+  readonly rejoiner?: Rejoiner | undefined
+}
+
+/** Expelled, and on the way back. */
+interface Away {
+  readonly error: GroupError
+  readonly rejoin: Rejoin
 }
 
 const BATCH_MAX = 2 ** 24
@@ -67,18 +67,16 @@ const REPORT_EVERY = 256
 export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisposable {
   /** The group's name. */
   readonly port: string
-  readonly memberId: MemberId
-  /** What the group's creator chose; the same at every member. */
-  readonly parameters: GroupParameters
   /** Settles when the member's life is over; never rejects. */
   readonly closed: Promise<Closed>
 
-  private readonly machine: MemberPort
+  /** The present one, or the last. */
+  private life: Life
   private readonly codec: Codec<T>
   private readonly events = new Events()
-  private readonly sends: SendCalls
-  private readonly controls: ControlCalls
   private readonly queue: ReceiveQueue<T>
+  private readonly rejoiner: Rejoiner | undefined
+  private away: Away | undefined
   private currentView: View
   private end: Closed | undefined
   private lastInfo: MemberInfo | undefined
@@ -86,30 +84,32 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
   private resolveClosed!: (closed: Closed) => void
 
   /** For the kernel: programs get their groups from createGroup, joinGroup and joinOrCreateGroup. */
-  constructor({ port, observer, controls, codec, copy, joined }: GroupParts<T>) {
-    this.port = joined.port
-    this.memberId = joined.memberId
-    this.parameters = joined.parameters
-    this.machine = port
+  constructor({ codec, copy, rejoiner, ...entered }: GroupParts<T>) {
+    this.port = entered.joined.port
+    this.life = new Life(entered)
     this.codec = codec
-    this.currentView = toView(joined.view)
+    this.rejoiner = rejoiner
+    this.currentView = toView(this.life.view)
     this.closed = new Promise((resolve) => {
       this.resolveClosed = resolve
-    })
-    this.controls = controls
-    this.sends = new SendCalls({
-      call: (call) => port.call(call),
-      now: () => port.now(),
-      observe: (seconds) => observer.sendAnswered(seconds),
     })
     this.queue = new ReceiveQueue<T>({
       decode: (bytes) => codec.decode(bytes),
       copy,
       view: this.currentView,
-      taken: (seq) => port.call({ call: 'taken', seq }),
-      // A quarter of a small history, so that reports never become what senders wait for.
-      reportEvery: Math.max(1, Math.min(REPORT_EVERY, joined.parameters.historySize >>> 2)),
+      taken: (seq) => this.life.machine.call({ call: 'taken', seq }),
+      reportEvery: reportEvery(this.parameters),
     })
+  }
+
+  /** Of the present life, or the last: a member that comes back after an expulsion has a new one. */
+  get memberId(): MemberId {
+    return this.life.memberId
+  }
+
+  /** What the group's creator chose; the same at every member. */
+  get parameters(): GroupParameters {
+    return this.life.parameters
   }
 
   /** The newest view that has reached this member; a delivery's own `view` is the one as of its place. */
@@ -118,7 +118,7 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
   }
 
   get isSequencer(): boolean {
-    return this.currentView.sequencer === this.memberId
+    return this.away === undefined && this.currentView.sequencer === this.memberId
   }
 
   /**
@@ -126,10 +126,16 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
    * the order once it is ordered and, at resilience degree r > 0, r others hold it. Sends of one member are
    * ordered as they were called, without waiting for each other; a full history makes them wait.
    *
+   * After a crash the group is rebuilt (paper, section 4.2). With `recovery: 'auto'` sends only take longer
+   * meanwhile: they are ordered once, in the new view. With 'manual' they fail with ERR_MEMBER_FAILED, those on
+   * their way with outcome 'unknown': call resetGroup, and look at what is delivered up to its 'reset'; what has
+   * not come by then never will.
+   *
    * Rejects with a GroupError that has an `outcome`: 'refused' if the message never was and never will be
    * ordered, 'unknown' if that cannot be known. ERR_MESSAGE_TOO_LARGE: header and body together are over
    * the group's maxMessageSize. ERR_INVALID_ARGUMENT: the codec cannot encode it. ERR_WOULD_BLOCK: only
-   * this program's own receiving can make room. ERR_ABORTED, ERR_MEMBER_FAILED, ERR_EXPELLED,
+   * this program's own receiving can make room. ERR_EXPELLED: the others have gone on without this member;
+   * with `rejoin: true` what was refused can be sent again after 'rejoined'. ERR_ABORTED, ERR_MEMBER_FAILED,
    * ERR_GROUP_CLOSED. With codec 'binary', leave the body unchanged until the call has settled.
    */
   sendToGroup(body: T, options: SendOptions = {}): Promise<Seq> {
@@ -138,7 +144,7 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
       const header = checkHeader(options.header)
       const bytes = encodeBody(this.codec, body)
       this.checkSize(header.length + bytes.length)
-      return this.sends.send(header, bytes, options.signal)
+      return this.life.sends.send(header, bytes, options.signal)
     } catch (error) {
       return rejected(error)
     }
@@ -160,7 +166,7 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
         this.checkSize(bytes.length)
         encoded.push(bytes)
       }
-      return this.sends.sendMany(encoded, options.signal)
+      return this.life.sends.sendMany(encoded, options.signal)
     } catch (error) {
       return rejected(error)
     }
@@ -169,7 +175,8 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
   /**
    * The next delivery in the group's order (paper: ReceiveFromGroup); waits for it. Calls are served in
    * the order in which they were made. Once the member's life is over, what had arrived can still be
-   * received; then it rejects with ERR_GROUP_CLOSED, or with why the member was lost (ERR_EXPELLED …).
+   * received; then it rejects with ERR_GROUP_CLOSED, or with why the member was lost (ERR_EXPELLED …). With
+   * `rejoin: true` it waits through an expulsion; a 'rejoin' delivery stands where events are missed.
    * ERR_ABORTED if the signal fires first.
    */
   receiveFromGroup(options: ReceiveOptions = {}): Promise<Delivery<T>> {
@@ -227,23 +234,23 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
 
   /** View, sequencer, seqs, history fill and, at the sequencer, the lag of each member (paper: GetInfoGroup). */
   getInfoGroup(): GroupInfo {
-    const info = this.lastInfo ?? this.machine.info()
+    const info = this.lastInfo ?? this.life.machine.info()
     return { ...info, view: this.currentView, parameters: this.parameters }
   }
 
   /**
    * Leaves (paper: LeaveGroup): resolves when the leave is ordered and accepted. Sends made before are ordered
    * before it. Deliveries up to the leave can still be received. The last member's leave ends the group.
-   * Rejects with ERR_GROUP_CLOSED if the life is over already, or ERR_MEMBER_FAILED while a reset is needed.
+   * Rejects with ERR_GROUP_CLOSED if the life is over already, or with why the member was lost. Where the group has
+   * stopped and nobody is there to order the leave, the member goes at once, and `closed` says ERR_MEMBER_FAILED. While it is out of the group
+   * (`rejoin: true`), this ends the way back; nobody hears the header.
    */
   leaveGroup(options: { readonly header?: Uint8Array } = {}): Promise<void> {
     try {
       const header = checkHeader(options.header)
       if (this.end !== undefined) return rejected(this.closedError())
       if (this.leaving !== undefined) return this.leaving
-      const leaving = this.controls.start<void>((token) =>
-        this.machine.call({ call: 'leave', token, header }),
-      )
+      const leaving = this.away === undefined ? this.leave(header) : this.leaveAway(this.away, header)
       this.leaving = leaving
       // A leave that failed may be tried again.
       leaving.catch(() => {
@@ -256,18 +263,27 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
   }
 
   /**
-   * Rebuilds the group from the members that still answer (paper: ResetGroup). Resolves with the size of the
-   * new group; ERR_RESET_FAILED if it would have fewer than `minMembers`, or fewer than the group's own floor.
-   * Any number of members may call it at once: one new group is made. All receive a 'reset' delivery.
+   * Rebuilds the group from the members that still answer (paper, sections 3 and 4.2: ResetGroup). Resolves with
+   * the size of the new group, and all its members receive a 'reset' delivery. Any number of members may call it
+   * at once: one new group is made, by the largest minimum among them. With `recovery: 'auto'` there is no need
+   * for it, but no harm: a group without faults is rebuilt as it is.
+   *
+   * `minMembers`: how many members it takes, this one included; 0 to 1,024. The floor that the group was created
+   * with holds in any case, and alone where `minMembers` is left out, 0 or 1. ERR_RESET_FAILED if too few answer:
+   * the group stays stopped (with 'auto' it tries again by itself), what has been received can still be read,
+   * and the call can be made again, when others are back or for fewer. ERR_EXPELLED if the others have gone on
+   * without this member; ERR_GROUP_CLOSED; ERR_ABORTED.
    */
-  resetGroup(minMembers: number, options: ResetOptions = {}): Promise<number> {
+  resetGroup(minMembers = 0, options: ResetOptions = {}): Promise<number> {
     try {
       checkMinMembers(minMembers)
       checkSignal(options.signal)
       const header = checkHeader(options.header)
-      return this.controls.start<number>(
-        (token) => this.machine.call({ call: 'reset', token, minMembers, header }),
+      const { controls, machine } = this.life
+      return controls.start<number>(
+        (token) => machine.call({ call: 'reset', token, minMembers, header }),
         options.signal,
+        true,
       )
     } catch (error) {
       return rejected(error)
@@ -302,27 +318,35 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
     this.finish({ code: undefined, reason })
   }
 
-  /** For the kernel: takes what the machine puts out. */
-  handle(output: Output): void {
+  /** For the kernel: takes what the machine of the present life puts out. */
+  get handler(): OutputHandler {
+    const { life } = this
+    return (output) => {
+      if (life === this.life && this.away === undefined) this.handle(output)
+    }
+  }
+
+  private handle(output: Output): void {
     if (this.end !== undefined) return
+    const { sends, controls } = this.life
     switch (output.output) {
       case 'deliveries':
         this.noteViews(output.deliveries)
         this.queue.push(output.deliveries)
         return
       case 'sent':
-        this.sends.sent(output.token, output.count, output.seq)
+        sends.sent(output.token, output.count, output.seq)
         return
       case 'failed': {
         const error = new GroupError(output.code, output.message, { outcome: output.outcome })
-        if (!this.sends.failed(output.token, error)) this.controls.fail(output.token, error)
+        if (!sends.failed(output.token, error)) controls.fail(output.token, error)
         return
       }
       case 'left':
-        this.controls.answer(output.token, undefined)
+        controls.answer(output.token, undefined)
         return
       case 'reset':
-        this.controls.answer(output.token, output.size)
+        controls.answer(output.token, output.size)
         return
       case 'event':
         this.noteEvent(output.event)
@@ -375,12 +399,26 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
         this.events.emit('slow', slow)
         return
       }
-      case 'expelled':
-        this.events.emit('expelled', { reason: event.reason })
+      case 'expelled': {
+        const { reason } = event
+        // what a listener sends now does not go out, and this is known
+        this.life.sends.refuse(this.expelledError(reason))
+        this.events.emit('expelled', { reason })
         return
-      case 'closed':
-        this.finish({ code: event.code, reason: event.reason })
+      }
+      case 'split': {
+        const { incarnation, coordinator } = event
+        this.events.emit('split', { incarnation, coordinator })
         return
+      }
+      case 'closed': {
+        const { code, reason } = event
+        const { rejoiner } = this
+        const comesBack = code === ErrorCode.expelled && this.leaving === undefined
+        if (comesBack && rejoiner !== undefined) this.goAway(rejoiner, reason)
+        else this.finish({ code, reason })
+        return
+      }
     }
   }
 
@@ -388,15 +426,72 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
     return this.currentView.members.find((member) => member.id === id)?.name ?? ''
   }
 
+  // ---- out of the group, and back --------------------------------------------------------------------
+
+  private goAway(rejoiner: Rejoiner, reason: string): void {
+    const { machine, sends, controls, memberId } = this.life
+    const error = this.expelledError(reason)
+    this.lastInfo = { ...machine.info(), phase: 'rejoining', isSequencer: false }
+    machine.close()
+    this.queue.interrupt()
+    sends.end(error)
+    controls.end(error)
+    const others = this.currentView.members.filter(({ id }) => id !== memberId)
+    const addresses = others.map(({ address }) => address)
+    const rejoin = new Rejoin(
+      rejoiner,
+      addresses,
+      (entered) => this.comeBack(entered),
+      (failure) => this.finish({ code: failure.code, reason: failure.message }),
+    )
+    this.away = { error, rejoin }
+  }
+
+  private comeBack(entered: Entered): OutputHandler {
+    this.life = new Life(entered)
+    this.away = undefined
+    this.lastInfo = undefined
+    const { life, handler } = this
+    const { memberId, parameters } = life
+    const view = toView(life.view)
+    this.currentView = view
+    const missedFrom = this.queue.resume(view.seq, memberId, life.view, reportEvery(parameters))
+    this.events.emit('rejoined', { memberId, view, missedFrom })
+    this.events.emit('view', view)
+    return handler
+  }
+
+  private leave(header: Uint8Array): Promise<void> {
+    const { controls, machine } = this.life
+    return controls.start<void>((token) => machine.call({ call: 'leave', token, header }))
+  }
+
+  private async leaveAway({ rejoin }: Away, header: Uint8Array): Promise<void> {
+    await rejoin.stop()
+    // The last attempt may have been faster: then this is a member again, and leaves like one.
+    if (this.end === undefined && this.away === undefined) return this.leave(header)
+    this.finish({ code: undefined, reason: 'left while it was out of the group' })
+  }
+
+  private expelledError(reason: string): GroupError {
+    const advice =
+      this.rejoiner === undefined ? 'join again to come back' : "send again after 'rejoined', as a new member"
+    return new GroupError(ErrorCode.expelled, `${reason}; ${advice}`)
+  }
+
+  // ---- the end ----------------------------------------------------------------------------------------
+
   private finish(end: Closed): void {
     if (this.end !== undefined) return
     this.end = end
-    this.lastInfo = this.machine.info()
-    this.machine.close()
+    const { machine, sends, controls } = this.life
+    this.lastInfo = this.away === undefined ? machine.info() : { ...this.lastInfo!, phase: 'closed' }
+    machine.close()
+    void this.away?.rejoin.stop()
     const error = this.closedError()
     this.queue.end(end.code === undefined ? undefined : error)
-    this.sends.end(error)
-    this.controls.end(error)
+    sends.end(error)
+    controls.end(error)
     this.events.emit('closed', end)
     this.events.clear()
     this.resolveClosed(end)
@@ -409,4 +504,9 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
       `this member of group ${this.port} is closed (${reason}); join again to go on`,
     )
   }
+}
+
+/** A quarter of a small history, so that reports never become what senders wait for. */
+function reportEvery({ historySize }: GroupParameters): number {
+  return Math.max(1, Math.min(REPORT_EVERY, historySize >>> 2))
 }

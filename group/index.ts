@@ -8,6 +8,7 @@ export type {
   Delivery,
   MembershipDelivery,
   MessageDelivery,
+  RejoinDelivery,
   ResetDelivery,
   UndecodableDelivery,
   View,

@@ -4,21 +4,25 @@
  */
 import type { Registry } from 'prom-client'
 import { ErrorCode, GroupError } from '../kernel/errors.ts'
-import type { Address, RoleName } from '../kernel/identity.ts'
+import type { Address, Micros, RoleName } from '../kernel/identity.ts'
 import type { GroupInspection, Output } from '../kernel/port.ts'
-import { aborted, checkSignal } from './abort.ts'
+import { aborted, checkSignal, rejected } from './abort.ts'
 import { ControlCalls } from './control-calls.ts'
 import { toView, type View } from './deliveries.ts'
 import { Group } from './group.ts'
+import type { Entered } from './life.ts'
 import type { MemberPort, Observer, OutputHandler } from './member-port.ts'
 import { type CheckedGroupOptions, checkGroupOptions, checkPort, type GroupOptions } from './options.ts'
 import { namingUnresolved, type PeerNames, waitForNames } from './peer-names.ts'
+import type { Rejoiner } from './rejoin.ts'
 
 /** What a new member machine is told that the kernel does not know. */
 export interface MemberSettings {
   readonly port: string
   readonly name: string | undefined
   readonly role: RoleName
+  /** Set for a member that comes back: the addresses of those it was with, to be asked beside the peers. */
+  readonly contacts?: readonly Address[]
 }
 
 export interface OpenedMember {
@@ -39,6 +43,8 @@ export interface Rim {
   /** A machine that asks about a port. */
   openInspector(port: string, onOutput: OutputHandler): Promise<Pick<MemberPort, 'call' | 'close'>>
   openMember(settings: MemberSettings, onOutput: OutputHandler): Promise<OpenedMember>
+  /** Calls back after so many microseconds of its clock; returns how to call it off. Keeps the process alive. */
+  after(micros: Micros, callback: () => void): () => void
   close(): Promise<void>
 }
 
@@ -51,12 +57,13 @@ export interface GroupReport extends Omit<GroupInspection, 'view'> {
 
 type How = 'create' | 'join' | 'joinOrCreate'
 
+const JOIN_TRIES = 8
+const JOIN_AGAIN_AFTER: Micros = 50_000
+
 /** A member that is creating or joining: neither in a group yet nor refused. */
 interface Opening {
   readonly controls: ControlCalls
 }
-
-type Joined = Extract<Output, { output: 'joined' }>
 
 export class Kernel implements AsyncDisposable {
   private readonly rim: Rim
@@ -98,7 +105,8 @@ export class Kernel implements AsyncDisposable {
   /**
    * Joins the group `port` (paper: JoinGroup); the first delivery is the event after the own join. The group's
    * own parameters hold, whatever `options` say of them. ERR_GROUP_NOT_FOUND if nobody answers,
-   * ERR_GROUP_FULL, ERR_INCOMPATIBLE, ERR_NOT_AUTHORIZED; else as createGroup. Names among the peers that do not
+   * ERR_GROUP_FULL, ERR_INCOMPATIBLE, ERR_NOT_AUTHORIZED; ERR_MEMBER_FAILED if crashes have undone the join again
+   * and again; else as createGroup. Names among the peers that do not
    * resolve are waited for (`dnsWaitMs`), and named by the error.
    */
   joinGroup<T = unknown>(port: string, options?: GroupOptions<T>): Promise<Group<T>> {
@@ -211,44 +219,85 @@ export class Kernel implements AsyncDisposable {
   }
 
   private async attempt<T>(how: How, port: string, options: CheckedGroupOptions<T>): Promise<Group<T>> {
-    const { parameters, header, signal, memberName: name, minStarters, role } = options
+    const { codec, copy } = options
+    const rejoiner = options.rejoin ? this.rejoinerFor(port, options) : undefined
     let group: Group<T> | undefined
-    const member = await this.rim.openMember({ port, name, role }, (output) => {
-      // The group exists from the very step that joins, so that nothing which follows in it is missed.
-      if (group !== undefined) group.handle(output)
-      else if (output.output === 'joined') group = this.joined(member, opening, options, output)
-      else noteRefusal(opening.controls, output)
+    const onEntered = (entered: Entered): OutputHandler => {
+      const opened = new Group<T>({ ...entered, codec, copy, rejoiner })
+      group = opened
+      this.groups.add(opened)
+      void opened.closed.then(() => this.groups.delete(opened))
+      return opened.handler
+    }
+    for (let tries = 1; group === undefined; tries++) {
+      try {
+        await this.enter(how, port, options, options.signal, onEntered)
+      } catch (error) {
+        if (!isUndoneJoin(error) || tries === JOIN_TRIES) throw error
+        await new Promise<void>((resolve) => this.rim.after(tries * JOIN_AGAIN_AFTER, resolve))
+        if (options.signal?.aborted) throw aborted(options.signal)
+      }
+    }
+    return group
+  }
+
+  /** Joins only, whatever the group was opened by: who comes back must not make a second group. */
+  private rejoinerFor(port: string, options: CheckedGroupOptions<unknown>): Rejoiner {
+    return {
+      attempt: (contacts, signal, entered) => {
+        if (this.closing !== undefined) return rejected(closedKernel())
+        return this.withPeers(port, signal, () =>
+          this.enter('join', port, options, signal, entered, contacts),
+        )
+      },
+      after: (micros, callback) => this.rim.after(micros, callback),
+    }
+  }
+
+  /** Opens a machine; `onEntered` is called in the very step that joins, so that nothing that follows is missed. */
+  private async enter(
+    how: How,
+    port: string,
+    { parameters, header, memberName: name, minStarters, role }: CheckedGroupOptions<unknown>,
+    signal: AbortSignal | undefined,
+    onEntered: (entered: Entered) => OutputHandler,
+    contacts?: readonly Address[],
+  ): Promise<void> {
+    let handler: OutputHandler | undefined
+    const settings = { port, name, role, ...(contacts === undefined ? {} : { contacts }) }
+    const member = await this.rim.openMember(settings, (output) => {
+      if (handler !== undefined) {
+        handler(output)
+      } else if (output.output === 'joined') {
+        this.openings.delete(opening)
+        handler = onEntered({ ...member, controls, joined: output })
+        controls.answer(output.token, undefined)
+      } else {
+        noteRefusal(controls, output)
+      }
     })
     const machine = member.port
-    const opening = { controls: new ControlCalls((token) => machine.call({ call: 'cancel', token })) }
+    const controls = new ControlCalls((token) => machine.call({ call: 'cancel', token }))
+    const opening = { controls }
     try {
       if (this.closing !== undefined) throw closedKernel()
       this.openings.add(opening)
       const begin = (token: number): void =>
         machine.call({ call: 'open', token, how, port, parameters, header, minStarters })
-      return await opening.controls.start<Group<T>>(begin, signal)
+      await controls.start<void>(begin, signal)
     } catch (error) {
+      // Where it had asked already, what the group sends it is answered with `gone`: no ghost stays behind.
       machine.close()
       throw error
     } finally {
       this.openings.delete(opening)
     }
   }
+}
 
-  private joined<T>(
-    { port, observer }: OpenedMember,
-    opening: Opening,
-    { codec, copy }: CheckedGroupOptions<T>,
-    joined: Joined,
-  ): Group<T> {
-    const { controls } = opening
-    const group = new Group<T>({ port, observer, controls, codec, copy, joined })
-    this.openings.delete(opening)
-    this.groups.add(group)
-    void group.closed.then(() => this.groups.delete(group))
-    controls.answer(joined.token, group)
-    return group
-  }
+/** A crash has undone the join before it was done: another life asks again (design 4.4). */
+function isUndoneJoin(error: unknown): boolean {
+  return error instanceof GroupError && error.code === ErrorCode.memberFailed
 }
 
 /** What the machine says while its open call waits, other than `joined`. */

@@ -88,6 +88,13 @@ export interface GroupOptions<T = unknown> extends Partial<GroupParameters> {
   readonly minStarters?: number
   /** 'full' takes part in everything; the only role so far. */
   readonly role?: RoleName
+  /**
+   * Come back by itself after an expulsion, as a new member (design 4.7). The port is looked for until it is found,
+   * or the program leaves; a group is joined only, never created again. The program hears of it by the events
+   * 'expelled' and 'rejoined', and by a 'rejoin' delivery. While the member is out, sends are refused with
+   * ERR_EXPELLED: they may rest on what has changed meanwhile, so the program decides. Default false.
+   */
+  readonly rejoin?: boolean
 }
 
 const kernelFields = [
@@ -110,7 +117,16 @@ const kernelFields = [
   'name',
 ] as const satisfies readonly (keyof KernelOptions)[]
 const parameterFields = Object.keys(parameterDefaults) as readonly (keyof GroupParameters)[]
-const groupFields = ['header', 'codec', 'copy', 'signal', 'memberName', 'minStarters', 'role'] as const
+const groupFields = [
+  'header',
+  'codec',
+  'copy',
+  'signal',
+  'memberName',
+  'minStarters',
+  'role',
+  'rejoin',
+] as const
 const logLevels: readonly LogLevel[] = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']
 const NAME_BYTES = 255
 /** No message is larger, so nothing beyond it would make a difference. */
@@ -212,6 +228,7 @@ export interface CheckedGroupOptions<T> {
   readonly memberName: string | undefined
   readonly minStarters: number
   readonly role: RoleName
+  readonly rejoin: boolean
 }
 
 export function checkGroupOptions<T>(caller: string, given: GroupOptions<T> = {}): CheckedGroupOptions<T> {
@@ -224,9 +241,11 @@ export function checkGroupOptions<T>(caller: string, given: GroupOptions<T> = {}
     memberName,
     minStarters = 1,
     role = 'full',
+    rejoin = false,
     ...parameters
   } = given
   if (typeof copy !== 'boolean') throw invalidArgument('copy', copy, 'true or false')
+  if (typeof rejoin !== 'boolean') throw invalidArgument('rejoin', rejoin, 'true or false')
   checkSignal(signal)
   if (memberName !== undefined) shortText('memberName', memberName, NAME_BYTES)
   wholeNumber('minStarters', minStarters, 1, parameterLimits.maxMembers)
@@ -240,6 +259,7 @@ export function checkGroupOptions<T>(caller: string, given: GroupOptions<T> = {}
     memberName,
     minStarters,
     role,
+    rejoin,
   }
 }
 
@@ -260,8 +280,9 @@ export function checkHeader(header: unknown): Uint8Array {
   return header
 }
 
+/** For a reset: 0 and 1 leave it to the group's own floor. */
 export function checkMinMembers(minMembers: unknown): asserts minMembers is number {
-  wholeNumber('minMembers', minMembers, 1, parameterLimits.maxMembers)
+  wholeNumber('minMembers', minMembers, 0, parameterLimits.maxMembers)
 }
 
 export function wholeNumber(

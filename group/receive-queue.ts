@@ -7,17 +7,23 @@
  * every `reportEvery` places under load, and otherwise at the end of the event loop's turn: a program that
  * stops receiving never holds the group up by more than what it really has not taken.
  *
+ * A member that comes back after an expulsion has another life, with places of its own: between what its former
+ * life delivered and what the new one does lies a mark, which the program receives as a 'rejoin'. Only what is
+ * handed out of the present life is reported. A mark that the program has not received when the next life
+ * begins gives way to the next one, with all behind it: it is missed as well.
+ *
  * Records on other channels than the programs' are not handed out; they are taken when all before them are.
  * A malformed block gives fewer records; the rest of its places count as such.
  *
- * BOUNDED: events by the group's history (kernel/port.ts, credit); waiters by the program's own calls.
+ * BOUNDED: events by twice the group's history (kernel/port.ts, credit; of two lives at most); waiters by the program's own calls.
  */
 import { assert } from '../kernel/assert.ts'
 import { Channel, type MessageRecord, RecordReader } from '../kernel/block.ts'
 import { Deque } from '../kernel/deque.ts'
 import type { GroupError } from '../kernel/errors.ts'
-import type { Seq } from '../kernel/identity.ts'
+import type { MemberId, Seq } from '../kernel/identity.ts'
 import type { OrderedEvent } from '../kernel/port.ts'
+import type { View as MachineView } from '../kernel/view.ts'
 import { aborted, doNothing, rejected, watchSignal } from './abort.ts'
 import { undecodable } from './codec.ts'
 import { type Delivery, toView, type View } from './deliveries.ts'
@@ -34,7 +40,17 @@ export interface ReceiveQueueOptions<T> {
   readonly reportEvery: number
 }
 
-type ViewChange = Exclude<OrderedEvent, { kind: 'messages' }>
+/** Where a new life begins. */
+interface RejoinMark {
+  readonly kind: 'rejoin'
+  readonly seq: Seq
+  readonly sender: MemberId
+  readonly view: MachineView
+  /** The last place before it in the queue. */
+  readonly missedFrom: Seq
+}
+
+type ViewChange = Exclude<OrderedEvent, { kind: 'messages' }> | RejoinMark
 type Messages = Extract<OrderedEvent, { kind: 'messages' }>
 
 /** A call that waits: `serve` hands it something, `end` tells it that nothing comes any more. */
@@ -45,7 +61,7 @@ interface Waiter {
 
 export class ReceiveQueue<T> {
   private readonly options: ReceiveQueueOptions<T>
-  private readonly events = new Deque<OrderedEvent>()
+  private events = new Deque<OrderedEvent | RejoinMark>()
   private readonly waiters = new Set<Waiter>()
   private view: View
 
@@ -62,6 +78,9 @@ export class ReceiveQueue<T> {
   private passed: Seq
   private reported: Seq
   private lastPushed: Seq
+  private reportEvery: number
+  /** Ends of lives whose mark has not been found yet: until then nothing that is handed out is of the present life. */
+  private behind = 0
   private reportsSoon = false
   private reportsThisTurn = false
   private ended: { readonly error: GroupError | undefined } | undefined
@@ -69,12 +88,17 @@ export class ReceiveQueue<T> {
   constructor(options: ReceiveQueueOptions<T>) {
     this.options = options
     this.view = options.view
+    this.reportEvery = options.reportEvery
     this.passed = this.reported = this.lastPushed = options.view.seq
   }
 
   /** Whether something can be handed out at once. */
   get hasNext(): boolean {
     return this.nextRecord !== undefined || this.nextChange !== undefined
+  }
+
+  private get nextKind(): ViewChange['kind'] | undefined {
+    return this.nextChange?.kind
   }
 
   push(events: readonly OrderedEvent[]): void {
@@ -84,6 +108,45 @@ export class ReceiveQueue<T> {
       this.lastPushed = event.kind === 'messages' ? event.seq + event.count - 1 : event.seq
       this.events.push(event)
     }
+    this.serve()
+  }
+
+  /** The life whose deliveries these are is over. What is here can still be received; calls wait for the next life. */
+  interrupt(): void {
+    this.behind++
+  }
+
+  /** Another life begins with its join at `seq`. Gives the last place of the former one that is handed out. */
+  resume(seq: Seq, sender: MemberId, view: MachineView, reportEvery: number): Seq {
+    const missedFrom = this.dropUnread() ?? this.lastPushed
+    this.lastPushed = seq
+    this.reportEvery = reportEvery
+    this.events.push({ kind: 'rejoin', seq, sender, view, missedFrom })
+    this.serve()
+    return missedFrom
+  }
+
+  /** Drops a life of which the program has received nothing; gives the place from which on it has missed all. */
+  private dropUnread(): Seq | undefined {
+    if (this.nextChange?.kind === 'rejoin') {
+      const { missedFrom } = this.nextChange
+      this.nextChange = undefined
+      this.events.clear()
+      return missedFrom
+    }
+    const kept = new Deque<OrderedEvent | RejoinMark>()
+    for (const event of this.events) {
+      if (event.kind === 'rejoin') {
+        this.events = kept
+        this.behind--
+        return event.missedFrom
+      }
+      kept.push(event)
+    }
+    return undefined
+  }
+
+  private serve(): void {
     if (!this.hasNext) this.lookAhead()
     for (const waiter of this.waiters) {
       if (!this.hasNext) break
@@ -187,14 +250,9 @@ export class ReceiveQueue<T> {
   private changeDelivery(change: ViewChange): Delivery<T> {
     this.view = toView(change.view)
     const { seq, kind, sender } = change
-    const common = {
-      seq,
-      sender,
-      header: this.ownBytes(change.header),
-      body: undefined,
-      more: this.hasNext,
-      view: this.view,
-    }
+    const header = kind === 'rejoin' ? NO_BYTES : this.ownBytes(change.header)
+    const common = { seq, sender, header, body: undefined, more: this.hasNext, view: this.view }
+    if (kind === 'rejoin') return { kind, ...common, missedFrom: change.missedFrom }
     if (kind !== 'reset') return { kind, ...common }
     return { kind, ...common, removed: change.removed, lossPossible: change.lossPossible }
   }
@@ -208,7 +266,13 @@ export class ReceiveQueue<T> {
     this.nextRecord = undefined
     this.nextChange = undefined
     this.findNext()
-    this.passed = this.hasNext ? this.nextSeq - 1 : this.lastPushed
+    if (this.nextKind === 'rejoin') {
+      // the own join counts as taken from the start
+      this.behind--
+      this.passed = this.reported = this.nextSeq
+    } else {
+      this.passed = this.hasNext ? this.nextSeq - 1 : this.lastPushed
+    }
   }
 
   /** Finds what is handed out next, passing over what is not for programs. */
@@ -246,8 +310,8 @@ export class ReceiveQueue<T> {
   }
 
   private scheduleReport(): void {
-    if (this.ended !== undefined) return
-    if (this.passed - this.reported >= this.options.reportEvery) {
+    if (this.ended !== undefined || this.behind > 0) return
+    if (this.passed - this.reported >= this.reportEvery) {
       this.report()
     } else if (!this.hasNext) {
       if (this.reportsSoon) return
@@ -266,11 +330,13 @@ export class ReceiveQueue<T> {
   }
 
   private report(): void {
-    if (this.ended !== undefined || this.passed === this.reported) return
+    if (this.ended !== undefined || this.behind > 0 || this.passed === this.reported) return
     this.reported = this.passed
     this.options.taken(this.passed)
   }
 }
+
+const NO_BYTES = new Uint8Array(0)
 
 /** Without Buffer's methods, whatever the transport received into: a body is a Uint8Array and looks like one. */
 function plainBytes(bytes: Uint8Array): Uint8Array {

@@ -5,12 +5,13 @@
 import { isIPv6 } from 'node:net'
 import { hostname } from 'node:os'
 import type { Registry } from 'prom-client'
+import type { Counters } from '../kernel/counters.ts'
 import { invalidArgument } from '../kernel/errors.ts'
-import type { Address, Nonce } from '../kernel/identity.ts'
-import type { Clock, Wakeups } from '../kernel/node/clock.ts'
+import type { Address, Micros, Nonce } from '../kernel/identity.ts'
+import { type Clock, systemWakeups, type Wakeups } from '../kernel/node/clock.ts'
 import { Driver, type MachineHandle } from '../kernel/node/driver.ts'
 import { addHealthRoutes, HttpServer } from '../kernel/node/http.ts'
-import { type Log, startLog } from '../kernel/node/log.ts'
+import { type Log, logRejoined, logReset, startLog } from '../kernel/node/log.ts'
 import { type Lookup, lookupAt, noLookup, systemLookup } from '../kernel/node/lookup.ts'
 import { Metrics } from '../kernel/node/metrics.ts'
 import { countPeerFailures } from '../kernel/node/peer-metrics.ts'
@@ -48,7 +49,8 @@ export async function openRim(options: CheckedKernelOptions, outside?: Outside):
     const http = await openHttp(options)
     const dice = outside ?? { nonce: randomNonce, seed: randomSeed }
     const lookup = outside === undefined ? lookupFor(options) : noLookup
-    const rim = new KernelRim(driver, metrics, http, { ...options, packetSize, lookup, log }, dice)
+    const wakeups = outside?.wakeups ?? systemWakeups
+    const rim = new KernelRim(driver, metrics, http, { ...options, packetSize, lookup, log, wakeups }, dice)
     metrics.addRim(driver.router)
     if (http !== undefined) addHealthRoutes(http, { metrics, members: () => rim.infos() })
     return rim
@@ -96,6 +98,7 @@ type RimOptions = CheckedKernelOptions & {
   readonly packetSize: number
   readonly lookup: Lookup
   readonly log: Log
+  readonly wakeups: Wakeups
 }
 
 class KernelRim implements Rim {
@@ -112,7 +115,7 @@ class KernelRim implements Rim {
   private readonly stopCounting: (() => void) | undefined
   private peers: readonly Address[] = []
   /** BOUNDED by what the program opens. */
-  private readonly members = new Map<Member, MachineHandle>()
+  private readonly members = new Map<Member, { handle: MachineHandle; contacts: readonly Address[] }>()
 
   constructor(
     driver: Driver,
@@ -148,23 +151,30 @@ class KernelRim implements Rim {
     const { method } = this.options
     const nonce = this.dice.nonce()
     const machine = new Member(this.memberOptions(settings, nonce))
+    const { counters } = machine
     const handle = await driver.attach(machine, { port: settings.port, nonce })
-    members.set(machine, handle)
+    const { contacts = [] } = settings
+    members.set(machine, { handle, contacts })
     const group = new GroupFacts()
+    const resets = new ResetTimes(counters)
     const metrics = this.metrics.addMember({
       group: settings.port,
       name: machine.options.name,
-      counters: machine.counters,
+      counters,
       info: () => machine.info(),
       historyCapacity: () => group.parameters?.historySize,
       sequencerBusySeconds: () => handle.sequencerBusySeconds,
     })
     handle.onOutput((output) => {
       group.learn(output)
+      this.logResets(settings.port, output, resets)
+      if (output.output === 'joined' && settings.contacts !== undefined) {
+        logRejoined(this.options.log, output)
+      }
       onOutput(output)
     })
     // Peers that were found while the machine was attached.
-    if (this.peers.length > 0) handle.call({ call: 'peers', addresses: this.peers })
+    if (this.peers.length > 0) handle.call({ call: 'peers', addresses: [...this.peers, ...contacts] })
     return {
       port: {
         call: (call) => handle.call(call),
@@ -191,6 +201,10 @@ class KernelRim implements Rim {
     return { call: (call) => handle.call(call), close: () => handle.detach() }
   }
 
+  after(micros: Micros, callback: () => void): () => void {
+    return this.options.wakeups.after(micros, callback)
+  }
+
   *infos(): Iterable<ReturnType<Member['info']>> {
     for (const machine of this.members.keys()) yield machine.info()
   }
@@ -204,7 +218,7 @@ class KernelRim implements Rim {
     this.metrics.close()
   }
 
-  private memberOptions({ name, role }: MemberSettings, nonce: Nonce): MemberOptions {
+  private memberOptions({ name, role, contacts = [] }: MemberSettings, nonce: Nonce): MemberOptions {
     const { transport } = this.driver
     const { detection, packetSize, method, methodThreshold } = this.options
     return {
@@ -214,7 +228,7 @@ class KernelRim implements Rim {
       name: name ?? this.options.name ?? `${hostname()}-${process.pid}`,
       role,
       transport: transport.mode,
-      peers: this.peers,
+      peers: [...this.peers, ...contacts],
       packetSize,
       window: transport.window,
       // Several senders share the sequencer's socket; a few packets may always be on their way.
@@ -225,9 +239,36 @@ class KernelRim implements Rim {
     }
   }
 
+  private logResets(group: string, output: Output, resets: ResetTimes): void {
+    if (output.output !== 'deliveries') return
+    for (const event of output.deliveries) {
+      if (event.kind === 'reset') logReset(this.options.log, group, event, resets.next())
+    }
+  }
+
   private learnPeers(addresses: readonly Address[]): void {
     this.peers = addresses
-    for (const handle of this.members.values()) handle.call({ call: 'peers', addresses })
+    for (const { handle, contacts } of this.members.values()) {
+      handle.call({ call: 'peers', addresses: [...addresses, ...contacts] })
+    }
+  }
+}
+
+/** How long each reset took, by what the machine counts. */
+class ResetTimes {
+  private readonly counters: Counters
+  private told: Micros = 0
+
+  constructor(counters: Counters) {
+    this.counters = counters
+  }
+
+  /** The time of the reset that has just been put out. */
+  next(): Micros {
+    const { resetMicros } = this.counters
+    const micros = resetMicros - this.told
+    this.told = resetMicros
+    return micros
   }
 }
 

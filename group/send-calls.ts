@@ -99,6 +99,8 @@ export class SendCalls {
   /** Entries in the queue that are answered, behind one that is not. */
   private answered = 0
   private ended: GroupError | undefined
+  /** Why new sends are refused, while those before them are still being answered. */
+  private refusing: GroupError | undefined
 
   constructor(options: SendCallsOptions) {
     this.options = options
@@ -155,9 +157,13 @@ export class SendCalls {
     return true
   }
 
+  /** No send goes out any more: new ones are refused. Those on their way are still answered. */
+  refuse(error: GroupError): void {
+    this.refusing ??= error
+  }
+
   /** The member's life is over: what is not answered by now cannot be known. */
   end(error: GroupError): void {
-    if (this.ended !== undefined) return
     this.ended = error
     const inDoubt = new GroupError(error.code, error.message, { outcome: 'unknown', cause: error })
     for (const entry of this.entries) {
@@ -171,8 +177,9 @@ export class SendCalls {
 
   private refusal(signal: AbortSignal | undefined): GroupError | undefined {
     if (signal?.aborted) return aborted(signal, 'refused')
-    if (this.ended === undefined) return undefined
-    return new GroupError(this.ended.code, this.ended.message, { outcome: 'refused', cause: this.ended })
+    const reason = this.ended ?? this.refusing
+    if (reason === undefined) return undefined
+    return new GroupError(reason.code, reason.message, { outcome: 'refused', cause: reason })
   }
 
   private add(count: number, isMany: boolean, signal: AbortSignal | undefined): Entry {

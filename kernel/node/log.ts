@@ -4,9 +4,12 @@
  */
 import { type DestinationStream, destination, type LevelWithSilent, type Logger, pino } from 'pino'
 import { ErrorCode } from '../errors.ts'
-import { hex64 } from '../identity.ts'
+import { hex64, type Micros } from '../identity.ts'
 import type { MemberEvent, OrderedEvent, Output } from '../port.ts'
 import type { View } from '../view.ts'
+
+type Reset = Extract<OrderedEvent, { kind: 'reset' }>
+type JoinOrLeave = Extract<OrderedEvent, { kind: 'join' | 'leave' }>
 
 /** What parts of the rim need of a logger. */
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
@@ -28,10 +31,15 @@ export function startLog(level: LevelWithSilent = 'warn', stream?: DestinationSt
   return pino({ name: 'amoebacast', level }, stream ?? destination({ fd: STANDARD_ERROR, sync: true }))
 }
 
-/** Says what an operator should know about an output; most are none of his business. */
+/**
+ * Says what an operator should know about an output; most are none of his business. Resets are told by `logReset`,
+ * where it is known how long they took.
+ */
 export function logOutput(log: Log, group: string, output: Output): void {
   if (output.output === 'deliveries') {
-    for (const event of output.deliveries) if (event.kind !== 'messages') logViewChange(log, group, event)
+    for (const event of output.deliveries) {
+      if (event.kind === 'join' || event.kind === 'leave') logViewChange(log, group, event)
+    }
   } else if (output.output === 'joined') {
     log.info({ group, member: output.memberId, ...viewFields(output.view) }, 'is a member')
   } else if (output.output === 'left') {
@@ -43,13 +51,21 @@ export function logOutput(log: Log, group: string, output: Output): void {
   }
 }
 
-function logViewChange(log: Log, group: string, event: Exclude<OrderedEvent, { kind: 'messages' }>): void {
+/** The group was rebuilt, and `micros` is the time from the first sign of it here to its end. */
+export function logReset(log: Log, group: string, event: Reset, micros: Micros): void {
+  const { seq, sender, view, removed, lossPossible } = event
+  const fields = { group, seq, by: sender, ...viewFields(view), removed, lossPossible, ms: micros / 1000 }
+  log.warn(fields, 'a reset')
+}
+
+/** A member that was expelled is back; said as loudly as the expulsion, so that the end of it is seen as well. */
+export function logRejoined(log: Log, { port, memberId, view }: Extract<Output, { output: 'joined' }>): void {
+  log.warn({ group: port, member: memberId, ...viewFields(view) }, 'has come back as a new member')
+}
+
+function logViewChange(log: Log, group: string, event: JoinOrLeave): void {
   const fields = { group, seq: event.seq, by: event.sender, ...viewFields(event.view) }
-  if (event.kind === 'reset') {
-    log.warn({ ...fields, removed: event.removed, lossPossible: event.lossPossible }, 'a reset')
-  } else {
-    log.info(fields, event.kind === 'join' ? 'a member joined' : 'a member left')
-  }
+  log.info(fields, event.kind === 'join' ? 'a member joined' : 'a member left')
 }
 
 function logEvent(log: Log, group: string, event: MemberEvent): void {
@@ -63,6 +79,11 @@ function logEvent(log: Log, group: string, event: MemberEvent): void {
     case 'expelled':
       log.error({ group, reason: event.reason }, 'the others have gone on without this member')
       break
+    case 'split': {
+      const { incarnation, coordinator } = event
+      log.error({ group, incarnation, coordinator }, 'there are two groups on this port, after a partition')
+      break
+    }
     case 'closed':
       if (event.code === undefined) log.info({ group, reason: event.reason }, 'closed')
       else if (refusals.has(event.code))

@@ -1,9 +1,9 @@
 /** The metrics of one registry, by name, and how each is read from the members that are registered. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import type { Counters } from '../counters.ts'
+import { batchBuckets, type Counters, resetBuckets } from '../counters.ts'
 import { packetKindNames, rejectReasons } from '../packet.ts'
 import type { MemberInfo } from '../port.ts'
-import { BatchHistogram } from './batch-histogram.ts'
+import { CountedHistogram } from './counted-histogram.ts'
 
 /** What metrics read of one member; all of it while a page is made, and never otherwise. */
 export interface MemberSource {
@@ -26,7 +26,6 @@ export interface RimSource {
 export interface MemberMetrics {
   /** A send that returned, from call to return. `method` is the member's setting: 'auto' chooses for each block. */
   observeSend(method: 'auto' | 'pb' | 'bb', resilience: number, seconds: number): void
-  observeReset(outcome: string, seconds: number): void
   /** Takes the member's series away. */
   remove(): void
 }
@@ -48,8 +47,6 @@ export class MetricSet {
   /** Bounded by the kernels of this process. */
   readonly rims = new Set<RimSource>()
   private readonly sendSeconds: Histogram
-  private readonly resetSeconds: Histogram
-  private readonly resets: Counter
 
   constructor(registry: Registry) {
     const registers = [registry]
@@ -57,23 +54,11 @@ export class MetricSet {
     this.defineSequencer(registers)
     this.defineHistory(registers)
     this.definePackets(registers)
+    this.defineRecovery(registers)
     this.sendSeconds = new Histogram({
       name: 'amoebacast_send_seconds',
       help: 'Time from the call of a send to its return',
       labelNames: ['group', 'member', 'method', 'resilience'],
-      buckets: SECONDS,
-      registers,
-    })
-    this.resets = new Counter({
-      name: 'amoebacast_resets_total',
-      help: 'Resets that this member took part in',
-      labelNames: ['group', 'member', 'outcome'],
-      registers,
-    })
-    this.resetSeconds = new Histogram({
-      name: 'amoebacast_reset_seconds',
-      help: 'Time from the begin of a reset to its end',
-      labelNames: ['group', 'member'],
       buckets: SECONDS,
       registers,
     })
@@ -83,7 +68,6 @@ export class MetricSet {
     const entry: Entry = { source, labels: this.labelsFor(source) }
     this.entries.add(entry)
     const sends = new Map<string, Labels>()
-    const outcomes = new Map<string, Labels>()
     return {
       observeSend: (method, resilience, seconds) => {
         const labels = remembered(sends, `${method} ${resilience}`, () => {
@@ -91,15 +75,9 @@ export class MetricSet {
         })
         this.sendSeconds.observe(labels, seconds)
       },
-      observeReset: (outcome, seconds) => {
-        this.resets.inc(remembered(outcomes, outcome, () => ({ ...entry.labels, outcome })))
-        this.resetSeconds.observe(entry.labels, seconds)
-      },
       remove: () => {
         this.entries.delete(entry)
         for (const labels of sends.values()) this.sendSeconds.remove(labels)
-        for (const labels of outcomes.values()) this.resets.remove(labels)
-        this.resetSeconds.remove(entry.labels)
       },
     }
   }
@@ -126,9 +104,6 @@ export class MetricSet {
     gauge('seq', 'Highest place known to be numbered', (info) => info.seq)
     gauge('stable_seq', 'Everything up to here has been taken by every member', (info) => info.stable)
     gauge('blocked_sends', 'Sends that wait for room', (info) => info.waitingSends)
-    this.counter(registers, 'suspicions_total', 'Suspicions raised by this member', [], ({ source }, add) => {
-      add({}, source.counters.suspicions)
-    })
     this.counter(
       registers,
       'deliveries_total',
@@ -172,7 +147,14 @@ export class MetricSet {
     this.gauge(registers, 'sequencer_queue_requests', 'Requests held and not numbered yet', ({ source }) => {
       return source.info().queuedRequests
     })
-    new BatchHistogram(registers, this.entries)
+    new CountedHistogram(
+      registers,
+      { name: 'amoebacast_sequencer_batch_messages', help: 'Messages in one broadcast' },
+      batchBuckets,
+      this.entries,
+      // Every message that is numbered goes out in one broadcast first, so their sum is known.
+      ({ source: { counters } }) => ({ buckets: counters.batches, sum: counters.ordered }),
+    )
   }
 
   private defineHistory(registers: Registry[]): void {
@@ -224,6 +206,35 @@ export class MetricSet {
     this.counter(registers, 'retransmissions_total', 'Packets sent again', ['type'], ({ source }, add) => {
       for (const [type, count] of Object.entries(source.counters.retransmissions)) add({ type }, count)
     })
+  }
+
+  private defineRecovery(registers: Registry[]): void {
+    this.counter(registers, 'suspicions_total', 'Suspicions raised by this member', [], ({ source }, add) => {
+      add({}, source.counters.suspicions)
+    })
+    this.counter(
+      registers,
+      'resets_total',
+      'Resets that this member took part in, and own attempts that too few have answered',
+      ['outcome'],
+      ({ source }, add) => {
+        for (const [outcome, count] of Object.entries(source.counters.resets)) add({ outcome }, count)
+      },
+    )
+    new CountedHistogram(
+      registers,
+      { name: 'amoebacast_reset_seconds', help: 'Time from the first sign of a reset here to its end' },
+      resetBuckets.map((micros) => micros / 1e6),
+      this.entries,
+      ({ source: { counters } }) => ({ buckets: counters.resetTimes, sum: counters.resetMicros / 1e6 }),
+    )
+    this.counter(
+      registers,
+      'splits_total',
+      'Other lines of views of the same group that were met: two groups on one port',
+      [],
+      ({ source }, add) => add({}, source.counters.splits),
+    )
   }
 
   private gauge(

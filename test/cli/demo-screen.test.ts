@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
-import { type DemoState, drawTable, jsonScreen, plainScreen } from '../../cli/demo-screen.ts'
+import { type DemoScreen, type DemoState, drawTable, jsonScreen, plainScreen } from '../../cli/demo-screen.ts'
 import { infoLines } from '../../cli/info-lines.ts'
 import { Output } from '../../cli/output.ts'
 
@@ -57,6 +57,33 @@ describe('the demo shows', () => {
     expect(await printed((output) => plainScreen(output).show(state))).toEqual([
       '2 s | m1* seq 900 400/s p50 120 µs p99 20.5 ms | m2 seq 899 350/s p50 - p99 - | total 750 msg/s',
     ])
+  })
+
+  test('who was killed, and the reset', async () => {
+    const [first, second] = state.rows
+    const killed = { ...first!, state: 'killed' as const, rate: 0 }
+    const after = { ...state, rows: [killed, { ...second!, isSequencer: true }] }
+    const reset = { at: 5, sequencer: 2, members: [2], removed: [1], lossPossible: true }
+    const show = (screen: DemoScreen): void => {
+      screen.killed(first!)
+      screen.reset(reset, 43.21)
+      screen.show(after)
+    }
+    expect(await printed((output) => show(plainScreen(output)))).toEqual([
+      'killed m1, the sequencer (member 1, pid 11)',
+      'reset after 43 ms: 1 members, sequencer 2; more were lost than the resilience degree covers',
+      '2 s | m1 killed | m2* seq 899 350/s p50 - p99 - | total 350 msg/s',
+    ])
+    const lines = await printed((output) => show(jsonScreen(output)))
+    expect(lines.slice(0, 2).map((line) => JSON.parse(line))).toEqual([
+      { event: 'kill', member: 'm1', memberId: 1, pid: 11 },
+      { event: 'reset', resetMs: 43.21, sequencer: 2, members: [2], removed: [1], lossPossible: true },
+    ])
+    expect(JSON.parse(lines[2]!).members.map(({ role }: { role: string }) => role)).toEqual([
+      'killed',
+      'sequencer',
+    ])
+    expect(drawTable(after).split('\n')[2]).toMatch(/^m1 +1 +11 +killed /)
   })
 
   test('JSON lines for programs', async () => {

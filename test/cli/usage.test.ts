@@ -38,7 +38,7 @@ describe('wrong usage: exit status 2 and one line that says what to do', () => {
     { args: ['demo', '--transport', 'multi'], says: 'did you mean multicast?' },
     { args: ['demo', '--seconds', '1.5'], says: '--seconds is "1.5"' },
     { args: ['demo', '--members', '3', 'now'], says: 'does not know what "now" is for' },
-    { args: ['demo', '--kill'], says: 'unknown option --kill' },
+    { args: ['demo', '--kill', '--members', '2'], says: 'set --members 3 or more' },
     { args: ['info'], says: '--group is missing' },
   ])('amoebacast $args', async ({ args, says }) => {
     const { code, stdout, stderr } = await run(args)

@@ -74,6 +74,7 @@ export class FakeMachine implements MemberPort, Observer {
   readonly answerTimes: number[] = []
   readonly settings: MemberSettings
   isClosed = false
+  hasEnded = false
   clock = 0
   private readonly onOutput: OutputHandler
   private readonly script: (machine: FakeMachine, call: Call) => void
@@ -94,6 +95,7 @@ export class FakeMachine implements MemberPort, Observer {
   }
 
   emit(output: Output): void {
+    if (output.output === 'event' && output.event.event === 'closed') this.hasEnded = true
     this.onOutput(output)
   }
 
@@ -111,7 +113,7 @@ export class FakeMachine implements MemberPort, Observer {
 
   info(): MemberInfo {
     return {
-      phase: 'member',
+      phase: this.hasEnded ? 'closed' : 'member',
       port: 'test',
       memberId: 1,
       role: 'full',
@@ -142,6 +144,12 @@ export class FakeMachine implements MemberPort, Observer {
   sendAnswered(seconds: number): void {
     this.answerTimes.push(seconds)
   }
+}
+
+/** What a machine says that is told to give up opening, and has not asked anybody yet. */
+export function givesUp(machine: FakeMachine, token: number): void {
+  machine.emit({ output: 'failed', token, code: 'ERR_ABORTED', message: 'no' })
+  machine.emit({ output: 'event', event: { event: 'closed', code: undefined, reason: 'cancelled' } })
 }
 
 /** Answers `open` at once as the first member, and orders nothing by itself. */
@@ -184,6 +192,18 @@ export class FakeRim implements Rim {
     const machine = new FakeMachine(settings, onOutput, this.script)
     this.machines.push(machine)
     return { port: machine, observer: machine }
+  }
+
+  /** Wake-ups that wait; the test says when they come. */
+  readonly wakeups: { readonly micros: number; readonly callback: () => void }[] = []
+
+  after(micros: number, callback: () => void): () => void {
+    const wakeup = { micros, callback }
+    this.wakeups.push(wakeup)
+    return () => {
+      const at = this.wakeups.indexOf(wakeup)
+      if (at >= 0) this.wakeups.splice(at, 1)
+    }
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { View } from '../../group/deliveries.ts'
-import { bytes, fakeKernel, joins, messages, turn, viewOf } from './fake.ts'
+import { bytes, fakeKernel, givesUp, joins, messages, turn, viewOf } from './fake.ts'
 
 const unhandled: unknown[] = []
 const note = (reason: unknown): number => unhandled.push(reason)
@@ -63,8 +63,7 @@ describe('opening', () => {
 
   test('can be given up', async () => {
     const { kernel, rim } = fakeKernel((machine, call) => {
-      if (call.call === 'cancel')
-        machine.emit({ output: 'failed', token: call.token, code: 'ERR_ABORTED', message: 'no' })
+      if (call.call === 'cancel') givesUp(machine, call.token)
     })
     const stop = new AbortController()
     const joining = kernel.joinGroup('orders', { signal: stop.signal })
@@ -77,6 +76,30 @@ describe('opening', () => {
       code: 'ERR_ABORTED',
     })
     expect(rim.machines).toHaveLength(1)
+  })
+
+  test('a join that a crash has undone is asked for again, by another machine, and not for ever', async () => {
+    let opened = 0
+    let lastGood = 3
+    const { kernel, rim } = fakeKernel((machine, call) => {
+      if (call.call !== 'open') return
+      if (++opened === lastGood) return joins()(machine, call)
+      machine.emit({ output: 'failed', token: call.token, code: 'ERR_MEMBER_FAILED', message: 'it crashed' })
+    })
+    const wake = async (): Promise<void> => {
+      await turn()
+      for (const { callback } of rim.wakeups.splice(0)) callback()
+    }
+    const joining = kernel.joinGroup('orders')
+    await wake()
+    await wake()
+    expect((await joining).memberId).toBe(1)
+    expect(rim.machines.map(({ isClosed }) => isClosed)).toEqual([true, true, false])
+    lastGood = 0
+    const inVain = expect(kernel.joinGroup('orders')).rejects.toMatchObject({ code: 'ERR_MEMBER_FAILED' })
+    for (let i = 0; i < 10; i++) await wake()
+    await inVain
+    expect(rim.machines).toHaveLength(3 + 8)
   })
 
   test('bad arguments are refused before a machine is made', async () => {

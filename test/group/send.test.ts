@@ -81,7 +81,7 @@ describe('sending', () => {
     await expect(group.sendToGroup(body(), { header: body(1025) })).rejects.toMatchObject(invalid)
     await expect(group.sendToGroup(body(), { signal: {} as never })).rejects.toMatchObject(invalid)
     await expect(group.sendMany(5 as never)).rejects.toMatchObject(invalid)
-    await expect(group.resetGroup(0)).rejects.toMatchObject(invalid)
+    await expect(group.resetGroup(-1)).rejects.toMatchObject(invalid)
     expect(await group.sendMany([])).toEqual([])
   })
 
@@ -128,7 +128,7 @@ describe('sending', () => {
       failed(machine, token, 'refused')
       await expect(send).rejects.toMatchObject({ outcome: 'refused' })
     }
-    const sends = (group as unknown as { sends: { entries: { length: number } } }).sends
+    const { sends } = (group as unknown as { life: { sends: { entries: { length: number } } } }).life
     expect(sends.entries.length).toBeLessThan(100)
     machine.emit({ output: 'sent', token: 1, count: 1, seq: 2 })
     expect(await stuck).toBe(2)

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { ErrorCode } from '../../kernel/errors.ts'
 import { monotonicClock } from '../../kernel/node/clock.ts'
-import { logOutput, startLog } from '../../kernel/node/log.ts'
+import { logOutput, logRejoined, logReset, startLog } from '../../kernel/node/log.ts'
 import { randomNonce, randomSeed } from '../../kernel/node/random.ts'
-import type { Output } from '../../kernel/port.ts'
+import type { OrderedEvent, Output } from '../../kernel/port.ts'
 import { joined, view } from './support.ts'
 
 function record(level: 'info' | 'warn') {
@@ -13,20 +13,25 @@ function record(level: 'info' | 'warn') {
 }
 
 const header = new Uint8Array(0)
+const reset: Extract<OrderedEvent, { kind: 'reset' }> = {
+  kind: 'reset',
+  seq: 3,
+  sender: 1,
+  header,
+  view: view(),
+  removed: [4],
+  lossPossible: false,
+}
 const outputs: Output[] = [
   joined(1, 2),
   { output: 'sent', token: 1, count: 1, seq: 1 },
   { output: 'deliveries', deliveries: [{ kind: 'messages', seq: 1, count: 1, sender: 1, block: header }] },
   { output: 'deliveries', deliveries: [{ kind: 'leave', seq: 2, sender: 1, header, view: view() }] },
-  {
-    output: 'deliveries',
-    deliveries: [
-      { kind: 'reset', seq: 3, sender: 1, header, view: view(), removed: [4], lossPossible: false },
-    ],
-  },
+  { output: 'deliveries', deliveries: [reset] },
   { output: 'event', event: { event: 'suspect', member: 4, reason: '10 tries' } },
   { output: 'event', event: { event: 'slow', member: 4, lagMessages: 9 } },
   { output: 'event', event: { event: 'expelled', reason: 'paused' } },
+  { output: 'event', event: { event: 'split', incarnation: 9, coordinator: 2 } },
   { output: 'event', event: { event: 'closed', code: ErrorCode.expelled, reason: 'expelled' } },
   { output: 'event', event: { event: 'closed', code: undefined, reason: 'left' } },
 ]
@@ -37,15 +42,25 @@ test('a line for each event that matters to an operator, none for messages', () 
   expect(lines.map(({ level, msg }) => `${level} ${msg}`)).toEqual([
     '30 is a member',
     '30 a member left',
-    '40 a reset',
     '40 a member does not answer',
     '40 a member holds the group up',
     '50 the others have gone on without this member',
+    '50 there are two groups on this port, after a partition',
     '50 closed by a failure',
     '30 closed',
   ])
   for (const line of lines) expect(line).toMatchObject({ name: 'amoebacast', group: 'orders' })
   expect(lines[0]).toMatchObject({ groupId: '0000000000000007', sequencer: 1, members: 2 })
+})
+
+test('a reset says how long it took, and a return who is back', () => {
+  const { lines, log } = record('warn')
+  logReset(log, 'orders', reset, 12_345)
+  logRejoined(log, joined(2, 7) as Extract<Output, { output: 'joined' }>)
+  expect(lines).toMatchObject([
+    { msg: 'a reset', seq: 3, by: 1, removed: [4], lossPossible: false, ms: 12.345 },
+    { msg: 'has come back as a new member', member: 7, sequencer: 2 },
+  ])
 })
 
 test('a library is quiet unless something is wrong', () => {

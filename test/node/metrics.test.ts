@@ -66,6 +66,7 @@ const names = [
   'suspicions_total',
   'resets_total',
   'reset_seconds',
+  'splits_total',
 ]
 
 test('the page has every name of the interface, and no other', async () => {
@@ -103,7 +104,11 @@ test('values are those of the machine at the time of asking', async () => {
   counters.suspicions = 2
   own.observeSend('pb', 1, 0.0003)
   own.observeSend('pb', 1, 3)
-  own.observeReset('ok', 0.02)
+  counters.reset(20_000)
+  counters.reset(700)
+  counters.reset(9_000_000)
+  counters.resets.failed = 4
+  counters.splits = 1
   const { samples } = parse(await metrics.page())
   const g = 'group="orders"'
   const expected: Record<string, number> = {
@@ -138,8 +143,16 @@ test('values are those of the machine at the time of asking', async () => {
     [`member_lag_messages{${g},member="2"}`]: 4,
     [`blocked_sends{${g}}`]: 2,
     [`suspicions_total{${g}}`]: 2,
-    [`resets_total{${g},outcome="ok"}`]: 1,
-    [`reset_seconds_count{${g}}`]: 1,
+    [`resets_total{${g},outcome="ok"}`]: 3,
+    [`resets_total{${g},outcome="failed"}`]: 4,
+    [`reset_seconds_count{${g}}`]: 3,
+    [`reset_seconds_sum{${g}}`]: 9.0207,
+    [`reset_seconds_bucket{${g},le="0.001"}`]: 1,
+    [`reset_seconds_bucket{${g},le="0.01"}`]: 1,
+    [`reset_seconds_bucket{${g},le="0.02"}`]: 2,
+    [`reset_seconds_bucket{${g},le="5"}`]: 2,
+    [`reset_seconds_bucket{${g},le="+Inf"}`]: 3,
+    [`splits_total{${g}}`]: 1,
   }
   for (const [key, value] of Object.entries(expected))
     expect([key, samples.get(`amoebacast_${key}`)]).toEqual([key, value])
@@ -172,7 +185,6 @@ test('a member that closes takes all its series with it', async () => {
   const metrics = new Metrics()
   const member = metrics.addMember(source())
   member.observeSend('bb', 0, 0.1)
-  member.observeReset('failed', 0.1)
   member.remove()
   member.remove()
   expect(parse(await metrics.page()).samples.size).toBe(0)

@@ -26,8 +26,8 @@ function isAlive(pid: number): boolean {
 describe('amoebacast demo', () => {
   test('two at once do not meet, and both end well', async () => {
     const both = [
-      demo('--seconds', '2', '--json'),
-      demo('--seconds', '2', '--json', '--members', '2', '--transport', 'unicast'),
+      demo('--seconds', '2', '--json', '--no-kill'),
+      demo('--seconds', '2', '--json', '--no-kill', '--members', '2', '--transport', 'unicast'),
     ]
     const verdicts = await Promise.all(
       both.map(async (one) => {
@@ -46,6 +46,44 @@ describe('amoebacast demo', () => {
     const stats = both[0]!.events.find(isStats)!
     expect(members(stats).map(({ role }) => role)).toEqual(['sequencer', 'member', 'member'])
     expect(members(stats).filter(({ pid }) => isAlive(pid))).toEqual([])
+  })
+
+  test.each([
+    ['three members', []],
+    ['five, by unicast', ['--members', '5', '--transport', 'unicast']],
+  ])('the sequencer is killed half-way, and nothing is lost: %s', async (_name, options) => {
+    const killing = demo('--json', '--seconds', '4', ...options)
+    await killing.exitsWith(0)
+    const { events } = killing
+    const kill = events.find(({ event }) => event === 'kill')!
+    const reset = events.find(({ event }) => event === 'reset')!
+    const verdict = events.at(-1)!
+    const before = events.filter((event, i) => isStats(event) && i < events.indexOf(kill)).at(-1)!
+    expect(members(before).find(({ role }) => role === 'sequencer')!.pid).toBe(kill.pid)
+    expect(verdict).toMatchObject({ event: 'verdict', ok: true })
+    expect(verdict.survivors).toBe((verdict.members as number) - 1)
+    expect(verdict.resetMs).toBe(reset.resetMs)
+    expect(verdict.resetMs).toBeGreaterThan(0)
+    expect(verdict.resetMs).toBeLessThan(5000)
+    expect(verdict.digest).toMatch(/^[0-9a-f]{64}$/)
+    expect(reset).toMatchObject({ removed: [kill.memberId], lossPossible: false })
+    // they go on sending after it
+    const after = events.filter(isStats).at(-1)!
+    expect(members(after).find(({ role }) => role === 'sequencer')!.pid).not.toBe(kill.pid)
+    expect(Number(verdict.messages)).toBeGreaterThan(Math.max(...members(before).map(({ seq }) => seq)))
+    expect(members(after).filter(({ pid }) => isAlive(pid))).toEqual([])
+  })
+
+  test('refuses to kill where the survivors could not go on', async () => {
+    const refused = demo('--members', '2')
+    await refused.exitsWith(2)
+    expect(refused.stderr).toMatch(
+      /^amoebacast: --kill [^\n]*--members 3 [^\n]*--min-members 1[^\n]*--no-kill\n$/,
+    )
+    expect(refused.lines).toEqual([])
+    const alone = demo('--members', '2', '--min-members', '1', '--seconds', '2', '--json')
+    await alone.exitsWith(0)
+    expect(alone.events.at(-1)).toMatchObject({ ok: true, members: 2, survivors: 1 })
   })
 
   test('Ctrl-C ends it in order, with a verdict', async () => {
@@ -70,7 +108,7 @@ describe('amoebacast demo', () => {
   })
 
   test('without a terminal it prints plain lines and the verdict', async () => {
-    const plain = demo('--seconds', '2', '--members', '1')
+    const plain = demo('--seconds', '2', '--members', '1', '--no-kill')
     await plain.exitsWith(0)
     expect(plain.lines[0]).toMatch(/^[\d.]+ s \| m1\* seq \d+ \d+\/s p50 .* total \d+ msg\/s$/)
     expect(plain.lines.at(-2)).toMatch(/^OK: \d+ messages in the same order at all 1 members, none lost$/)

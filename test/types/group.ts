@@ -24,6 +24,12 @@ export async function typed(): Promise<void> {
   await group.sendMany([{ op: 'add' }])
   for await (const delivery of group) show(delivery)
   group.on('slow', ({ member, lagMessages }) => member + lagMessages)
+  group.on('split', ({ incarnation, coordinator }) => incarnation + coordinator)
+  group.on('rejoined', ({ memberId, view, missedFrom }) => memberId + view.seq - missedFrom)
+  const size: number = await group.resetGroup()
+  await group.resetGroup(size, { header: new Uint8Array(1), signal: AbortSignal.timeout(1000) })
+  const back: Group<Order> = await kernel.joinGroup<Order>('orders', { rejoin: true })
+  await back.leaveGroup()
   // @ts-expect-error: there is no such event
   group.on('error', () => {})
   // @ts-expect-error: a misspelt option
@@ -33,6 +39,7 @@ export async function typed(): Promise<void> {
 }
 
 function show(delivery: Delivery<Order>): string | number {
+  if (delivery.kind === 'rejoin') return delivery.missedFrom + delivery.sender
   if (delivery.kind === 'reset') return delivery.removed.length + Number(delivery.lossPossible)
   if (delivery.kind !== 'message') return delivery.view.members.map(({ name }) => name).join()
   // @ts-expect-error: a body that could not be decoded is undefined
