@@ -242,7 +242,7 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
    * Leaves (paper: LeaveGroup): resolves when the leave is ordered and accepted. Sends made before are ordered
    * before it. Deliveries up to the leave can still be received. The last member's leave ends the group.
    * Rejects with ERR_GROUP_CLOSED if the life is over already, or with why the member was lost. Where the group has
-   * stopped and nobody is there to order the leave, the member goes at once, and `closed` says ERR_MEMBER_FAILED. While it is out of the group
+   * stopped and nobody is there to order the leave, the member goes at once; `closed` gives the reason. While it is out of the group
    * (`rejoin: true`), this ends the way back; nobody hears the header.
    */
   leaveGroup(options: { readonly header?: Uint8Array } = {}): Promise<void> {

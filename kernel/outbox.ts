@@ -32,6 +32,7 @@ export class Outbox {
   /** What has been handed to the program; written by the receiver. */
   delivered = 0
   private wanted = 0
+  private isClosed = false
   private sink: Sink | undefined
   private readonly options: OutboxOptions
   private readonly counters: Counters
@@ -124,7 +125,21 @@ export class Outbox {
     this.current().check?.(address)
   }
 
+  /** Under other names than those that count now: for answers to members of an older view. */
+  under(identity: Pick<Identity, 'incarnation' | 'coordinator'>, send: () => void): void {
+    const { incarnation, coordinator } = this.identity
+    Object.assign(this.identity, { incarnation: identity.incarnation, coordinator: identity.coordinator })
+    send()
+    Object.assign(this.identity, { incarnation, coordinator })
+  }
+
+  /** The life is over: whatever a step under way still has to say is said to nobody. */
+  close(): void {
+    this.isClosed = true
+  }
+
   output(output: Output): void {
+    if (this.isClosed) return
     this.current().output(output)
   }
 

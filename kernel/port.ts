@@ -84,7 +84,8 @@ export type Output =
   /** In the group's order; never empty. */
   | { readonly output: 'deliveries'; readonly deliveries: readonly OrderedEvent[] }
   | { readonly output: 'inspected'; readonly token: Token; readonly inspection: GroupInspection }
-  | { readonly output: 'left'; readonly token: Token }
+  /** Not ordered: the group had stopped, and the member went without it. */
+  | { readonly output: 'left'; readonly token: Token; readonly isOrdered: boolean }
   | { readonly output: 'reset'; readonly token: Token; readonly size: number }
   | { readonly output: 'event'; readonly event: MemberEvent }
 

@@ -307,20 +307,20 @@ export class Member implements Machine {
   }
 
   private left(): void {
-    this.answerLeave()
+    this.answerLeave(true)
     this.close(undefined, 'left')
   }
 
   /** Out of a group that has stopped one goes at once; the others, if any, will find out. */
   private leaveBehind(reason: string): void {
-    this.answerLeave()
+    this.answerLeave(false)
     this.membership?.close(ErrorCode.memberFailed, `${reason}, and this member has left`)
-    this.close(ErrorCode.memberFailed, `${reason}, and this member has left`)
+    this.close(undefined, `left: ${reason}`)
   }
 
-  private answerLeave(): void {
+  private answerLeave(isOrdered: boolean): void {
     const token = this.leaving?.token
-    if (token !== undefined) this.outbox.output({ output: 'left', token })
+    if (token !== undefined) this.outbox.output({ output: 'left', token, isOrdered })
   }
 
   /**
@@ -337,7 +337,7 @@ export class Member implements Machine {
 
   private expelled(reason: string): void {
     this.outbox.output({ output: 'event', event: { event: 'expelled', reason } })
-    this.answerLeave()
+    this.answerLeave(true)
     this.membership?.close(ErrorCode.expelled, `${reason}; join again to come back as a new member`)
     this.close(ErrorCode.expelled, reason)
   }
@@ -349,6 +349,7 @@ export class Member implements Machine {
     this.timers.clear()
     this.membership?.close(ErrorCode.closed, 'this member has left its group')
     this.outbox.output({ output: 'event', event: { event: 'closed', code, reason } })
+    this.outbox.close()
   }
 
   // ---- for people -------------------------------------------------------------------------------------

@@ -166,7 +166,7 @@ export function joins(parameters: Partial<GroupParameters> = {}): (machine: Fake
         view: viewOf(1, [1]),
       })
     } else if (call.call === 'leave') {
-      machine.emit({ output: 'left', token: call.token })
+      machine.emit({ output: 'left', token: call.token, isOrdered: true })
       machine.emit({ output: 'event', event: { event: 'closed', code: undefined, reason: 'left' } })
     }
   }

@@ -204,7 +204,7 @@ test('outputs come after the step and its packets; calls made meanwhile are step
     marks.push(`step ${call}`)
     sink.unicast(FAR, packet({ senderNonce: 1n }))
     if (call === 1) sink.output(joined(1, 1))
-    if (call === 1) sink.output({ output: 'left', token: 9 })
+    if (call === 1) sink.output({ output: 'left', token: 9, isOrdered: true })
     marks.push(`end ${call}`)
   })
   const handle = await driver.attach(machine, { port: 'orders', nonce: 1n })
@@ -237,11 +237,11 @@ test('a program that throws in its handler is reported, and nothing else is dist
   })
   perform(handle, (sink) => {
     sink.output(joined(1, 1))
-    sink.output({ output: 'left', token: 1 })
+    sink.output({ output: 'left', token: 1, isOrdered: true })
   })
   expect(seen).toEqual(['joined', 'left'])
   expect(faults).toMatchObject([{ kind: 'program', port: 'orders' }, { kind: 'program' }])
-  perform(handle, (sink) => sink.output({ output: 'left', token: 2 }))
+  perform(handle, (sink) => sink.output({ output: 'left', token: 2, isOrdered: true }))
   expect(seen).toHaveLength(3)
 })
 
@@ -249,10 +249,10 @@ test('outputs from before there is a handler are kept for it', async () => {
   const { driver } = setup()
   const { machine, perform } = puppet()
   const handle = await driver.attach(machine, { port: 'orders', nonce: 1n })
-  perform(handle, (sink) => sink.output({ output: 'left', token: 1 }))
+  perform(handle, (sink) => sink.output({ output: 'left', token: 1, isOrdered: true }))
   const seen: Output[] = []
   handle.onOutput((output) => seen.push(output))
-  expect(seen).toEqual([{ output: 'left', token: 1 }])
+  expect(seen).toEqual([{ output: 'left', token: 1, isOrdered: true }])
 })
 
 test('a machine whose step throws is stopped, what it recorded is dropped, and others go on', async () => {

@@ -277,9 +277,9 @@ export class OracleMachine implements SimulatedMachine {
     oracle.append({ kind: 'leave', seq, sender: this.id, header: NO_BYTES, view })
     this.isOver = true
     this.nextLook = undefined
-    sink.output({ output: 'left', token })
+    sink.output({ output: 'left', token, isOrdered: true })
     sink.output({ output: 'event', event: { event: 'closed', code: undefined, reason: 'left' } })
-    if (oracle.fault === 'goes on after the end') sink.output({ output: 'left', token })
+    if (oracle.fault === 'goes on after the end') sink.output({ output: 'left', token, isOrdered: true })
   }
 
   info(): MemberInfo {

@@ -136,6 +136,9 @@ export class Judge {
         return
       case 'left':
         life.phase = 'left'
+        life.isLeftBehind = !output.isOrdered
+        if (life.isLeftBehind && !this.ledger.isDisturbed)
+          throw new Violation('I6', `${life.name} leaves without its group, and nothing was wrong`)
         return
       case 'reset':
         if (!life.resets.delete(output.token))
@@ -147,11 +150,6 @@ export class Judge {
         if (output.event.event === 'closed') {
           life.phase = 'closed'
           if (output.event.code === ErrorCode.expelled) life.isExpelled = true
-          if (output.event.code === ErrorCode.memberFailed && life.leaveToken !== undefined) {
-            if (!this.ledger.isDisturbed)
-              throw new Violation('I6', `${life.name} leaves without its group, and nothing was wrong`)
-            life.isLeftBehind = true
-          }
         }
         return
       default:
