@@ -1,12 +1,20 @@
 /**
  * A state is blocked if a set of members is alive and connected, is a majority of the newest view known accepted
- * among them and of the view of every later result that may have been accepted elsewhere (its coordinator is not
- * among them), and yet none of them gets a new attempt as far as a result with all their votes.
+ * among them and of the view after every later change that may have been accepted elsewhere (the one who numbered
+ * it is not among them), and yet none of them gets a new attempt as far as a result with all their votes.
  */
-import { isNewer, membersAfter, newestAccepted, type ViewChange } from './logs.ts'
+import {
+  isNewer,
+  listChanges,
+  MAX_CHANGES,
+  membersAfter,
+  newestAccepted,
+  numberer,
+  type ViewChange,
+} from './logs.ts'
 import type { Model } from './model.ts'
 import { has, isMajority } from './sets.ts'
-import { NO_VIEW, State } from './state.ts'
+import { State } from './state.ts'
 import { type Step, type StepSink, stepKinds } from './steps/recorder.ts'
 import { Steps } from './steps/steps.ts'
 
@@ -25,7 +33,7 @@ export class BlockedSearch implements StepSink {
 
   /** A blocked set of members; 0 if there is none. Not asked where no further attempt fits into the run. */
   find(state: State): number {
-    if (state.views === this.steps.model.views || isChangePending(state)) return 0
+    if (state.views === this.steps.model.views) return 0
     const first = state.members[0]!
     for (let alive = 1; alive <= first; alive++) {
       if ((alive & ~first) !== 0 || !isEntitled(state, alive)) continue
@@ -71,15 +79,6 @@ export class BlockedSearch implements StepSink {
   }
 }
 
-/** A join or leave that is not accepted yet: that is the business of the sequencer that numbered it. */
-function isChangePending(state: State): boolean {
-  const { joinView, leaveView } = state
-  return (
-    (joinView !== NO_VIEW && state.acceptedSeq[joinView]! < state.joinSeq) ||
-    (leaveView !== NO_VIEW && state.acceptedSeq[leaveView]! < state.leaveSeq)
-  )
-}
-
 /** Whether these members, and nobody else alive, must be able to recover. */
 function isEntitled(state: State, alive: number): boolean {
   if ((alive & (~state.holders | state.gone | state.witness)) !== 0) return false
@@ -88,7 +87,7 @@ function isEntitled(state: State, alive: number): boolean {
   // Not where one is expelled, and another knows.
   if (!isMajority(alive, members) || (alive & ~members) !== 0) return false
   for (let member = 0; member < state.processes; member++) {
-    if (has(alive, member) && !isMajorityOfLater(state, alive, member, newest >>> 4)) return false
+    if (has(alive, member) && !isMajorityOfLater(state, alive, member, newest)) return false
   }
   return true
 }
@@ -108,10 +107,14 @@ function newestAmong(state: State, alive: number): ViewChange {
   return newest
 }
 
-function isMajorityOfLater(state: State, alive: number, member: number, newest: number): boolean {
-  for (let view = state.logView[member]!; view !== 0; view = state.baseView[view]!) {
-    if (state.rank[view]! <= state.rank[newest]!) continue
-    if ((alive & state.coordinator[view]!) === 0 && !isMajority(alive, state.members[view]!)) return false
+const changes = new Uint8Array(MAX_CHANGES)
+
+function isMajorityOfLater(state: State, alive: number, member: number, newest: ViewChange): boolean {
+  const found = listChanges(state, state.logView[member]!, state.logSeq[member]!, changes)
+  for (let i = 0; i < found; i++) {
+    const change = changes[i]!
+    if (!isNewer(state, change, newest) || (alive & numberer(state, change)) !== 0) continue
+    if (!isMajority(alive, membersAfter(state, change))) return false
   }
   return true
 }

@@ -50,6 +50,22 @@ export function membersAfter(state: State, change: ViewChange): number {
   return membersAt(state, change >>> 4, change & 15)
 }
 
+/**
+ * Who numbered a join or leave, and would have accepted it: the view's first sequencer, or the successor behind
+ * the leave that it follows. Of a result, its coordinator.
+ */
+export function numberer(state: State, change: ViewChange): number {
+  const view = change >>> 4
+  const coordinator = state.coordinator[view]!
+  const isSucceeded =
+    state.leaveView === view && state.leaveSeq < (change & 15) && (state.leaver & coordinator) !== 0
+  return isSucceeded ? state.successor : coordinator
+}
+
+export function isResult(state: State, change: ViewChange): boolean {
+  return (change & 15) === firstSeq(state, change >>> 4)
+}
+
 export function isNewer(state: State, change: ViewChange, other: ViewChange): boolean {
   const view = change >>> 4
   const view2 = other >>> 4

@@ -26,6 +26,8 @@ export interface Options {
   maxSeq: number
   /** Taking over a result may also stop half-way: more states, no rule less. */
   partialTakeover: boolean
+  /** Ballots of one incarnation stand in any order, whatever log ends they name: more states, no rule less. */
+  ballotsInAnyOrder: boolean
   /** An expelled member that is back without a join is no violation. */
   allowReturn: boolean
 
@@ -34,12 +36,14 @@ export interface Options {
   invitations: 'from-any-change' | 'from-log-end' | 'from-anyone'
   minimumIn: 'every-view' | 'newest-accepted' | 'newest-held' | 'coordinators-accepted'
   minimumOverVoters: boolean
+  unacceptedChanges: 'left-out' | 'counted'
   logEndBeyondGap: boolean
   contestBySeq: boolean
   incarnationAgain: boolean
   voteBindsNot: boolean
   ackAfterVote: boolean
   promiseForgotten: boolean
+  witnessForgets: boolean
   resultWithoutAcks: boolean
   ownEventsKept: boolean
   placeAfterAcks: boolean
@@ -87,6 +91,7 @@ export const optionTable: Readonly<Record<OptionName, OptionInfo>> = {
   handover: number(0, 'who leaves: 0 not the sequencer, 1 the sequencer, 2 either'),
   maxSeq: number(12, 'no log is longer'),
   partialTakeover: flag(undefined, 'taking over a result may also stop half-way'),
+  ballotsInAnyOrder: flag(undefined, 'ballots of one incarnation stand in any order'),
   allowReturn: flag(undefined, 'an expelled member that is back without a join is no violation'),
 
   // 4.3: number first, then acks, then accept. Here the place is chosen last, so that it is known to the
@@ -140,6 +145,8 @@ export const optionTable: Readonly<Record<OptionName, OptionInfo>> = {
     ['witnesses', 'members', 'voters'],
     'the new view: voters of the chosen log, the others being witnesses; the same without witnesses; all voters',
   ),
+  // 4.6, members and witnesses: a witness still tells in its votes what it has accepted.
+  witnessForgets: flag('4.6', 'a witness votes as if it had never accepted anything'),
   // 4.6: the coordinator accepts when all members and witnesses have acked.
   resultWithoutAcks: flag('4.6', "a result is accepted with the coordinator's own ack only"),
   // 4.6, minimum: counted in the newest view known accepted and in every later view change held.
@@ -150,6 +157,12 @@ export const optionTable: Readonly<Record<OptionName, OptionInfo>> = {
   ),
   // 4.6, minimum: counted over those that ack the result.
   minimumOverVoters: flag('4.6', 'the minimum counts voters that will not ack the result'),
+  // 4.6, minimum: not in the view after a join or leave that its own sequencer, a voter, has not accepted.
+  unacceptedChanges: choice(
+    '4.6',
+    ['left-out', 'counted'],
+    'the view after a join or leave whose own sequencer votes without having accepted it, in the minimum',
+  ),
 }
 
 const names = Object.keys(optionTable) as OptionName[]

@@ -25,7 +25,10 @@ export function start(out: Recorder, member: number): void {
 /** Written to anew by each call. */
 const range: [number, number] = [0, 0]
 
-/** Between which places among the ballots this one can be: (incarnation, log end), above the own promise. */
+/**
+ * Between which places among the ballots this one can be, above the own promise: by incarnation, then by log end
+ * (or in any order, where the run says so).
+ */
 function places(out: Recorder, member: number, incarnation: number): readonly [number, number] {
   const { model, now } = out
   const own = currentVote(now, member)
@@ -39,7 +42,8 @@ function places(out: Recorder, member: number, incarnation: number): readonly [n
     else if (now.incarnation[view] !== incarnation) {
       isAbove = now.incarnation[view]! < incarnation
       isBelow = !isAbove
-    } else {
+    } else if (model.options.ballotsInAnyOrder) isAbove = false
+    else {
       isAbove = isLowerVote(model, now, ballot, own)
       isBelow = isLowerVote(model, now, own, ballot)
     }

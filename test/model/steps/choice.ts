@@ -8,15 +8,17 @@ import {
   firstSeq,
   holds,
   isNewer,
+  isResult,
   listChanges,
   MAX_CHANGES,
   membersAfter,
   membersAt,
   newestAccepted,
+  numberer,
   type ViewChange,
 } from '../logs.ts'
 import type { Model } from '../model.ts'
-import { count, has } from '../sets.ts'
+import { count, has, only } from '../sets.ts'
 import { NO_VIEW, type State } from '../state.ts'
 import { acceptedSeq, cutBack, endSeq, endView, gapView, isLowerVote, type Vote } from '../votes.ts'
 
@@ -151,7 +153,7 @@ export class Choice {
 
   /**
    * The minimum, counted over those that ack the result: in the newest view known accepted by any voter, and in
-   * every later view change, not cut, that one holds.
+   * every later view change, not cut and not left out, that one holds.
    */
   private isEnough(): boolean {
     const { now, coordinator } = this
@@ -203,10 +205,20 @@ export class Choice {
     for (let voter = 0; voter < this.now.processes; voter++) {
       const found = this.listHeld(voter)
       for (let i = 0; i < found; i++) {
-        if (isNewer(this.now, this.changes[i]!, accepted) && !this.reaches(this.changes[i]!)) return false
+        const change = this.changes[i]!
+        if (!isNewer(this.now, change, accepted) || this.isLeftOut(change)) continue
+        if (!this.reaches(change)) return false
       }
     }
     return true
+  }
+
+  /** A join or leave whose own sequencer votes without having accepted it: nobody has, and in that view nobody will. */
+  private isLeftOut(change: ViewChange): boolean {
+    const { now, counted } = this
+    if (this.model.options.unacceptedChanges === 'counted' || isResult(now, change)) return false
+    const sequencer = numberer(now, change) & counted
+    return sequencer !== 0 && acceptedSeq(this.castBy(only(sequencer))) < (change & 15)
   }
 
   /** Fills in the view changes that a counted voter holds, none for others; gives how many. */

@@ -101,13 +101,18 @@ function takeAsMember(out: Recorder, member: number, attempt: number): void {
   if (options.partialTakeover) takePart(out, member, attempt)
 }
 
-/** A witness acks and votes, and delivers nothing. */
+/**
+ * A witness acks and votes, and delivers nothing more. What it knows accepted it still tells in its votes, unless
+ * its log has to give that up: then it begins anew.
+ */
 function takeAsWitness(out: Recorder, member: number, attempt: number): void {
   const next = out.begin()
+  const delivered = next.delivered[member]!
+  const isKept = commonPart(next, attempt, next.logView[member]!, delivered) === delivered
   next.logView[member] = attempt
   next.logSeq[member] = firstSeq(next, attempt)
   next.gap[member] = 0
-  next.delivered[member] = 0
+  if (!isKept || out.model.options.witnessForgets) next.delivered[member] = 0
   next.witness |= 1 << member
   next.promise[member] = attempt
   ackResult(next, member, attempt)
