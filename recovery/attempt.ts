@@ -1,6 +1,6 @@
 /**
  * One attempt at a reset, at its coordinator: who is invited, who has voted, who has acked the result. Data
- * and bookkeeping only; recovery.ts draws the consequences.
+ * and bookkeeping only; coordinator.ts draws the consequences.
  */
 import type { Ballot } from '../kernel/ballot.ts'
 import type { MemberId, Micros, Nonce } from '../kernel/identity.ts'

@@ -1,9 +1,9 @@
 /**
  * One process's life in one group, from the join's answer to the accepted leave: composes the sender, the
- * receiver, what asks and what reports, and, in one member of each group, the sequencer ("the same code, a
- * flag tells it to process messages differently", paper, section 4).
+ * receiver, what asks and what reports, and, in one member of each group, the sequencer.
  *
- * Reading order: onPacket (who may say anything), onMemberPacket (what each kind means), afterProgress.
+ * Reading order: onPacket (who may say anything), fellow-packets.ts (what each kind means), onOrder. What a member
+ * does while a reset is under way is in renewal.ts.
  */
 
 import { AssemblyStore } from '../../kernel/assembly.ts'
@@ -18,21 +18,13 @@ import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
 import {
   type DataFragment,
-  decodeDataAck,
-  decodeDataGap,
   decodeJoinRequest,
   decodeLeft,
   encodeLeft,
   type Locate,
   ORDER_FLAG_REPORT,
-  readGap,
   readOrderHead,
-  readRequestAck,
-  readRequestBlocks,
   readStreamAck,
-  readStreamFragment,
-  STATE_FLAG_LEAVING,
-  STATE_FLAG_RESULT,
 } from '../../kernel/packets.ts'
 import { parameterLimits } from '../../kernel/parameters.ts'
 import type { Token } from '../../kernel/port.ts'
@@ -41,13 +33,15 @@ import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import type { TimerName, Timers } from '../../kernel/timers.ts'
 import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
-import { repair, repairData } from '../../sequencer/repair.ts'
-import { Sequencer } from '../../sequencer/sequencer.ts'
+import type { Sequencer } from '../../sequencer/sequencer.ts'
 import { Concierge } from './concierge.ts'
 import { admit } from './door.ts'
+import { Entering } from './entering.ts'
+import { FellowPackets } from './fellow-packets.ts'
 import { Gaps } from './gaps.ts'
 import { Intake } from './intake.ts'
 import { Leaver } from './leaver.ts'
+import { Office, REQUEST_WINDOWS } from './office.ts'
 import { type MemberOptions, timesOf } from './options.ts'
 import { Receiver } from './receiver.ts'
 import { Renewal } from './renewal.ts'
@@ -55,12 +49,8 @@ import { Reports } from './reports.ts'
 import { Sender } from './sender.ts'
 import { Silence } from './silence.ts'
 
-/** Requests kept for one member at the sequencer, as a multiple of what a sender may have on its way. */
-const REQUEST_WINDOWS = 4
 /** Blocks from this size on go by method 2 where nothing else is said. */
 const METHOD_THRESHOLD = 4 * 1024
-/** A joiner hears nobody for so many suspicion times before it gives up. */
-const ENTERING_PATIENCES = 4
 /** How long a program may hold up its own send before it is told so. */
 const STALL_PATIENCE: Micros = 1_000_000
 const WOULD_BLOCK =
@@ -95,12 +85,8 @@ export class Membership {
   readonly state: OrderState
   readonly sender: Sender
   readonly leaver: Leaver
-  sequencer: Sequencer | undefined
-  /** Why the group cannot go on here until it is reset. */
-  failure: string | undefined
   /** Place of the own join, until that is accepted. */
   private joinSeq: Seq | undefined
-  private enteringTries = 0
   private isClosed = false
   private expelledBecause: string | undefined
   private readonly self: MemberId
@@ -112,14 +98,14 @@ export class Membership {
   private readonly renewal: Renewal
   private readonly assemblies: AssemblyStore
   private readonly intake: Intake
-  private readonly roundTrips: RoundTrips
+  private readonly entering: Entering
+  private readonly fellowPackets: FellowPackets
+  private readonly office: Office
   private readonly port: string
-  private readonly options: MemberOptions
   private readonly outbox: Outbox
   private readonly timers: Timers
   private readonly counters: Counters
   private readonly streams: Streams
-  private readonly prng: Prng
   private readonly host: MembershipHost
 
   constructor(
@@ -128,15 +114,13 @@ export class Membership {
     options: MemberOptions,
   ) {
     const { port, memberId, baseline } = entry
-    const { outbox, timers, counters, streams, roundTrips, prng, host } = parts
+    const { outbox, timers, counters, streams, roundTrips, host } = parts
     this.port = port
     this.self = memberId
-    this.options = options
     this.outbox = outbox
     this.timers = timers
     this.counters = counters
     this.streams = streams
-    this.prng = prng
     this.host = host
     this.joinSeq = baseline.seq
     this.state = new OrderState(baseline)
@@ -144,7 +128,6 @@ export class Membership {
     const { maxMessageSize } = baseline.parameters
     const largest = maxMessageSize + parameterLimits.headerBytes + BLOCK_HEADER_BYTES + RECORD_OVERHEAD_MAX
     this.assemblies = new AssemblyStore(Math.max(REQUEST_WINDOWS * options.sendWindow, largest), largest)
-    this.roundTrips = roundTrips
     const toSequencer = {
       state: () => this.state,
       sequencer: () => this.source,
@@ -202,7 +185,7 @@ export class Membership {
           others: () => this.others,
           successor: () => this.sequencerMember,
           needsSuccessor: () => this.sequencer !== undefined && this.state.view.members.length > 0,
-          lastHeard: () => this.lastHeard,
+          lastHeard: () => this.silence.lastHeard,
           left: () => this.onLeftGroup(),
         },
       },
@@ -255,46 +238,71 @@ export class Membership {
           isSequencer: () => this.sequencer !== undefined,
           isBound: () => this.isClosed || this.recovery.isBound,
           isAutomatic: () => this.state.parameters.recovery === 'auto' && this.joinSeq === undefined,
-          sequencerFailed: (id) => this.onSequencerFailed(id),
-          memberFailed: () => this.onMemberFailed(),
-          suspected: () => this.onSuspected(),
-          sequencerBack: () => {
-            if (!this.recovery.isBound) this.failure = undefined
-          },
+          sequencerFailed: (id) => this.renewal.onSequencerFailed(id),
+          memberFailed: () => this.renewal.onMemberFailed(),
+          suspected: () => this.renewal.onSuspected(),
+          sequencerBack: () => this.renewal.onSequencerBack(),
           doubtResolved: () => this.onDoubtResolved(),
         },
       },
       { tries: options.detection.tries, heartbeatIdle: times.heartbeatIdle },
     )
+    this.entering = new Entering({
+      outbox,
+      timers,
+      roundTrips,
+      silence: this.silence,
+      host: { sequencer: () => this.sequencerMember, lost: (reason) => host.lost(reason) },
+    })
+    this.fellowPackets = new FellowPackets(
+      {
+        outbox,
+        counters,
+        state: this.state,
+        sender: this.sender,
+        intake: this.intake,
+        silence: this.silence,
+        host: {
+          sequencer: () => this.sequencer,
+          learnSuccession: () => this.learnSuccession(),
+          onOrder: (member, header, packet) => this.onOrder(member, header, packet),
+          onStreamData: (from, header, packet) => this.renewal.onStreamData(from, header, packet),
+          onLeft: (member, packet) => this.onLeft(member, packet),
+        },
+      },
+      { packetSize: options.packetSize },
+    )
+    this.office = new Office(
+      {
+        ...parts,
+        self: memberId,
+        state: this.state,
+        receiver: this.receiver,
+        host: { asked: (member) => this.silence.onAsked(member), present: () => this.present },
+      },
+      options,
+    )
     this.renewal = new Renewal(
       {
+        ...parts,
+        self: memberId,
         state: this.state,
-        outbox,
-        timers,
-        streams,
-        counters,
-        roundTrips,
-        prng,
+        assemblies: this.assemblies,
+        sender: this.sender,
+        receiver: this.receiver,
+        gaps: this.gaps,
+        intake: this.intake,
+        leaver: this.leaver,
+        silence: this.silence,
+        fellowPackets: this.fellowPackets,
         host: {
-          self: () => this.self,
-          isEntering: () => this.joinSeq !== undefined,
           joinSeq: () => this.joinSeq,
-          isLingering: () => this.leaver.isLingering,
-          silence: () => this.silence,
-          bound: () => this.onBound(),
-          dropAbove: (seq) => {
-            this.receiver.dropAbove(seq)
-            this.sender.dropAbove(seq)
-          },
-          collect: () => {
-            this.gaps.restart()
-            this.gaps.check()
-          },
-          hold: (entry) => this.receiver.hold(entry),
-          accepted: (change) => this.receiver.acceptUpTo(change.view.seq),
-          witnessed: (change) => this.onWitnessed(change.view.seq),
-          resumed: () => this.onResumed(),
-          stopped: (reason) => this.onStopped(reason),
+          isForsaken: () => this.entering.isForsaken(),
+          stopNumbering: () => this.office.giveUp(),
+          newSequencer: () => this.onNewSequencer(),
+          onOrder: (member, header, packet) => this.onOrder(member, header, packet),
+          left: () => host.left(),
+          leftBehind: (reason) => host.leftBehind(reason),
           expelled: (reason) => this.onExpelled(reason),
         },
       },
@@ -303,8 +311,18 @@ export class Membership {
     this.silence.begin()
   }
 
+  /** The sequencer part of this member, if it numbers. */
+  get sequencer(): Sequencer | undefined {
+    return this.office.sequencer
+  }
+
   private get recovery(): Renewal['recovery'] {
     return this.renewal.recovery
+  }
+
+  /** Why the group cannot go on here until it is reset. */
+  get failure(): string | undefined {
+    return this.renewal.failure
   }
 
   /** The creator is the first sequencer, and its join needs nobody's acks. */
@@ -318,40 +336,7 @@ export class Membership {
   enter(): void {
     this.gaps.check()
     this.reports.onProgress()
-    this.armEntering()
-  }
-
-  /** Until the own join is accepted, the sequencer is asked: it may die in between. */
-  private armEntering(): void {
-    this.timers.set('entering', this.outbox.now + this.roundTrips.timeout(this.enteringTries))
-  }
-
-  /**
-   * A joiner whose sequencer dies stays: its join may be accepted, and then its vote may be needed (of a view of
-   * four two are no majority). It goes when nobody of the group has been heard for long.
-   */
-  private isForsaken(): boolean {
-    const { suspicion, patience } = this.silence
-    const isSilent =
-      this.outbox.now - this.lastHeard > ENTERING_PATIENCES * patience ||
-      this.others.every(({ id }) => suspicion.isSuspect(id))
-    if (isSilent) this.host.lost('no member of the group answers any more')
-    return isSilent
-  }
-
-  /** When anybody else was heard last. */
-  private get lastHeard(): Micros {
-    return Math.max(0, ...this.others.map(({ id }) => this.silence.suspicion.lastHeard(id)))
-  }
-
-  private onEntering(): void {
-    const sequencer = this.sequencerMember
-    if (this.joinSeq === undefined || sequencer === undefined || this.isForsaken()) return
-    this.enteringTries++
-    const { outbox } = this
-    outbox.unicast(sequencer.address, outbox.packet(PacketKind.state, 0, sequencer.nonce, 0))
-    this.armEntering()
-    this.silence.onAsked(sequencer)
+    this.entering.arm()
   }
 
   // ---- calls and time ---------------------------------------------------------------------------------
@@ -423,7 +408,7 @@ export class Membership {
       case 'heartbeat':
         this.sequencer?.onHeartbeat()
         this.leaver.onHeartbeat()
-        if (this.sequencer !== undefined) this.onSequencerHeartbeat()
+        if (this.sequencer !== undefined) this.renewal.onHeartbeat()
         return
       case 'acks':
         this.sequencer?.onAckTimer()
@@ -432,7 +417,7 @@ export class Membership {
         this.leaver.onTimer()
         return
       case 'entering':
-        this.onEntering()
+        if (this.joinSeq !== undefined) this.entering.onTimer()
         return
       case 'stall':
         if (this.holdsUpItself) this.sender.refuse(ErrorCode.wouldBlock, WOULD_BLOCK)
@@ -469,13 +454,14 @@ export class Membership {
     }
     if (header.kind === PacketKind.streamAck) return this.onStreamAck(header, packet)
     if (header.groupId === this.state.view.groupId && !this.leaver.isLingering) {
-      const rejected = this.onResetPacket(from, header, packet)
+      const rejected = this.renewal.onResetPacket(from, header, packet)
       if (rejected !== 'not one') return rejected === undefined ? undefined : this.reject(rejected)
     }
     const { leader } = this.recovery
     const admittance = admit(this.state, header, this.self, this.outbox.identity, leader)
     if (typeof admittance === 'string') {
-      if (admittance === 'incarnation') this.renewal.onForeign(from, header, this.sequencer !== undefined)
+      const { outsiders } = this.renewal
+      if (admittance === 'incarnation') outsiders.onForeign(from, header, this.sequencer !== undefined)
       return this.reject(admittance)
     }
     if (this.recovery.isBound && admittance.who !== 'member') return this.reject('phase')
@@ -502,91 +488,10 @@ export class Membership {
         return
       case 'member':
         this.silence.onHeard(admittance.member)
-        if (this.recovery.isBound) this.onPacketWhileBound(admittance.member, from, header, packet)
-        else this.onMemberPacket(admittance.member, from, header, packet)
+        if (this.recovery.isBound) this.renewal.onPacketWhileBound(admittance.member, from, header, packet)
+        else this.fellowPackets.on(admittance.member, from, header, packet)
         return
     }
-  }
-
-  /** Invitations, refusals and notices come under whatever ballot; each says itself what it is about. */
-  private onResetPacket(
-    from: Address,
-    header: PacketHeader,
-    packet: Uint8Array,
-  ): RejectReason | undefined | 'not one' {
-    switch (header.kind) {
-      case PacketKind.invite:
-        return this.renewal.onInvite(from, header, packet)
-      case PacketKind.refusal:
-        return this.renewal.onRefusal(header, packet)
-      case PacketKind.expelled:
-        return this.renewal.onExpelled(packet)
-      default:
-        return 'not one'
-    }
-  }
-
-  /** A packet of the attempt that this member is bound to. */
-  private onPacketWhileBound(
-    member: ViewMember,
-    from: Address,
-    header: PacketHeader,
-    packet: Uint8Array,
-  ): void {
-    const { recovery, state } = this
-    recovery.onHeard(member)
-    const before = state.history.received
-    switch (header.kind) {
-      case PacketKind.streamData:
-        this.onStreamData(from, header, packet)
-        return
-      case PacketKind.state:
-        if ((header.flags & STATE_FLAG_RESULT) !== 0) recovery.onAck(member)
-        return
-      case PacketKind.gap:
-        this.repairFor(from, header, packet)
-        return
-      case PacketKind.dataGap:
-        this.repairDataFor(from, header, packet)
-        return
-      case PacketKind.repair: {
-        if (!recovery.isCollecting) return this.reject('phase')
-        const head = readOrderHead(packet)
-        if (head === undefined || !this.receiver.onCollected(head, packet, state.highest)) {
-          return this.reject('malformed')
-        }
-        this.gaps.check(state.history.received > before ? packet.length : 0)
-        recovery.onHeld()
-        return
-      }
-      case PacketKind.data:
-        if (!recovery.isCollecting) return this.reject('phase')
-        this.intake.onData(member, from, header, packet)
-        return
-      case PacketKind.order: {
-        const head = readOrderHead(packet)
-        if (head === undefined) return this.reject('malformed')
-        recovery.onOrder(member.id, head.accepted)
-        if (!this.recovery.isBound) this.onOrder(member, header, packet)
-        return
-      }
-      case PacketKind.probe:
-        this.silence.onPacket(member, header, packet)
-        return
-      case PacketKind.left:
-        // a witness that has missed the word of its expulsion is answered like any former member
-        if (!recovery.onNotice(recovery.promise)) this.reject('phase')
-        return
-      default:
-        this.reject('phase')
-    }
-  }
-
-  private onStreamData(from: Address, header: PacketHeader, packet: Uint8Array): void {
-    const fragment = readStreamFragment(packet)
-    if (fragment === undefined) return this.reject('malformed')
-    const bytes = this.streams.onFragment(from, header.senderNonce, fragment)
-    if (bytes !== undefined) this.renewal.onStream(header.senderNonce, fragment.purpose, bytes)
   }
 
   /** Streams go to joiners and askers, too, who are no members; the stream knows its receiver by the nonce. */
@@ -595,71 +500,6 @@ export class Membership {
     if (ack === undefined) return this.reject('malformed')
     this.streams.onAck(header.senderNonce, ack)
     this.timers.setEarlier('flush', this.outbox.now)
-  }
-
-  /** What each kind of packet from a fellow member means. */
-  private onMemberPacket(member: ViewMember, from: Address, header: PacketHeader, packet: Uint8Array): void {
-    switch (header.kind) {
-      case PacketKind.order:
-      case PacketKind.repair:
-        this.onOrder(member, header, packet)
-        return
-      case PacketKind.request: {
-        const blocks = readRequestBlocks(packet)
-        if (blocks === undefined) return this.reject('malformed')
-        this.learnSuccession()
-        if (this.sequencer === undefined) return this.reject('phase')
-        this.sequencer.onRequest(member, header, packet, blocks)
-        return
-      }
-      case PacketKind.state:
-        if ((header.flags & STATE_FLAG_LEAVING) === 0) this.learnSuccession()
-        this.sequencer?.onReport(member.id, header)
-        // it has not heard yet that the result is accepted
-        if ((header.flags & STATE_FLAG_RESULT) !== 0) this.sequencer?.tell(member)
-        return
-      case PacketKind.inquiry:
-      case PacketKind.testimony:
-      case PacketKind.probe:
-      case PacketKind.probeAnswer:
-        this.sequencer?.onReport(member.id, header)
-        if (!this.silence.onPacket(member, header, packet)) this.reject('malformed')
-        return
-      case PacketKind.gap: {
-        this.sequencer?.onReport(member.id, header)
-        this.repairFor(from, header, packet)
-        return
-      }
-      case PacketKind.data:
-        this.sequencer?.onReport(member.id, header)
-        this.intake.onData(member, from, header, packet)
-        return
-      case PacketKind.dataGap:
-        this.sequencer?.onReport(member.id, header)
-        this.repairDataFor(from, header, packet)
-        return
-      case PacketKind.dataAck: {
-        const ack = decodeDataAck(packet)
-        if (ack === undefined) return this.reject('malformed')
-        this.sender.onDataAck(ack)
-        return
-      }
-      case PacketKind.requestAck: {
-        const expected = readRequestAck(packet)
-        if (expected === undefined) return this.reject('malformed')
-        this.sender.onRequestAck(expected)
-        return
-      }
-      case PacketKind.streamData:
-        // a join's answer or a result that is here already: acknowledged again, because the ack was lost
-        this.onStreamData(from, header, packet)
-        return
-      case PacketKind.left:
-        this.onLeft(member, packet)
-        return
-      default:
-        this.reject('phase')
-    }
   }
 
   /** A placed block has become whole: more may be held, accepted and delivered now. */
@@ -678,21 +518,8 @@ export class Membership {
     this.reports.onProgress()
   }
 
-  private repairFor(address: Address, header: PacketHeader, packet: Uint8Array): void {
-    const gap = readGap(packet)
-    if (gap === undefined) return this.reject('malformed')
-    const to = { address, nonce: header.senderNonce }
-    const { packetSize } = this.options
-    this.counters.retransmissions.repair += repair(this.state, this.outbox, packetSize, to, gap)
-  }
-
-  private repairDataFor(address: Address, header: PacketHeader, packet: Uint8Array): void {
-    const gap = decodeDataGap(packet)
-    if (gap === undefined) return this.reject('malformed')
-    const entry = this.state.history.entryAt(gap.seq)
-    if (entry === undefined) return
-    const to = { address, nonce: header.senderNonce }
-    this.counters.retransmissions.data += repairData(entry, this.outbox, this.options.packetSize, to, gap)
+  private repairFor(from: Address, header: PacketHeader, packet: Uint8Array): void {
+    this.fellowPackets.repairFor(from, header, packet)
   }
 
   /** A fellow member, who holds it accepted, tells that this member has left, or is out. */
@@ -842,46 +669,7 @@ export class Membership {
   }
 
   private becomeSequencer(): void {
-    const { state, receiver, options } = this
-    const { received } = state.history
-    const self = findMember(state.view, this.self)
-    assert(self !== undefined, 'only a member becomes sequencer', this.self)
-    assert(
-      received === state.accepted,
-      'the successor numbers behind what is accepted',
-      received,
-      state.accepted,
-    )
-    for (const timer of ['report', 'gap'] as const) this.timers.stop(timer)
-    state.highest = received
-    const times = timesOf(options.detection)
-    this.sequencer = new Sequencer({
-      self,
-      state,
-      outbox: this.outbox,
-      timers: this.timers,
-      streams: this.streams,
-      counters: this.counters,
-      prng: this.prng,
-      options: {
-        packetSize: options.packetSize,
-        requestBytes: REQUEST_WINDOWS * options.sendWindow,
-        window: options.window,
-        joinPatience: 2 * times.maxRto,
-        roundTrips: this.roundTrips,
-        ...times,
-      },
-      host: {
-        numbered: (entry) => receiver.noteHeld(entry),
-        accepted: () => receiver.deliver(),
-        unanswered: (silent) => {
-          for (const member of silent) this.silence.onAsked(member)
-        },
-        slow: (member, lagMessages) => {
-          this.outbox.output({ output: 'event', event: { event: 'slow', member, lagMessages } })
-        },
-      },
-    })
+    this.office.take()
   }
 
   // ---- silence and recovery ---------------------------------------------------------------------------
@@ -911,100 +699,6 @@ export class Membership {
   /** ResetGroup. */
   reset(token: Token, minMembers: number, header: Uint8Array): void {
     this.renewal.call(token, minMembers, header)
-  }
-
-  /**
-   * Without its sequencer the group stands still. With `recovery: 'manual'` calls end here; blocks that are on
-   * their way stay, because their request numbers are taken: if the sequencer was only slow, they are ordered
-   * after all.
-   */
-  private onSequencerFailed(id: MemberId): void {
-    const reason = `member ${id}, the sequencer, does not answer any more`
-    if (this.joinSeq !== undefined) return
-    if (this.state.parameters.recovery === 'auto') return this.recovery.start()
-    this.failure = `${reason}; the group needs a reset before it can go on: call resetGroup`
-    this.sender.refuse(ErrorCode.memberFailed, this.failure)
-    if (this.sender.isLeaving) this.host.leftBehind(reason)
-  }
-
-  private onMemberFailed(): void {
-    if (this.state.parameters.recovery !== 'auto') return
-    if (this.renewal.mayCoordinate) return this.recovery.start()
-    // a sequencer about to leave would be out of the view that it makes: somebody else has to make it
-    if (!this.silence.inquiry.resign()) this.onStopped('nobody else answers')
-  }
-
-  private onSequencerHeartbeat(): void {
-    this.renewal.remind()
-    const { suspicion } = this.silence
-    if (this.others.some(({ id }) => suspicion.isSuspect(id))) this.onMemberFailed()
-  }
-
-  private onSuspected(): void {
-    const { suspicion } = this.silence
-    if (this.sender.isLeaving && this.others.every((one) => suspicion.isSuspect(one.id))) this.host.left()
-  }
-
-  /** From a promise on this member does nothing in any older view (design 4.6). */
-  private onBound(): void {
-    for (const timer of [
-      'request',
-      'report',
-      'gap',
-      'heartbeat',
-      'acks',
-      'entering',
-      'leave',
-      'stall',
-    ] as const) {
-      this.timers.stop(timer)
-    }
-    if (this.sequencer !== undefined) {
-      for (const { nonce } of this.present) this.streams.close(nonce)
-      this.sequencer = undefined
-    }
-    this.assemblies.clear()
-    this.receiver.freeze()
-    this.sender.pause()
-    if (this.state.parameters.recovery === 'auto') return
-    this.failure = 'the group is being rebuilt'
-    this.sender.refuse(ErrorCode.memberFailed, `${this.failure}; send again when the reset is delivered`)
-  }
-
-  /** A new view is accepted: who numbers now, and what is still to be sent. */
-  private onResumed(): void {
-    const { state, outbox } = this
-    this.failure = undefined
-    this.gaps.restart()
-    if (findMember(state.view, this.self) === undefined) return
-    if (state.parameters.recovery === 'manual') {
-      const lastOrdered = state.requests.get(this.self) ?? 0
-      const message = 'the group has been rebuilt without this message; it will not be ordered now'
-      this.sender.abandon(ErrorCode.memberFailed, message, lastOrdered)
-    }
-    outbox.trace('resumed', { incarnation: state.view.incarnation, members: state.view.members.length })
-    this.onNewSequencer()
-    this.timers.setEarlier('flush', outbox.now)
-  }
-
-  /**
-   * A result without this member is official. If it was about to leave, its leave lies in the log that goes on:
-   * that is as orderly a leave as any, with what was sent before it.
-   */
-  private onWitnessed(seq: Seq): void {
-    const hasLeft = this.state.pending.some(({ leave }) => leave?.member === this.self)
-    if (hasLeft) this.receiver.acceptUpTo(seq)
-    else this.onExpelled('the group has gone on without this member')
-  }
-
-  /** Too few answer: the group stays stopped. Who wants to leave need not wait for it. */
-  private onStopped(reason: string): void {
-    if (this.joinSeq !== undefined) {
-      this.isForsaken()
-      return
-    }
-    if (this.sender.isLeaving) return this.host.leftBehind(reason)
-    if (this.state.parameters.recovery === 'manual') this.failure = `${reason}; the group stays stopped`
   }
 
   private onExpelled(reason: string): void {

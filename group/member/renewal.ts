@@ -1,94 +1,97 @@
 /**
- * A member's part in a reset: who may invite it, what being bound means for the rest of the member, and who is
- * told that the group has gone on without them. The protocol itself is recovery/recovery.ts.
+ * A member's part in a reset: what a suspicion leads to, who may invite this member, what each packet means
+ * while it is bound, and how it comes out: resumed in a new view, stopped, or out of the group. The protocol
+ * itself is recovery/; those who are in no view any more are outsiders.ts.
  */
-import { type Ballot, compareBallots, isSameBallot, type ResultName } from '../../kernel/ballot.ts'
+import type { AssemblyStore } from '../../kernel/assembly.ts'
+import { type Ballot, compareBallots } from '../../kernel/ballot.ts'
 import type { Counters } from '../../kernel/counters.ts'
-import type { Entry } from '../../kernel/history.ts'
-import { type MemberId, type Micros, type Nonce, Role, type Seq } from '../../kernel/identity.ts'
+import { ErrorCode } from '../../kernel/errors.ts'
+import type { Address, MemberId, Nonce, Seq } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
-import type { PacketHeader, RejectReason } from '../../kernel/packet.ts'
-import { StreamPurpose } from '../../kernel/packets.ts'
+import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
+import { readOrderHead, readStreamFragment, STATE_FLAG_RESULT, StreamPurpose } from '../../kernel/packets.ts'
 import type { Token } from '../../kernel/port.ts'
 import type { Prng } from '../../kernel/prng.ts'
 import {
-  decodeExpelled,
   decodeInvite,
   decodeRefusal,
   INVITE_FLAG_AUTOMATIC,
-  type Invite,
   RefusalReason,
 } from '../../kernel/recovery-packets.ts'
 import type { ResultChange } from '../../kernel/result.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Streams } from '../../kernel/streams.ts'
-import type { Timers } from '../../kernel/timers.ts'
+import type { TimerName, Timers } from '../../kernel/timers.ts'
 import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
 import { Recovery } from '../../recovery/recovery.ts'
+import type { FellowPackets } from './fellow-packets.ts'
+import type { Gaps } from './gaps.ts'
+import type { Intake } from './intake.ts'
+import type { Leaver } from './leaver.ts'
+import { Outsiders } from './outsiders.ts'
+import type { Receiver } from './receiver.ts'
+import type { Sender } from './sender.ts'
 import type { Silence } from './silence.ts'
 
 export interface RenewalHost {
-  self(): MemberId
-  isEntering(): boolean
+  /** Place of the own join, until that is accepted. */
   joinSeq(): Seq | undefined
-  /** Has handed over, and only waits for its successor's word. */
-  isLingering(): boolean
-  silence(): Silence
-  /** Nothing of the older view counts any more. */
-  bound(): void
-  dropAbove(seq: Seq): void
-  /** More is to be fetched, or everything is here. */
-  collect(): void
-  hold(entry: Entry): void
-  accepted(change: ResultChange): void
-  witnessed(change: ResultChange): void
-  resumed(change: ResultChange): void
-  stopped(reason: string): void
+  /** Ends the life of a joiner that nobody answers any more, and says whether it is one. */
+  isForsaken(): boolean
+  /** This member is no sequencer any more, if it was one. */
+  stopNumbering(): void
+  /** The view in force has a sequencer, this member or another one. */
+  newSequencer(): void
+  onOrder(member: ViewMember, header: PacketHeader, packet: Uint8Array): void
+  left(): void
+  leftBehind(reason: string): void
   expelled(reason: string): void
 }
 
-/** Members that a reset has removed are told so again and again for a while: they may only have been cut off. */
-const REMOVED_KEPT = 64
-const REMINDER_FIRST: Micros = 500_000
-const REMINDER_LAST: Micros = 30_000_000
-const REMINDERS_MAX = 40
-
-interface Removed {
-  readonly member: ViewMember
-  reminders: number
-  nextAt: Micros
+export interface RenewalParts {
+  readonly self: MemberId
+  readonly state: OrderState
+  readonly outbox: Outbox
+  readonly timers: Timers
+  readonly streams: Streams
+  readonly counters: Counters
+  readonly roundTrips: RoundTrips
+  readonly prng: Prng
+  readonly assemblies: AssemblyStore
+  readonly sender: Sender
+  readonly receiver: Receiver
+  readonly gaps: Gaps
+  readonly intake: Intake
+  readonly leaver: Leaver
+  readonly silence: Silence
+  readonly fellowPackets: FellowPackets
+  readonly host: RenewalHost
 }
+
+/** Armed for a view that means nothing any more. */
+const TIMERS_OF_A_VIEW: readonly TimerName[] = [
+  'request',
+  'report',
+  'gap',
+  'heartbeat',
+  'acks',
+  'entering',
+  'leave',
+  'stall',
+]
 
 export class Renewal {
   readonly recovery: Recovery
-  /** BOUNDED by REMOVED_KEPT, oldest first. */
-  private removed: Removed[] = []
-  /** Other lines of this group's views that have been reported. BOUNDED by SPLITS_KEPT. */
-  private readonly reported = new Set<string>()
-  private readonly state: OrderState
-  private readonly outbox: Outbox
-  private readonly counters: Counters
-  private readonly host: RenewalHost
+  readonly outsiders: Outsiders
+  /** Why the group cannot go on here until it is reset. */
+  failure: string | undefined
+  private readonly parts: RenewalParts
 
-  constructor(
-    parts: {
-      state: OrderState
-      outbox: Outbox
-      timers: Timers
-      streams: Streams
-      counters: Counters
-      roundTrips: RoundTrips
-      prng: Prng
-      host: RenewalHost
-    },
-    options: { tries: number },
-  ) {
-    const { state, outbox, timers, streams, counters, roundTrips, prng, host } = parts
-    this.state = state
-    this.outbox = outbox
-    this.counters = counters
-    this.host = host
+  constructor(parts: RenewalParts, options: { tries: number }) {
+    this.parts = parts
+    const { state, outbox, counters, timers, streams, roundTrips, prng, host, gaps } = parts
     this.recovery = new Recovery(
       {
         outbox,
@@ -99,98 +102,137 @@ export class Renewal {
         prng,
         host: {
           state: () => state,
-          self: () => host.self(),
+          self: () => parts.self,
           mayVote: () => this.mayVote,
           mayCoordinate: () => this.mayCoordinate,
-          isSuspect: (id) => host.silence().suspicion.isSuspect(id),
-          bound: (ballot) => this.bind(ballot),
-          dropAbove: (seq) => host.dropAbove(seq),
+          isSuspect: (id) => parts.silence.suspicion.isSuspect(id),
+          bound: (ballot) => this.onBound(ballot),
+          dropAbove: (seq) => {
+            parts.receiver.dropAbove(seq)
+            parts.sender.dropAbove(seq)
+          },
           collect: (_source, end) => {
             state.highest = Math.max(state.history.received, end)
-            host.collect()
+            gaps.restart()
+            gaps.check()
           },
-          hold: (entry) => host.hold(entry),
-          accepted: (change) => host.accepted(change),
-          witnessed: (change) => host.witnessed(change),
-          resumed: (change) => this.resume(change),
-          stopped: (reason) => host.stopped(reason),
+          hold: (entry) => parts.receiver.hold(entry),
+          accepted: (change) => parts.receiver.acceptUpTo(change.view.seq),
+          witnessed: (change) => this.onWitnessed(change.view.seq),
+          resumed: (change) => this.onResumed(change),
+          stopped: (reason) => this.onStopped(reason),
           expelled: (reason) => host.expelled(reason),
         },
       },
-      { tries: options.tries, isAutomatic: state.parameters.recovery === 'auto' },
+      { tries: options.tries, isAutomatic: this.isAutomatic },
     )
+    const { recovery } = this
+    const expelled = (reason: string) => host.expelled(reason)
+    this.outsiders = new Outsiders({ state, outbox, counters, recovery, expelled })
+  }
+
+  private get isAutomatic(): boolean {
+    return this.parts.state.parameters.recovery === 'auto'
   }
 
   private get mayVote(): boolean {
-    const joinSeq = this.host.joinSeq()
-    return joinSeq === undefined || this.state.history.received >= joinSeq
+    const { host, state } = this.parts
+    const joinSeq = host.joinSeq()
+    return joinSeq === undefined || state.history.received >= joinSeq
   }
 
-  get mayCoordinate(): boolean {
-    const { host, state } = this
-    const isMember = findMember(state.latestView, host.self()) !== undefined
-    return isMember && !host.isEntering() && !host.isLingering()
+  private get mayCoordinate(): boolean {
+    const { host, leaver, self, state } = this.parts
+    const isMember = findMember(state.latestView, self) !== undefined
+    return isMember && host.joinSeq() === undefined && !leaver.isLingering
   }
 
+  /** ResetGroup. */
   call(token: Token, minMembers: number, header: Uint8Array): void {
     this.recovery.call(token, minMembers, header)
   }
 
-  private bind({ incarnation, coordinator }: Ballot): void {
-    Object.assign(this.outbox.identity, { incarnation, coordinator })
-    this.host.bound()
+  // ---- what a suspicion leads to ----------------------------------------------------------------------
+
+  /**
+   * Without its sequencer the group stands still. With `recovery: 'manual'` calls end here; blocks that are on
+   * their way stay, because their request numbers are taken: if the sequencer was only slow, they are ordered
+   * after all.
+   */
+  onSequencerFailed(id: MemberId): void {
+    const { host, sender } = this.parts
+    const reason = `member ${id}, the sequencer, does not answer any more`
+    if (host.joinSeq() !== undefined) return
+    if (this.isAutomatic) return this.recovery.start()
+    this.failure = `${reason}; the group needs a reset before it can go on: call resetGroup`
+    sender.refuse(ErrorCode.memberFailed, this.failure)
+    if (sender.isLeaving) host.leftBehind(reason)
   }
 
-  private resume(change: ResultChange): void {
-    const { now } = this.outbox
-    for (const { member, leftAt } of this.state.former) {
-      if (leftAt !== change.view.seq || !change.removed.includes(member.id)) continue
-      this.removed.push({ member, reminders: 0, nextAt: now + REMINDER_FIRST })
-    }
-    if (this.removed.length > REMOVED_KEPT) this.removed.splice(0, this.removed.length - REMOVED_KEPT)
-    this.host.resumed(change)
+  onSequencerBack(): void {
+    if (!this.recovery.isBound) this.failure = undefined
   }
 
-  /** The sequencer reminds those who were removed: one that was only cut off finds its group again. */
-  remind(): void {
-    const { now } = this.outbox
-    for (const one of this.removed) {
-      if (now < one.nextAt) continue
-      one.reminders++
-      one.nextAt = now + Math.min(REMINDER_LAST, REMINDER_FIRST * 2 ** one.reminders)
-      this.recovery.tellExpelled(one.member)
-    }
-    this.removed = this.removed.filter(({ reminders }) => reminders < REMINDERS_MAX)
+  /** A member does not answer its sequencer, which is this one. */
+  onMemberFailed(): void {
+    if (!this.isAutomatic) return
+    if (this.mayCoordinate) return this.recovery.start()
+    // a sequencer about to leave would be out of the view that it makes: somebody else has to make it
+    if (!this.parts.silence.inquiry.resign()) this.onStopped('nobody else answers')
+  }
+
+  /** The sequencer's heartbeat. */
+  onHeartbeat(): void {
+    this.outsiders.remind()
+    if (this.parts.silence.isAnybodySuspect) this.onMemberFailed()
+  }
+
+  /** One who leaves, with nobody else there, has left. */
+  onSuspected(): void {
+    const { sender, silence, host } = this.parts
+    if (sender.isLeaving && silence.isEverybodySuspect) host.left()
   }
 
   onGone(nonce: Nonce): void {
-    this.removed = this.removed.filter(({ member }) => member.nonce !== nonce)
+    this.outsiders.onGone(nonce)
     this.recovery.onGone(nonce)
   }
 
-  /** Who takes part in the reset under way, as far as this member knows. */
-  participant(id: MemberId, nonce: Nonce): ViewMember | undefined {
-    const { state } = this
-    for (const view of [state.view, ...state.pending.map((change) => change.view)]) {
-      const member = findMember(view, id)
-      if (member?.nonce === nonce) return member
-    }
-    return undefined
+  // ---- packets of whatever ballot ---------------------------------------------------------------------
+
+  private reject(reason: RejectReason): void {
+    this.parts.counters.rejected[reason]++
   }
 
-  // ---- packets ----------------------------------------------------------------------------------------
+  /** Invitations, refusals and notices come under whatever ballot; each says itself what it is about. */
+  onResetPacket(
+    from: Address,
+    header: PacketHeader,
+    packet: Uint8Array,
+  ): RejectReason | undefined | 'not one' {
+    switch (header.kind) {
+      case PacketKind.invite:
+        return this.onInvite(from, header, packet)
+      case PacketKind.refusal:
+        return this.onRefusal(header, packet)
+      case PacketKind.expelled:
+        return this.outsiders.onExpelled(packet)
+      default:
+        return 'not one'
+    }
+  }
 
   /**
    * • An invitation is voted on if the inviter belongs to the newest view known accepted here, or to any later
    * view change that is held; otherwise the answer is "expelled".
    */
-  onInvite(from: string, header: PacketHeader, packet: Uint8Array): RejectReason | undefined {
+  private onInvite(from: Address, header: PacketHeader, packet: Uint8Array): RejectReason | undefined {
     const invite = decodeInvite(packet)
     if (invite === undefined || invite.ballot.coordinator !== header.sender) return 'malformed'
     const { ballot } = invite
-    const { recovery } = this
+    const { recovery, outsiders } = this
     const inviter =
-      this.participant(header.sender, header.senderNonce) ?? this.laterMember(from, header, invite)
+      outsiders.insider(header.sender, header.senderNonce) ?? outsiders.laterMember(from, header, invite)
     if (inviter === undefined) {
       if (!recovery.isBound) recovery.tellExpelled({ address: from, nonce: header.senderNonce })
       return 'stranger'
@@ -202,91 +244,146 @@ export class Renewal {
     return undefined
   }
 
-  /**
-   * One whose join this member has missed: the view that it knows accepted lies upon mine, and this member is
-   * in it, or it would not be invited. (Else a member that lags behind joins, with all that it knows dead, could
-   * never vote again, and the others might lack its vote for a majority.)
-   */
-  private laterMember(from: string, header: PacketHeader, invite: Invite): ViewMember | undefined {
-    const { state } = this
-    const mine = [...state.results].reverse().find(({ seq }) => seq <= state.accepted) ?? state.results[0]!
-    const liesUponMine = invite.results.some(({ ballot }) => isSameBallot(ballot, mine.ballot))
-    const isNew = header.sender >= state.nextMemberId && invite.viewSeq > state.view.seq
-    if (!liesUponMine || !isNew) return undefined
-    return { id: header.sender, nonce: header.senderNonce, name: '', address: from, role: Role.full }
-  }
-
   /** One that has heard the sequencer lately says so, and does not vote; the sequencer itself takes over. */
   private denies(inviter: ViewMember, ballot: Ballot): boolean {
-    const { recovery, state, host } = this
+    const { recovery } = this
+    const { self, silence, state } = this.parts
     const { sequencer } = state.view
-    if (sequencer === host.self()) {
+    if (sequencer === self) {
       // the inviter is bound and can only go on in a new view: make it one for all
       if (this.mayCoordinate) recovery.outbid(ballot)
       return this.mayCoordinate
     }
     if (inviter.id === sequencer) return false
-    const verdict = host.silence().inquiry.verdict(sequencer)
+    const verdict = silence.inquiry.verdict(sequencer)
     if (verdict === true) recovery.refuse(inviter, ballot, RefusalReason.alive)
     return verdict !== false
   }
 
-  onRefusal(header: PacketHeader, packet: Uint8Array): RejectReason | undefined {
+  private onRefusal(header: PacketHeader, packet: Uint8Array): RejectReason | undefined {
     const refusal = decodeRefusal(packet)
     if (refusal === undefined) return 'malformed'
     this.recovery.onRefusal(header.senderNonce, refusal)
     return undefined
   }
 
-  /** A vote or a result has come by stream. */
-  onStream(from: Nonce, purpose: number, bytes: Uint8Array): void {
-    if (purpose === StreamPurpose.vote) this.recovery.onVote(from, bytes)
-    else if (purpose === StreamPurpose.result) this.recovery.onResult(from, bytes)
+  // ---- while bound ------------------------------------------------------------------------------------
+
+  /** From a promise on this member does nothing in any older view (design 4.6). */
+  private onBound({ incarnation, coordinator }: Ballot): void {
+    const { outbox, timers, assemblies, receiver, sender, host } = this.parts
+    Object.assign(outbox.identity, { incarnation, coordinator })
+    for (const timer of TIMERS_OF_A_VIEW) timers.stop(timer)
+    host.stopNumbering()
+    assemblies.clear()
+    receiver.freeze()
+    sender.pause()
+    if (this.isAutomatic) return
+    this.failure = 'the group is being rebuilt'
+    sender.refuse(ErrorCode.memberFailed, `${this.failure}; send again when the reset is delivered`)
+  }
+
+  /** A packet of the attempt that this member is bound to. */
+  onPacketWhileBound(member: ViewMember, from: Address, header: PacketHeader, packet: Uint8Array): void {
+    const { recovery } = this
+    const { state, receiver, gaps, intake, silence, fellowPackets, host } = this.parts
+    recovery.onHeard(member)
+    const before = state.history.received
+    switch (header.kind) {
+      case PacketKind.streamData:
+        this.onStreamData(from, header, packet)
+        return
+      case PacketKind.state:
+        if ((header.flags & STATE_FLAG_RESULT) !== 0) recovery.onAck(member)
+        return
+      case PacketKind.gap:
+        fellowPackets.repairFor(from, header, packet)
+        return
+      case PacketKind.dataGap:
+        fellowPackets.repairDataFor(from, header, packet)
+        return
+      case PacketKind.repair: {
+        if (!recovery.isCollecting) return this.reject('phase')
+        const head = readOrderHead(packet)
+        if (head === undefined || !receiver.onCollected(head, packet, state.highest)) {
+          return this.reject('malformed')
+        }
+        gaps.check(state.history.received > before ? packet.length : 0)
+        recovery.onHeld()
+        return
+      }
+      case PacketKind.data:
+        if (!recovery.isCollecting) return this.reject('phase')
+        intake.onData(member, from, header, packet)
+        return
+      case PacketKind.order: {
+        const head = readOrderHead(packet)
+        if (head === undefined) return this.reject('malformed')
+        recovery.onOrder(member.id, head.accepted)
+        if (!recovery.isBound) host.onOrder(member, header, packet)
+        return
+      }
+      case PacketKind.probe:
+        silence.onPacket(member, header, packet)
+        return
+      case PacketKind.left:
+        // a witness that has missed the word of its expulsion is answered like any former member
+        if (!recovery.onNotice(recovery.promise)) this.reject('phase')
+        return
+      default:
+        this.reject('phase')
+    }
+  }
+
+  /** Votes and results come by stream. */
+  onStreamData(from: Address, header: PacketHeader, packet: Uint8Array): void {
+    const fragment = readStreamFragment(packet)
+    if (fragment === undefined) return this.reject('malformed')
+    const nonce = header.senderNonce
+    const bytes = this.parts.streams.onFragment(from, nonce, fragment)
+    if (bytes === undefined) return
+    if (fragment.purpose === StreamPurpose.vote) this.recovery.onVote(nonce, bytes)
+    else if (fragment.purpose === StreamPurpose.result) this.recovery.onResult(nonce, bytes)
+  }
+
+  // ---- the ways out -----------------------------------------------------------------------------------
+
+  /** A new view is accepted: who numbers now, and what is still to be sent. */
+  private onResumed(change: ResultChange): void {
+    const { state, outbox, timers, gaps, sender, self, host } = this.parts
+    this.outsiders.onResult(change)
+    this.failure = undefined
+    gaps.restart()
+    if (findMember(state.view, self) === undefined) return
+    if (state.parameters.recovery === 'manual') {
+      const lastOrdered = state.requests.get(self) ?? 0
+      const message = 'the group has been rebuilt without this message; it will not be ordered now'
+      sender.abandon(ErrorCode.memberFailed, message, lastOrdered)
+    }
+    outbox.trace('resumed', { incarnation: state.view.incarnation, members: state.view.members.length })
+    host.newSequencer()
+    timers.setEarlier('flush', outbox.now)
   }
 
   /**
-   * Somebody says that the group has gone on without this member. It has, if the views of the one who says so
-   * lie upon mine; if both lie upon an older one, there are two groups on one port (possible below a
-   * majority), and nobody expels anybody.
+   * A result without this member is official. If it was about to leave, its leave lies in the log that goes on:
+   * that is as orderly a leave as any, with what was sent before it.
    */
-  onExpelled(packet: Uint8Array): RejectReason | undefined {
-    const theirs = decodeExpelled(packet)
-    if (theirs === undefined) return 'malformed'
-    const { state } = this
-    const mine = [...state.results].reverse().find(({ seq }) => seq <= state.accepted) ?? state.results[0]!
-    const newest = theirs.at(-1)!.ballot
-    const isIn = (ballot: Ballot, results: readonly ResultName[]) =>
-      results.some((result) => isSameBallot(result.ballot, ballot))
-    if (isIn(newest, state.results) || compareBallots(newest, state.results[0]!.ballot) < 0) {
-      return 'incarnation'
-    }
-    if (this.recovery.onNotice(newest)) return undefined
-    if (isIn(mine.ballot, theirs) || compareBallots(theirs[0]!.ballot, mine.ballot) > 0) {
-      this.host.expelled('the group has gone on without this member')
-      return undefined
-    }
-    this.reportSplit(newest)
-    return undefined
+  private onWitnessed(seq: Seq): void {
+    const { state, self, receiver, host } = this.parts
+    const hasLeft = state.pending.some(({ leave }) => leave?.member === self)
+    if (hasLeft) receiver.acceptUpTo(seq)
+    else host.expelled('the group has gone on without this member')
   }
 
-  /** A packet of this group that belongs to no view of mine, from one who is in none of mine. */
-  onForeign(from: string, header: PacketHeader, isSequencer: boolean): void {
-    const { recovery, outbox } = this
-    if (recovery.isBound || header.sender === 0 || header.groupId !== outbox.identity.groupId) return
-    if (this.participant(header.sender, header.senderNonce) !== undefined) return
-    if (header.destination === 0n && !isSequencer) return
-    recovery.tellExpelled({ address: from, nonce: header.senderNonce })
-  }
-
-  private reportSplit({ incarnation, coordinator }: Ballot): void {
-    const name = `${incarnation}/${coordinator}`
-    if (this.reported.has(name)) return
-    if (this.reported.size >= SPLITS_KEPT) this.reported.clear()
-    this.reported.add(name)
-    this.counters.splits++
-    this.outbox.trace('split', { incarnation, coordinator })
-    this.outbox.output({ output: 'event', event: { event: 'split', incarnation, coordinator } })
+  /** Too few answer: the group stays stopped. Who wants to leave need not wait for it. */
+  private onStopped(reason: string): void {
+    const { sender, host } = this.parts
+    if (host.joinSeq() !== undefined) {
+      host.isForsaken()
+      return
+    }
+    if (sender.isLeaving) return host.leftBehind(reason)
+    if (!this.isAutomatic) this.failure = `${reason}; the group stays stopped`
   }
 }
-
-const SPLITS_KEPT = 16

@@ -137,6 +137,19 @@ export class Silence {
     return patience(this.roundTrips, this.triesAllowed)
   }
 
+  /** When anybody else was heard last. */
+  get lastHeard(): Micros {
+    return Math.max(0, ...this.host.others().map(({ id }) => this.suspicion.lastHeard(id)))
+  }
+
+  get isAnybodySuspect(): boolean {
+    return this.host.others().some(({ id }) => this.suspicion.isSuspect(id))
+  }
+
+  get isEverybodySuspect(): boolean {
+    return this.host.others().every(({ id }) => this.suspicion.isSuspect(id))
+  }
+
   private watched(): readonly ViewMember[] {
     const { host } = this
     if (host.isBound()) return []

@@ -1,0 +1,154 @@
+/**
+ * What each kind of packet from a fellow member means, in a view that goes on. (What it means while a reset is
+ * under way is in renewal.ts; who is a fellow member, in door.ts.)
+ */
+import type { Counters } from '../../kernel/counters.ts'
+import type { Address } from '../../kernel/identity.ts'
+import type { OrderState } from '../../kernel/order-state.ts'
+import type { Outbox } from '../../kernel/outbox.ts'
+import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
+import {
+  decodeDataAck,
+  decodeDataGap,
+  readGap,
+  readRequestAck,
+  readRequestBlocks,
+  STATE_FLAG_LEAVING,
+  STATE_FLAG_RESULT,
+} from '../../kernel/packets.ts'
+import type { Member as ViewMember } from '../../kernel/view.ts'
+import { repair, repairData } from '../../sequencer/repair.ts'
+import type { Sequencer } from '../../sequencer/sequencer.ts'
+import type { Intake } from './intake.ts'
+import type { Sender } from './sender.ts'
+import type { Silence } from './silence.ts'
+
+export interface FellowPacketsHost {
+  sequencer(): Sequencer | undefined
+  /** Who sends this to a successor knows that the handover is accepted. */
+  learnSuccession(): void
+  onOrder(member: ViewMember, header: PacketHeader, packet: Uint8Array): void
+  onStreamData(from: Address, header: PacketHeader, packet: Uint8Array): void
+  onLeft(member: ViewMember, packet: Uint8Array): void
+}
+
+export class FellowPackets {
+  private readonly state: OrderState
+  private readonly outbox: Outbox
+  private readonly counters: Counters
+  private readonly sender: Sender
+  private readonly intake: Intake
+  private readonly silence: Silence
+  private readonly host: FellowPacketsHost
+  private readonly packetSize: number
+
+  constructor(
+    parts: {
+      state: OrderState
+      outbox: Outbox
+      counters: Counters
+      sender: Sender
+      intake: Intake
+      silence: Silence
+      host: FellowPacketsHost
+    },
+    options: { packetSize: number },
+  ) {
+    this.state = parts.state
+    this.outbox = parts.outbox
+    this.counters = parts.counters
+    this.sender = parts.sender
+    this.intake = parts.intake
+    this.silence = parts.silence
+    this.host = parts.host
+    this.packetSize = options.packetSize
+  }
+
+  private reject(reason: RejectReason): void {
+    this.counters.rejected[reason]++
+  }
+
+  on(member: ViewMember, from: Address, header: PacketHeader, packet: Uint8Array): void {
+    const { host } = this
+    switch (header.kind) {
+      case PacketKind.order:
+      case PacketKind.repair:
+        host.onOrder(member, header, packet)
+        return
+      case PacketKind.request: {
+        const blocks = readRequestBlocks(packet)
+        if (blocks === undefined) return this.reject('malformed')
+        host.learnSuccession()
+        const sequencer = host.sequencer()
+        if (sequencer === undefined) return this.reject('phase')
+        sequencer.onRequest(member, header, packet, blocks)
+        return
+      }
+      case PacketKind.state:
+        if ((header.flags & STATE_FLAG_LEAVING) === 0) host.learnSuccession()
+        host.sequencer()?.onReport(member.id, header)
+        // it has not heard yet that the result is accepted
+        if ((header.flags & STATE_FLAG_RESULT) !== 0) host.sequencer()?.tell(member)
+        return
+      case PacketKind.inquiry:
+      case PacketKind.testimony:
+      case PacketKind.probe:
+      case PacketKind.probeAnswer:
+        host.sequencer()?.onReport(member.id, header)
+        if (!this.silence.onPacket(member, header, packet)) this.reject('malformed')
+        return
+      case PacketKind.gap: {
+        host.sequencer()?.onReport(member.id, header)
+        this.repairFor(from, header, packet)
+        return
+      }
+      case PacketKind.data:
+        host.sequencer()?.onReport(member.id, header)
+        this.intake.onData(member, from, header, packet)
+        return
+      case PacketKind.dataGap:
+        host.sequencer()?.onReport(member.id, header)
+        this.repairDataFor(from, header, packet)
+        return
+      case PacketKind.dataAck: {
+        const ack = decodeDataAck(packet)
+        if (ack === undefined) return this.reject('malformed')
+        this.sender.onDataAck(ack)
+        return
+      }
+      case PacketKind.requestAck: {
+        const expected = readRequestAck(packet)
+        if (expected === undefined) return this.reject('malformed')
+        this.sender.onRequestAck(expected)
+        return
+      }
+      case PacketKind.streamData:
+        // a join's answer or a result that is here already: acknowledged again, because the ack was lost
+        host.onStreamData(from, header, packet)
+        return
+      case PacketKind.left:
+        host.onLeft(member, packet)
+        return
+      default:
+        this.reject('phase')
+    }
+  }
+
+  // ---- answers from the own history, in a view that goes on and while bound ----------------------------
+
+  repairFor(address: Address, header: PacketHeader, packet: Uint8Array): void {
+    const gap = readGap(packet)
+    if (gap === undefined) return this.reject('malformed')
+    const to = { address, nonce: header.senderNonce }
+    this.counters.retransmissions.repair += repair(this.state, this.outbox, this.packetSize, to, gap)
+  }
+
+  repairDataFor(address: Address, header: PacketHeader, packet: Uint8Array): void {
+    const gap = decodeDataGap(packet)
+    if (gap === undefined) return this.reject('malformed')
+    const entry = this.state.history.entryAt(gap.seq)
+    if (entry === undefined) return
+    const to = { address, nonce: header.senderNonce }
+    this.counters.retransmissions.data += repairData(entry, this.outbox, this.packetSize, to, gap)
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * Those outside the view: who was removed by a reset and may only have been cut off, who sends under a view
+ * that is none of mine, who says that the group has gone on without this member, and whoever joined while this
+ * member missed it. Two lines of views on one port are found here, too, and reported.
+ */
+import { type Ballot, compareBallots, isSameBallot, type ResultName } from '../../kernel/ballot.ts'
+import type { Counters } from '../../kernel/counters.ts'
+import { type MemberId, type Micros, type Nonce, Role } from '../../kernel/identity.ts'
+import type { OrderState } from '../../kernel/order-state.ts'
+import type { Outbox } from '../../kernel/outbox.ts'
+import type { PacketHeader, RejectReason } from '../../kernel/packet.ts'
+import { decodeExpelled, type Invite } from '../../kernel/recovery-packets.ts'
+import type { ResultChange } from '../../kernel/result.ts'
+import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
+import type { Recovery } from '../../recovery/recovery.ts'
+
+/** Members that a reset has removed are told so again and again for a while: they may only have been cut off. */
+const REMOVED_KEPT = 64
+const REMINDER_FIRST: Micros = 500_000
+const REMINDER_LAST: Micros = 30_000_000
+const REMINDERS_MAX = 40
+const SPLITS_KEPT = 16
+
+interface Removed {
+  readonly member: ViewMember
+  reminders: number
+  nextAt: Micros
+}
+
+export class Outsiders {
+  /** BOUNDED by REMOVED_KEPT, oldest first. */
+  private removed: Removed[] = []
+  /** Other lines of this group's views that have been reported. BOUNDED by SPLITS_KEPT. */
+  private readonly reported = new Set<string>()
+  private readonly state: OrderState
+  private readonly outbox: Outbox
+  private readonly counters: Counters
+  private readonly recovery: Recovery
+  /** The group has gone on without this member, which is the outsider then. */
+  private readonly expelled: (reason: string) => void
+
+  constructor(parts: {
+    state: OrderState
+    outbox: Outbox
+    counters: Counters
+    recovery: Recovery
+    expelled(reason: string): void
+  }) {
+    this.state = parts.state
+    this.outbox = parts.outbox
+    this.counters = parts.counters
+    this.recovery = parts.recovery
+    this.expelled = (reason) => parts.expelled(reason)
+  }
+
+  // ---- who was removed --------------------------------------------------------------------------------
+
+  /** A reset is official. */
+  onResult(change: ResultChange): void {
+    const { now } = this.outbox
+    for (const { member, leftAt } of this.state.former) {
+      if (leftAt !== change.view.seq || !change.removed.includes(member.id)) continue
+      this.removed.push({ member, reminders: 0, nextAt: now + REMINDER_FIRST })
+    }
+    if (this.removed.length > REMOVED_KEPT) this.removed.splice(0, this.removed.length - REMOVED_KEPT)
+  }
+
+  /** The sequencer reminds those who were removed: one that was only cut off finds its group again. */
+  remind(): void {
+    const { now } = this.outbox
+    for (const one of this.removed) {
+      if (now < one.nextAt) continue
+      one.reminders++
+      one.nextAt = now + Math.min(REMINDER_LAST, REMINDER_FIRST * 2 ** one.reminders)
+      this.recovery.tellExpelled(one.member)
+    }
+    this.removed = this.removed.filter(({ reminders }) => reminders < REMINDERS_MAX)
+  }
+
+  onGone(nonce: Nonce): void {
+    this.removed = this.removed.filter(({ member }) => member.nonce !== nonce)
+  }
+
+  // ---- who may be none --------------------------------------------------------------------------------
+
+  /** A member of the view in force, or of a later one that is held. */
+  insider(id: MemberId, nonce: Nonce): ViewMember | undefined {
+    const { state } = this
+    for (const view of [state.view, ...state.pending.map((change) => change.view)]) {
+      const member = findMember(view, id)
+      if (member?.nonce === nonce) return member
+    }
+    return undefined
+  }
+
+  /**
+   * One whose join this member has missed: the view that it knows accepted lies upon mine, and this member is
+   * in it, or it would not be invited. (Else a member that lags behind joins, with all that it knows dead, could
+   * never vote again, and the others might lack its vote for a majority.)
+   */
+  laterMember(from: string, header: PacketHeader, invite: Invite): ViewMember | undefined {
+    const { state } = this
+    const liesUponMine = invite.results.some(({ ballot }) => isSameBallot(ballot, this.mine.ballot))
+    const isNew = header.sender >= state.nextMemberId && invite.viewSeq > state.view.seq
+    if (!liesUponMine || !isNew) return undefined
+    return { id: header.sender, nonce: header.senderNonce, name: '', address: from, role: Role.full }
+  }
+
+  /** The newest result known accepted. */
+  private get mine(): ResultName {
+    const { results, accepted } = this.state
+    return [...results].reverse().find(({ seq }) => seq <= accepted) ?? results[0]!
+  }
+
+  /** A packet of this group that belongs to no view of mine, from one who is in none of mine. */
+  onForeign(from: string, header: PacketHeader, isSequencer: boolean): void {
+    const { recovery, outbox } = this
+    if (recovery.isBound || header.sender === 0 || header.groupId !== outbox.identity.groupId) return
+    if (this.insider(header.sender, header.senderNonce) !== undefined) return
+    if (header.destination === 0n && !isSequencer) return
+    recovery.tellExpelled({ address: from, nonce: header.senderNonce })
+  }
+
+  // ---- whose group it is ------------------------------------------------------------------------------
+
+  /**
+   * Somebody says that the group has gone on without this member. It has, if the views of the one who says so
+   * lie upon mine; if both lie upon an older one, there are two groups on one port (possible below a
+   * majority), and nobody expels anybody.
+   */
+  onExpelled(packet: Uint8Array): RejectReason | undefined {
+    const theirs = decodeExpelled(packet)
+    if (theirs === undefined) return 'malformed'
+    const { state, mine } = this
+    const newest = theirs.at(-1)!.ballot
+    const isIn = (ballot: Ballot, results: readonly ResultName[]) =>
+      results.some((result) => isSameBallot(result.ballot, ballot))
+    if (isIn(newest, state.results) || compareBallots(newest, state.results[0]!.ballot) < 0) {
+      return 'incarnation'
+    }
+    if (this.recovery.onNotice(newest)) return undefined
+    if (isIn(mine.ballot, theirs) || compareBallots(theirs[0]!.ballot, mine.ballot) > 0) {
+      this.expelled('the group has gone on without this member')
+      return undefined
+    }
+    this.reportSplit(newest)
+    return undefined
+  }
+
+  private reportSplit({ incarnation, coordinator }: Ballot): void {
+    const name = `${incarnation}/${coordinator}`
+    if (this.reported.has(name)) return
+    if (this.reported.size >= SPLITS_KEPT) this.reported.clear()
+    this.reported.add(name)
+    this.counters.splits++
+    this.outbox.trace('split', { incarnation, coordinator })
+    this.outbox.output({ output: 'event', event: { event: 'split', incarnation, coordinator } })
+  }
+}
