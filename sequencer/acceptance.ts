@@ -12,7 +12,7 @@
 import type { MemberId, Seq } from '../kernel/identity.ts'
 import type { OrderState, PendingChange } from '../kernel/order-state.ts'
 import { resilienceFor } from '../kernel/parameters.ts'
-import { majorityOf, type View } from '../kernel/view.ts'
+import { findMember, majorityOf, type View } from '../kernel/view.ts'
 import type { ProgressTable } from './progress.ts'
 
 /** The highest seq that may be accepted now. The sequencer `self` holds everything itself. */
@@ -30,13 +30,12 @@ export function acceptableUpTo(state: OrderState, progress: ProgressTable, self:
 }
 
 /**
- * Highest seq that the sequencer and r others of `view` hold. Of those who are gone for good nothing can be
- * expected: where fewer than r are left, all that are left must hold it.
+ * Highest seq that the sequencer and r others of `view` hold. One who is gone counts like one who is silent: it
+ * may have been part of a newer view before it died.
  */
 function heldByEnough(state: OrderState, progress: ProgressTable, view: View, self: MemberId): Seq {
   const others: Seq[] = []
-  for (const { id } of view.members)
-    if (id !== self && !progress.isGone(id)) others.push(progress.received(id))
+  for (const { id } of view.members) if (id !== self) others.push(progress.received(id))
   const needed = Math.min(resilienceFor(state.parameters, view.members.length), others.length)
   if (needed <= 0) return state.history.received
   others.sort((a, b) => b - a)
@@ -57,11 +56,16 @@ function mayChangeView(
   const resilience = isHandover
     ? resilienceOfHandover(state, after)
     : resilienceFor(state.parameters, after.members.length)
-  const living = others.filter(({ id }) => !progress.isGone(id)).length
-  if (progress.holding(others, change.seq) < Math.min(resilience, living)) return false
+  // a joiner that died before it was anybody's member was never part of another view: all of those need a
+  // majority of the view before it. Of nobody else does anybody know that.
+  const goneJoiners = others.filter(
+    ({ id }) => progress.isGone(id) && findMember(before, id) === undefined,
+  ).length
+  const holders = progress.holding(others, change.seq)
+  if (holders < Math.min(resilience, others.length - goneJoiners)) return false
   const othersBefore = before.members.filter(({ id }) => id !== self)
-  const boundAfter = progress.bound(others, change.seq) + (isHandover ? 0 : 1)
-  const boundBefore = progress.bound(othersBefore, change.seq) + 1
+  const boundAfter = holders + goneJoiners + (isHandover ? 0 : 1)
+  const boundBefore = progress.holding(othersBefore, change.seq) + 1
   return boundAfter >= majorityOf(after) && boundBefore >= majorityOf(before)
 }
 

@@ -21,7 +21,8 @@ export class ProgressTable {
   private readonly members = new Map<MemberId, MemberProgress>()
   /**
    * Members whose process is known (not suspected) to live no more: their kernel says that their nonce is
-   * gone. They hold nothing, but they will never vote, ack or take anything either, so nobody waits for them.
+   * gone. Nobody waits for them to take anything; but they may have voted before they died, so they count for
+   * no majority.
    */
   private readonly gone = new Set<MemberId>()
 
@@ -108,12 +109,5 @@ export class ProgressTable {
     let holders = 0
     for (const { id } of members) if (!this.gone.has(id) && this.received(id) >= seq) holders++
     return holders
-  }
-
-  /** How many of `members` will never be part of a majority that does not know of `seq`. */
-  bound(members: readonly Member[], seq: Seq): number {
-    let bound = 0
-    for (const { id } of members) if (this.gone.has(id) || this.received(id) >= seq) bound++
-    return bound
   }
 }
