@@ -5,7 +5,7 @@
  * both act upon `binding.ts`, which says what a member is bound to.
  */
 import type { Ballot } from '../kernel/ballot.ts'
-import type { ErrorCode } from '../kernel/errors.ts'
+import { ErrorCode } from '../kernel/errors.ts'
 import type { MemberId, Nonce, Seq } from '../kernel/identity.ts'
 import type { Token } from '../kernel/port.ts'
 import { type Refusal, RefusalReason } from '../kernel/recovery-packets.ts'
@@ -61,6 +61,11 @@ export class Recovery {
     this.binding.calls.push({ token, minMembers, header })
     // an attempt of the own that is not beyond its votes takes the call along; another's ends in one view, too
     if (!this.isBound || this.binding.isWaiting) this.coordinator.begin(false)
+    if (this.isBound) return
+    this.close(
+      ErrorCode.resetFailed,
+      'this member is about to leave and cannot rebuild the group; let another do it',
+    )
   }
 
   /** Somebody is suspect, and the policy is to go on by itself. */

@@ -1,7 +1,7 @@
 /**
  * Who may say anything at all (design 4.1): a packet counts only if group id, incarnation and coordinator
  * match mine, compared for equality, and if it comes from a member of my view. Mine is the view in force or,
- * from the moment of a promise on, the attempt promised. Exceptions are listed here, and in renewal.ts for
+ * from the moment of a promise on, the attempt promised. Exceptions are listed here, and in outsiders.ts for
  * those who are out of the view.
  */
 import type { Incarnation, MemberId } from '../../kernel/identity.ts'

@@ -443,7 +443,10 @@ export class Membership {
 
   onLocate(from: Address, header: PacketHeader, locate: Locate): void {
     if (this.joinSeq !== undefined || this.leaver.isLingering) return
-    const heardAt = this.silence.suspicion.lastHeard(this.state.view.sequencer)
+    // a group that stands still lives: nobody may take its port for free
+    const heardAt = this.recovery.isBound
+      ? Number.NEGATIVE_INFINITY
+      : this.silence.suspicion.lastHeard(this.state.view.sequencer)
     this.concierge.onLocate(from, header, locate, heardAt)
   }
 
@@ -457,6 +460,7 @@ export class Membership {
       const rejected = this.renewal.onResetPacket(from, header, packet)
       if (rejected !== 'not one') return rejected === undefined ? undefined : this.reject(rejected)
     }
+    if (this.renewal.onOlderGap(from, header, packet)) return
     const { leader } = this.recovery
     const admittance = admit(this.state, header, this.self, this.outbox.identity, leader)
     if (typeof admittance === 'string') {

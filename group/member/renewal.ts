@@ -175,7 +175,12 @@ export class Renewal {
 
   /** A member does not answer its sequencer, which is this one. */
   onMemberFailed(): void {
-    if (!this.isAutomatic) return
+    const { sender, host } = this.parts
+    if (!this.isAutomatic) {
+      // its leave waits for one who does not answer, and nobody is going to ask for a reset after it has left
+      if (sender.isLeaving) host.leftBehind('a member does not answer any more')
+      return
+    }
     if (this.mayCoordinate) return this.recovery.start()
     // a sequencer about to leave would be out of the view that it makes: somebody else has to make it
     if (!this.parts.silence.inquiry.resign()) this.onStopped('nobody else answers')
@@ -283,6 +288,25 @@ export class Renewal {
     sender.refuse(ErrorCode.memberFailed, `${this.failure}; send again when the reset is delivered`)
   }
 
+  /**
+   * One who is not bound yet asks for what it lacks of the older view. Who is bound may answer: these are the
+   * sequencer's own words, as if they had been long under way. (A joiner that lacks its own join could else never
+   * vote, when everybody who has it is bound.)
+   */
+  onOlderGap(from: Address, header: PacketHeader, packet: Uint8Array): boolean {
+    const { state, outbox, fellowPackets } = this.parts
+    const { view } = state
+    const isGap = header.kind === PacketKind.gap || header.kind === PacketKind.dataGap
+    const isOfView = header.incarnation === view.incarnation && header.coordinator === view.coordinator
+    if (!this.recovery.isBound || !isGap || !isOfView) return false
+    if (this.outsiders.insider(header.sender, header.senderNonce) === undefined) return false
+    outbox.under(view, () => {
+      if (header.kind === PacketKind.gap) fellowPackets.repairFor(from, header, packet)
+      else fellowPackets.repairDataFor(from, header, packet)
+    })
+    return true
+  }
+
   /** A packet of the attempt that this member is bound to. */
   onPacketWhileBound(member: ViewMember, from: Address, header: PacketHeader, packet: Uint8Array): void {
     const { recovery } = this
@@ -328,7 +352,10 @@ export class Renewal {
         return
       case PacketKind.left:
         // a witness that has missed the word of its expulsion is answered like any former member
-        if (!recovery.onNotice(recovery.promise)) this.reject('phase')
+        // (and one whose vote came too late learns that the result is made without it)
+        if (!recovery.onNotice(recovery.promise) && recovery.phase === 'promised') {
+          host.expelled('the group has gone on without this member')
+        }
         return
       default:
         this.reject('phase')
