@@ -15,6 +15,9 @@ export const INVITE_FLAG_OWING = 2
 /** Results named in an invitation or a notice: enough to tell an older view from another line of views. */
 export const NOTICE_RESULTS_MAX = 8
 
+/** Nobody gets there by resets; who is shown a higher one does not follow. */
+const INCARNATION_MAX = Number.MAX_SAFE_INTEGER - 2 ** 32
+
 export interface Invite {
   /** Of the attempt. */
   readonly ballot: Ballot
@@ -35,7 +38,8 @@ export function decodeInvite(packet: Uint8Array): Invite | undefined {
   const ballot = readBallot(reader)
   const viewSeq = reader.u53()
   const results = readResults(reader)
-  return reader.done && results !== undefined ? { ballot, viewSeq, results } : undefined
+  if (!reader.done || results === undefined || ballot.incarnation > INCARNATION_MAX) return undefined
+  return { ballot, viewSeq, results }
 }
 
 /** Why an invitation is not voted on. Append only. */
@@ -66,6 +70,7 @@ export function decodeRefusal(packet: Uint8Array): Refusal | undefined {
   const reason = reader.u8() as RefusalReason
   const refused = readBallot(reader)
   const promise = readBallot(reader)
+  if (promise.incarnation > INCARNATION_MAX) return undefined
   if (!reader.done || reason < RefusalReason.promised || reason > RefusalReason.tooFew) return undefined
   return { reason, refused, promise }
 }
@@ -114,7 +119,11 @@ export function decodeProbe(packet: Uint8Array): number | undefined {
 
 /** `expelled`: the group has gone on without you; the newest results of this member's log. */
 export function encodeExpelled(results: readonly ResultName[]): Uint8Array {
-  return writeResults(new Writer(), results.slice(-NOTICE_RESULTS_MAX)).finish()
+  // the oldest, too: a second line of views that is many resets long must not look like a successor
+  const [oldest] = results
+  const newest = results.slice(-NOTICE_RESULTS_MAX + 1)
+  const named = oldest === undefined || newest.includes(oldest) ? newest : [oldest, ...newest]
+  return writeResults(new Writer(), named).finish()
 }
 
 export function decodeExpelled(packet: Uint8Array): ResultName[] | undefined {

@@ -31,6 +31,15 @@ export interface ResultChange {
   readonly header: Uint8Array
 }
 
+/**
+ * Where a result is taken apart for small packets, it is named like a block of its coordinator; its place counts
+ * down from where nobody's requests ever get to. (Named by its place alone it took the place of the coordinator's
+ * large message of the same number, and who fetched both lost one of them for ever.)
+ */
+export function resultRequest(seq: Seq): RequestNumber {
+  return Number.MAX_SAFE_INTEGER - 1 - seq
+}
+
 export function encodeResult(result: ResultChange): Uint8Array {
   const writer = new Writer(1024)
   writeBallot(writer, result.ballot)
@@ -46,8 +55,7 @@ export function encodeResult(result: ResultChange): Uint8Array {
   const length = BLOCK_HEADER_BYTES + payload.length
   const block = new Uint8Array(length)
   const member = result.ballot.coordinator
-  // no request of anybody's: its place names it, where it is taken apart for small packets
-  const firstRequest = result.view.seq
+  const firstRequest = resultRequest(result.view.seq)
   writeBlockHeader(block, 0, { kind: BlockKind.result, count: 1, length, member, firstRequest })
   block.set(payload, BLOCK_HEADER_BYTES)
   return block

@@ -26,8 +26,10 @@ const WINDOW_FRAGMENTS = 8
 const TRIES_MAX = 10
 /** Bytes of one incoming stream; larger ones are not begun. */
 const INCOMING_BYTES_MAX = 1024 * 1024
-/** Incoming streams under way or just finished (all votes may come at once); BOUNDED, oldest forgotten first. */
-const INCOMING_KEPT = 64
+/** Incoming streams under way, or finished a short while ago. BOUNDED: all votes of the largest group may come at once. */
+const INCOMING_KEPT = 1100
+/** Bytes of all of them together; beyond that no new one is begun. */
+const INCOMING_TOTAL_MAX = 64 * 1024 * 1024
 
 interface Outgoing {
   readonly stream: number
@@ -52,7 +54,8 @@ interface Incoming {
 export class Streams {
   /** BOUNDED by the openers: one for the join under way, and a stated number of inspections. */
   private readonly outgoing = new Map<number, Outgoing>()
-  private readonly incoming: Incoming[] = []
+  private incoming: Incoming[] = []
+  private incomingBytes = 0
   private nextStream = 1
   private readonly outbox: Outbox
   private readonly timers: Timers
@@ -176,15 +179,31 @@ export class Streams {
     for (const outgoing of this.outgoing.values()) this.timers.setEarlier('stream', outgoing.repeatAt)
   }
 
+  /** Half of those that are here whole, the oldest first; if that is nobody, the oldest of all. */
+  private forgetFinished(): void {
+    const finished = this.incoming.filter(({ received, bytes }) => received === bytes.length)
+    const forgotten = new Set(
+      finished.length > 0 ? finished.slice(0, Math.ceil(finished.length / 2)) : this.incoming.slice(0, 1),
+    )
+    this.incoming = this.incoming.filter((one) => !forgotten.has(one))
+    for (const { bytes } of forgotten) this.incomingBytes -= bytes.length
+  }
+
   /** Takes a fragment, acknowledges it, and gives the whole when it is complete for the first time. */
   onFragment(from: Address, sender: Nonce, fragment: StreamFragment): Uint8Array | undefined {
     let incoming = this.incoming.find((one) => one.from === sender && one.stream === fragment.stream)
     if (incoming === undefined) {
       if (fragment.offset !== 0 || fragment.total > INCOMING_BYTES_MAX || fragment.total === 0)
         return undefined
+      if (this.incoming.length >= INCOMING_KEPT || this.incomingBytes + fragment.total > INCOMING_TOTAL_MAX) {
+        this.forgetFinished()
+      }
+      if (this.incoming.length >= INCOMING_KEPT || this.incomingBytes + fragment.total > INCOMING_TOTAL_MAX) {
+        return undefined
+      }
       incoming = { from: sender, stream: fragment.stream, bytes: new Uint8Array(fragment.total), received: 0 }
       this.incoming.push(incoming)
-      if (this.incoming.length > INCOMING_KEPT) this.incoming.shift()
+      this.incomingBytes += fragment.total
     }
     if (fragment.total !== incoming.bytes.length) return undefined
     const isNext = fragment.offset === incoming.received

@@ -19,7 +19,7 @@ import { PacketKind } from '../kernel/packet.ts'
 import type { Token } from '../kernel/port.ts'
 import type { Prng } from '../kernel/prng.ts'
 import { encodeExpelled, encodeRefusal, type RefusalReason } from '../kernel/recovery-packets.ts'
-import type { ResultChange } from '../kernel/result.ts'
+import { type ResultChange, resultRequest } from '../kernel/result.ts'
 import type { RoundTrips } from '../kernel/rtt.ts'
 import type { Streams } from '../kernel/streams.ts'
 import type { Timers } from '../kernel/timers.ts'
@@ -177,7 +177,14 @@ export class Binding {
   hold(change: ResultChange, block: Uint8Array): void {
     const member = change.ballot.coordinator
     const { seq } = change.view
-    this.parts.host.hold({ seq, count: 1, kind: BlockKind.result, member, firstRequest: seq, block })
+    this.parts.host.hold({
+      seq,
+      count: 1,
+      kind: BlockKind.result,
+      member,
+      firstRequest: resultRequest(seq),
+      block,
+    })
   }
 
   /** It is official: the reset is over. */
@@ -196,7 +203,15 @@ export class Binding {
     this.calls = []
     host.resumed(change)
     const size = change.view.members.length
-    for (const { token } of calls) outbox.output({ output: 'reset', token, size })
+    for (const { token, minMembers } of calls) {
+      if (size >= minMembers) {
+        outbox.output({ output: 'reset', token, size })
+        continue
+      }
+      // it came too late to count in the votes, or in somebody else's attempt
+      const message = `the group has been rebuilt with ${size} members, and this call wanted ${minMembers}; it goes on with ${size}`
+      outbox.output({ output: 'failed', token, code: ErrorCode.resetFailed, message })
+    }
   }
 
   // ---- too few ----------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ export function choose(voters: readonly Voter[], parameters: GroupParameters): C
     members,
     witnesses,
     removed,
-    lossPossible: mayLose(voters, newestAccepted(candidates).view, view, removed, parameters),
+    lossPossible: mayLose(voters, countedViews(candidates), view, removed, parameters),
     lack: lacking(candidates, members.length, parameters),
   }
 }
@@ -122,18 +122,11 @@ function lacking(
 ): { have: number; need: number } | undefined {
   const voters = candidates.map(({ voter }) => voter)
   const asked = Math.max(...voters.map(({ vote }) => vote.minMembers))
-  const newest = newestAccepted(candidates)
-  const counted: NamedView[] = [newest]
-  for (const { log, views } of candidates) {
-    views.forEach((view, i) => {
-      if (!isNewer({ view, log }, newest)) return
-      if (isUnaccepted(view, views[i - 1], log, voters)) return
-      counted.push({ view, log })
-    })
-  }
-  for (const { view } of counted) {
+  for (const view of countedViews(candidates)) {
     const have = view.members.filter((member) => isVoter(voters, member)).length
-    const floor = parameters.minMembers === 'majority' ? majorityOf(view) : parameters.minMembers
+    const { minMembers } = parameters
+    // of a view smaller than the floor all must vote: then there is no other side
+    const floor = minMembers === 'majority' ? majorityOf(view) : Math.min(minMembers, view.members.length)
     const need = Math.max(floor, asked)
     if (have < need) return { have, need }
   }
@@ -144,6 +137,20 @@ function lacking(
 interface NamedView {
   readonly view: View
   readonly log: Log
+}
+
+/** The newest view known accepted by any voter, and every later one that may have been accepted. */
+function countedViews(candidates: readonly Candidate[]): View[] {
+  const voters = candidates.map(({ voter }) => voter)
+  const newest = newestAccepted(candidates)
+  const counted: View[] = [newest.view]
+  for (const { log, views } of candidates) {
+    views.forEach((view, i) => {
+      if (!isNewer({ view, log }, newest)) return
+      if (!isUnaccepted(view, views[i - 1], log, voters)) counted.push(view)
+    })
+  }
+  return counted
 }
 
 /**
@@ -171,13 +178,15 @@ function isNewer(a: NamedView, b: NamedView): boolean {
  */
 function mayLose(
   voters: readonly Voter[],
-  accepted: View,
+  counted: readonly View[],
   latest: View,
   removed: readonly Member[],
   parameters: GroupParameters,
 ): boolean {
-  const isSequencerHere = voters.some(({ member }) => member.id === accepted.sequencer)
-  return !isSequencerHere && removed.length > resilienceFor(parameters, latest.members.length)
+  const areSequencersHere = counted.every(({ sequencer }) =>
+    voters.some(({ member }) => member.id === sequencer),
+  )
+  return !areSequencersHere && removed.length > resilienceFor(parameters, latest.members.length)
 }
 
 function isIn(view: View, { id, nonce }: Member): boolean {

@@ -14,7 +14,7 @@ import { assert } from '../kernel/assert.ts'
 import { type BlockHeader, BlockKind, readBlockHeader } from '../kernel/block.ts'
 import type { Counters } from '../kernel/counters.ts'
 import { type Entry, lastSeqOf } from '../kernel/history.ts'
-import type { Address, MemberId, Micros, Nonce, Seq } from '../kernel/identity.ts'
+import { type Address, hex64, type MemberId, type Micros, type Nonce, type Seq } from '../kernel/identity.ts'
 import { decodeLeave, encodeJoin, encodeLeave, LeaveReason } from '../kernel/membership.ts'
 import type { OrderState } from '../kernel/order-state.ts'
 import type { Outbox } from '../kernel/outbox.ts'
@@ -138,6 +138,9 @@ export class Sequencer {
     }
     this.noteOwnProgress()
   }
+
+  /** Bound by a reset: this object says nothing more. */
+  isRetired = false
 
   // ---- what comes in ----------------------------------------------------------------------------------
 
@@ -393,7 +396,7 @@ export class Sequencer {
     const answer = encodeJoinAnswer({ memberId: id, baseline: state.toBaseline() })
     this.broadcast([entry], false)
     this.streams.open(member.address, nonce, StreamPurpose.joinAnswer, answer)
-    this.outbox.trace('join-numbered', { id, seq: entry.seq })
+    this.outbox.trace('join-numbered', { id, seq: entry.seq, nonce: hex64(nonce) })
   }
 
   private numberLeave({ member, header, reason, ...change }: WaitingLeave): void {
@@ -500,6 +503,8 @@ export class Sequencer {
     this.ackTries++
     const silent = this.silent()
     this.host.unanswered(silent)
+    // a reset may have begun by that
+    if (this.isRetired) return
     this.laggards.note(this.admission.length > 0, this.present, this.outbox.now)
     this.dealWithLaggards()
     this.room.reportAsked()

@@ -95,6 +95,7 @@ export class Office {
   /** Bound by a reset: nobody numbers in the older view any more. */
   giveUp(): void {
     if (this.sequencer === undefined) return
+    this.sequencer.isRetired = true
     for (const { nonce } of this.parts.host.present()) this.parts.streams.close(nonce)
     this.sequencer = undefined
   }

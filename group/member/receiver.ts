@@ -105,6 +105,8 @@ export class Receiver {
   onCollected(head: OrderHead, packet: Uint8Array, end: Seq): boolean {
     const blocks = readEntries(packet, head.entries)
     if (blocks === undefined) return false
+    // what all have taken, this member too, makes room: a full history must not stop a reset
+    this.state.release(head.stable)
     let seq = head.firstSeq
     for (const placed of blocks) {
       const at = seq

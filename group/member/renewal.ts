@@ -165,7 +165,7 @@ export class Renewal {
     if (host.joinSeq() !== undefined) return
     if (this.isAutomatic) return this.recovery.start()
     this.failure = `${reason}; the group needs a reset before it can go on: call resetGroup`
-    sender.refuse(ErrorCode.memberFailed, this.failure)
+    sender.refuseAll(ErrorCode.memberFailed, this.failure)
     if (sender.isLeaving) host.leftBehind(reason)
   }
 
@@ -285,7 +285,7 @@ export class Renewal {
     sender.pause()
     if (this.isAutomatic) return
     this.failure = 'the group is being rebuilt'
-    sender.refuse(ErrorCode.memberFailed, `${this.failure}; send again when the reset is delivered`)
+    sender.refuseAll(ErrorCode.memberFailed, `${this.failure}; send again when the reset is delivered`)
   }
 
   /**

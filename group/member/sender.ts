@@ -21,7 +21,7 @@ import { Deque } from '../../kernel/deque.ts'
 import { ErrorCode, type Outcome } from '../../kernel/errors.ts'
 import type { Entry } from '../../kernel/history.ts'
 import type { MemberId, Micros, RequestNumber, Seq } from '../../kernel/identity.ts'
-import { encodeLeave, LeaveReason } from '../../kernel/membership.ts'
+import { decodeLeave, encodeLeave, LeaveReason } from '../../kernel/membership.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { HEADER_BYTES, PacketKind } from '../../kernel/packet.ts'
 import {
@@ -239,18 +239,26 @@ export class Sender {
 
   /** Gives up all sends that have no place yet: what still waits is refused, of the rest nobody knows. */
   refuse(code: ErrorCode, message: string): void {
-    for (const { token, count, isLeave } of this.outstanding) {
-      for (let i = 0; i < count && !isLeave; i++) {
-        if (this.givenUp.has(token + i)) continue
-        this.givenUp.add(token + i)
-        this.fail(token + i, code, message, 'unknown')
-      }
-    }
+    for (const outstanding of this.outstanding) this.giveUpOn(outstanding, code, message)
     const leaves = [...this.waiting].filter(({ isLeave }) => isLeave)
     for (const { token, isLeave } of this.waiting) if (!isLeave) this.fail(token, code, message, 'refused')
     this.waiting.clear()
     this.waitingBytes = 0
     for (const leave of leaves) this.waiting.push(leave)
+  }
+
+  /** Those, too, that have a place which nobody makes official any more. */
+  refuseAll(code: ErrorCode, message: string): void {
+    for (const ordered of this.ordered) this.giveUpOn(ordered, code, message)
+    this.refuse(code, message)
+  }
+
+  private giveUpOn({ token, count, isLeave }: Outstanding, code: ErrorCode, message: string): void {
+    for (let i = 0; i < count && !isLeave; i++) {
+      if (this.givenUp.has(token + i)) continue
+      this.givenUp.add(token + i)
+      this.fail(token + i, code, message, 'unknown')
+    }
   }
 
   /** The member's life is over: every send ends here. */
@@ -585,7 +593,7 @@ export class Sender {
     this.outstanding.clear()
     this.outstandingBytes = this.outstandingMessages = 0
     this.nextRequest = lastOrdered + 1
-    if (leaves.length > 0) this.leave(NO_BYTES)
+    for (const { block } of leaves) this.leave(decodeLeave(block)!.header)
     this.arm()
   }
 

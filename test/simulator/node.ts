@@ -324,7 +324,7 @@ export class Life {
       trace: ({ mark, detail }) => {
         marks.set(mark, (marks.get(mark) ?? 0) + 1)
         trace?.add(queue.now, this.record.name, `(${mark} ${JSON.stringify(detail)})`)
-        judge.marked(this.record, mark)
+        judge.marked(this.record, mark, detail)
         this.world.onMark?.(address, mark)
       },
     }

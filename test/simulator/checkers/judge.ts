@@ -6,6 +6,7 @@ import type { detectionPresets } from '../../../group/member/options.ts'
 import { ErrorCode } from '../../../kernel/errors.ts'
 import type { Micros, Nonce } from '../../../kernel/identity.ts'
 import type { Call, MemberInfo, OrderedEvent, Output } from '../../../kernel/port.ts'
+import type { TraceEvent } from '../../../kernel/trace.ts'
 import { Bounds } from './bounds.ts'
 import { type Checker, Violation } from './checker.ts'
 import { Forks } from './forks.ts'
@@ -114,9 +115,10 @@ export class Judge {
     this.ledger.isDisturbed = this.ledger.wasPartitioned = true
   }
 
-  /** A machine has told of a turning point; all that counts is that a result of its own is on its way. */
-  marked(life: LifeRecord, mark: string): void {
+  /** A machine has told of a turning point: a result of its own is on its way, or somebody's join. */
+  marked(life: LifeRecord, mark: string, detail: TraceEvent['detail'] = {}): void {
     if (mark === RESULT_MARK) life.hasResultOut = true
+    if (mark === JOIN_MARK) this.ledger.numberedJoins.add(String(detail.nonce))
   }
 
   output(life: LifeRecord, output: Output): void {
@@ -245,4 +247,6 @@ function mayFailLeave({ parameters }: LifeRecord, code: ErrorCode): boolean {
 const NO_BYTES = new Uint8Array(0)
 /** The mark of a coordinator that begins to send its result. */
 const RESULT_MARK = 'proposing'
+/** The mark of a sequencer that has given a join its place. */
+const JOIN_MARK = 'join-numbered'
 type DetectionName = keyof typeof detectionPresets

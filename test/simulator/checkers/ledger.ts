@@ -93,6 +93,8 @@ export class Ledger {
   moment = 0
   /** Something has happened that may make members suspect each other, or somebody has asked for a reset. */
   isDisturbed = false
+  /** Nonces of processes whose joins have been numbered, in hexadecimal. */
+  readonly numberedJoins = new Set<string>()
   /** There was a time when some could not reach others. */
   wasPartitioned = false
 

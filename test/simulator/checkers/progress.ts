@@ -8,6 +8,7 @@
  * result accepted without anybody's having delivered it; then the living must be enough for each view that it may
  * have made of V. A member that is out must know somebody who lives, to be told. Where living sides have parted for good (a minimum below a majority), nothing is demanded.
  */
+import { hex64 } from '../../../kernel/identity.ts'
 import { isLiving, type Ledger, type LifeRecord } from './ledger.ts'
 import { isOnLineTo, type Order } from './order.ts'
 
@@ -63,11 +64,11 @@ function isDemandedOf(ledger: Ledger, order: Order): boolean {
   if (living.some((life) => isStranded(life, living))) return false
   const isAlive = new Set(living.map(({ nonce }) => nonce))
   const view = order.tip.view.members.map(({ nonce }) => nonce)
-  const joiners = ledger.lives.filter((life) => life.group === undefined && wasOpening(life))
+  const joiners = ledger.lives.filter((life) => life.group === undefined && mayBeJoining(ledger, life))
   const leavers = lives.filter((life) => life.phase === 'leaving' || life.phaseBefore === 'leaving')
   const views = [
     view,
-    ...joiners.map(({ nonce }) => [...view, nonce]),
+    ...joiners.filter(({ nonce }) => !view.includes(nonce)).map(({ nonce }) => [...view, nonce]),
     ...leavers
       .map((leaver) => view.filter((nonce) => nonce !== leaver.nonce))
       .filter((one) => one.length > 0),
@@ -96,8 +97,10 @@ function hasOwnReset(at: Order['tip'], order: Order): boolean {
   return false
 }
 
-function wasOpening(life: LifeRecord): boolean {
-  return life.phase === 'opening' || life.phaseBefore === 'opening'
+/** Its join may lie in a log, accepted or not, though it has never been told: then its vote counts. */
+function mayBeJoining(ledger: Ledger, life: LifeRecord): boolean {
+  if (life.phase === 'opening' || life.phaseBefore === 'opening') return true
+  return ledger.numberedJoins.has(hex64(life.nonce))
 }
 
 /** Whether the living are enough for each view that a lost coordinator may have made, as few of them as may be. */
