@@ -30,7 +30,7 @@ export interface InquiryHost {
 }
 
 /** Unanswered questions after which nobody is waited for any more. */
-const TRIES = 2
+const TRIES = 3
 /** A question is the same as the last one for so many timeouts. */
 const EPISODE_TIMEOUTS = 8
 /** Own probes that have to go unanswered before one says that the sequencer is silent. */

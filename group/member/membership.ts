@@ -473,7 +473,10 @@ export class Membership {
       case 'joiner': {
         const request = decodeJoinRequest(packet)
         if (request === undefined || request.port !== this.port) return this.reject('malformed')
-        if (this.sequencer === undefined) this.concierge.tellWhere(from, header)
+        if (this.state.former.some(({ member }) => member.nonce === header.senderNonce)) {
+          // it was let in without ever hearing of it, and removed: only another life can join again
+          this.recovery.tellExpelled({ address: from, nonce: header.senderNonce })
+        } else if (this.sequencer === undefined) this.concierge.tellWhere(from, header)
         else this.sequencer.onJoinRequest(from, header.senderNonce, request)
         return
       }

@@ -139,6 +139,12 @@ export class Opening {
       else this.reject('phase')
     } else if (header.groupId !== joiner.found.groupId) {
       this.reject('group')
+    } else if (header.kind === PacketKind.expelled) {
+      this.stop()
+      this.host.failed(
+        ErrorCode.memberFailed,
+        'the group had let this process in, and has gone on without it; join again',
+      )
     } else if (header.kind === PacketKind.joinRefused) {
       const refusal = decodeJoinRefused(packet)
       if (refusal === undefined) this.reject('malformed')

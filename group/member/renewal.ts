@@ -377,8 +377,9 @@ export class Renewal {
 
   /** A new view is accepted: who numbers now, and what is still to be sent. */
   private onResumed(change: ResultChange): void {
-    const { state, outbox, timers, gaps, sender, self, host } = this.parts
+    const { state, outbox, timers, gaps, sender, self, silence, host } = this.parts
     this.outsiders.onResult(change)
+    silence.onReset()
     this.failure = undefined
     gaps.restart()
     if (findMember(state.view, self) === undefined) return

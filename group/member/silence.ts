@@ -163,8 +163,12 @@ export class Silence {
     const { now } = this.outbox
     for (const { id } of this.host.view().members) this.suspicion.heard(id, now)
     this.inquiry.forget()
-    this.doubt.end()
     this.watch.arm()
+  }
+
+  /** A result is accepted, with this member's own ack: whoever has doubted is in. (A handover says nothing: it may have waited in the socket.) */
+  onReset(): void {
+    this.doubt.end()
   }
 
   onStall(stalled: Micros): void {

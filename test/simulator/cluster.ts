@@ -209,9 +209,10 @@ export class Cluster {
     })
   }
 
-  /** A join may be dropped by any reset, an unprovoked one too. */
+  /** A join may be dropped by any reset, also by one that an unfounded suspicion has led to. */
   private get isDisturbed(): boolean {
-    return hasFaults(this.world.options) || this.world.options.resets > 0
+    const { options, judge } = this.world
+    return hasFaults(options) || options.resets > 0 || judge.ledger.isDisturbed
   }
 
   /** Whoever is thrown out may come back, as somebody new. */

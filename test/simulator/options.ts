@@ -245,7 +245,9 @@ export function parseOverride(text: string): Overrides {
 /** How long after the heal everything must be done: each send may need a few round trips of its own. */
 export function progressBound(options: RunOptions): Micros {
   const oneWay = options.delay * (1 + options.jitter)
-  return 30_000_000 + (options.sends + 20 * options.members) * (12 * oneWay + 60_000)
+  // on a link taken for a wide one a suspicion alone may take half a minute
+  const patience = options.detection === 'wan' && hasFaults(options) ? 150_000_000 : 30_000_000
+  return patience + (options.sends + 20 * options.members) * (12 * oneWay + 60_000)
 }
 
 /** Between `min` and `max`, each order of magnitude as likely as any other. */

@@ -75,7 +75,13 @@ export class Orders {
       this.byGroup.set(group, begun)
       return begun.root
     }
-    const own = order.records.find(({ event }) => isJoinOf(event, view.seq, life.memberId))
+    // below a majority two lines of views may give the same id at the same place
+    const own = order.records.find(
+      ({ event, view: there }) =>
+        isJoinOf(event, view.seq, life.memberId) &&
+        there.incarnation === view.incarnation &&
+        there.coordinator === view.coordinator,
+    )
     if (own !== undefined) return own
     const record = makeRecord(order, undefined, view.seq, life, undefined, view, 0)
     order.loose.push({ life, record })
