@@ -108,19 +108,22 @@ describe('automatic recovery', () => {
     await expect(network.run(third.group.resetGroup(1))).rejects.toMatchObject({ code: 'ERR_RESET_FAILED' })
     await network.run(third.group.leaveGroup())
     await expect(sent).rejects.toMatchObject({ outcome: 'unknown' })
-    // not in order: nobody was there to order it
-    expect((await third.group.closed).code).toBe('ERR_MEMBER_FAILED')
+    // nobody was there to order it: that is no failure of the leave, but it is said
+    expect(await third.group.closed).toMatchObject({
+      code: undefined,
+      reason: expect.stringMatching(/^left: .*takes/),
+    })
     await network[Symbol.asyncDispose]()
   })
 
-  test.each([1, 2, 6])(
+  test.each([1, 2, 3, 4, 5, 6])(
     'a join that the crash of the sequencer undoes is done again: %i × 20 ms',
     async (n) => {
       const { network, all } = await members(3, {})
       network.setFaults({ delayMs: 20 })
       await network.advance(2000)
       const kernel = await network.startKernel()
-      // the sequencer may be dead before anybody knows it: then the caller is told to try again
+      // the sequencer may be dead before anybody knows it, or the reset may take long: then the caller tries again
       const join = (): Promise<Group<string>> =>
         kernel.joinGroup<string>('orders').catch((error: GroupError) => {
           if (error.code !== 'ERR_GROUP_NOT_FOUND' || network.now > 60_000) throw error

@@ -122,18 +122,22 @@ describe('a lone message, from call to return', () => {
   })
 })
 
-test('an idle group: heartbeats, at most five a second', async () => {
+test('an idle group: at most five heartbeats a second, and a probe of each member every two seconds', async () => {
   const groups = await open(3, {})
   keepReceiving(groups)
   const before = await quietMoment()
   const began = performance.now()
   for (let beats = 0; beats < 10; ) {
     await turn()
-    beats = total(since(before, await packets()))
+    beats = since(before, await packets()).order ?? 0
   }
-  const counts = since(before, await packets())
-  expect(Object.keys(counts)).toEqual(['order'])
-  expect(total(counts) / ((performance.now() - began) / 1000)).toBeLessThanOrEqual(5.5)
+  const { order = 0, probe = 0, probeAnswer = 0, ...others } = since(before, await packets())
+  const seconds = (performance.now() - began) / 1000
+  expect(others).toEqual({})
+  expect(order / seconds).toBeLessThanOrEqual(5.5)
+  // the sequencer watches its two members
+  expect(probe).toBeLessThanOrEqual(2 * Math.ceil(seconds / 2))
+  expect(probeAnswer).toBeLessThanOrEqual(probe)
 })
 
 test.each(['pb', 'bb', 'auto'] as const)(
