@@ -133,6 +133,13 @@ export class Inquiry {
     return others.length > 0
   }
 
+  /** The sequencer lives, and only this member does not hear it: it is told so, and may go on without this member. */
+  complain({ address, nonce }: Member): void {
+    const { outbox } = this
+    const body = encodeTestimony({ about: outbox.identity.memberId, isAlive: false })
+    outbox.unicast(address, outbox.packetOf(PacketKind.testimony, 0, nonce, body))
+  }
+
   // ---- who is asked -----------------------------------------------------------------------------------
 
   /** Somebody asks about the sequencer, by a question or by an automatic invitation. */

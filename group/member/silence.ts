@@ -24,6 +24,9 @@ const SEQUENCER_QUIET = 3
 /** The sequencer hears nothing of members that have nothing to say: they are probed after so many heartbeats. */
 const MEMBER_QUIET = 10
 
+/** Told so often that the sequencer lives, a member tells the sequencer that it does not hear it. */
+const DENIALS_MAX = 3
+
 export interface SilenceHost {
   view(): View
   others(): readonly ViewMember[]
@@ -50,6 +53,8 @@ export class Silence {
   private readonly doubt: Doubt
   private readonly watch: Watch
   private readonly probes: Probes
+  /** How often the others have heard the sequencer and this member has not, in a row. */
+  private denials = 0
   private readonly roundTrips: RoundTrips
   private readonly triesAllowed: number
   private readonly outbox: Outbox
@@ -95,7 +100,9 @@ export class Silence {
         },
         denied: () => {
           const sequencer = host.sequencer()
-          if (sequencer !== undefined) this.suspicion.heard(sequencer.id, outbox.now)
+          if (sequencer === undefined) return
+          this.suspicion.heard(sequencer.id, outbox.now)
+          if (++this.denials >= DENIALS_MAX) this.inquiry.complain(sequencer)
         },
       },
     })
@@ -184,6 +191,7 @@ export class Silence {
   onHeard({ id }: ViewMember): void {
     this.suspicion.heard(id, this.outbox.now)
     if (id !== this.host.sequencer()?.id) return
+    this.denials = 0
     this.inquiry.end()
     this.host.sequencerBack()
   }
@@ -216,6 +224,19 @@ export class Silence {
     }
   }
 
+  /**
+   * A member says that it does not hear this sequencer, which others hear: only one of the two directions between them
+   * works. It can be sent nothing, so the group is better off without it.
+   */
+  private onDeaf({ id }: ViewMember): void {
+    if (!this.host.isSequencer() || this.host.isBound()) return
+    this.outbox.trace('deaf', { member: id })
+    this.counters.suspicions++
+    const reason = 'it does not hear the sequencer, and the others do'
+    this.outbox.output({ output: 'event', event: { event: 'suspect', member: id, reason } })
+    this.host.memberFailed(id)
+  }
+
   /** Inquiries, testimonies, probes and their answers; false for what cannot be read. */
   onPacket(from: ViewMember, header: PacketHeader, packet: Uint8Array): boolean {
     switch (header.kind) {
@@ -228,7 +249,8 @@ export class Silence {
       case PacketKind.testimony: {
         const testimony = decodeTestimony(packet)
         if (testimony === undefined) return false
-        this.inquiry.onTestimony(from.id, testimony)
+        if (testimony.about === from.id && !testimony.isAlive) this.onDeaf(from)
+        else this.inquiry.onTestimony(from.id, testimony)
         return true
       }
       case PacketKind.probe: {

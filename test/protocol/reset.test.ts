@@ -165,6 +165,35 @@ describe('crashes in every phase', () => {
   })
 })
 
+describe('one direction between two members is cut', () => {
+  test('from the sequencer: the group goes on without the deaf member, which is told by others', () => {
+    const group = GroupOf.open(3, { parameters: { historySize: 64 } })
+    const [first, second, third] = group.seats
+    group.isLost = ({ from, to }) => from === first && to === second
+    const sent = second!.send(10)
+    const others = Array.from({ length: 100 }, () => third!.send(10))
+    group.until(() => others.every(({ seq }) => seq !== undefined), 'the others go on', 120_000)
+    group.until(() => second!.isOver, 'the deaf member knows that it is out', 120_000)
+    expect(second!.events.some(({ event }) => event === 'expelled')).toBe(true)
+    expect(sent.failed?.outcome ?? 'ordered').toMatch(/unknown|ordered/)
+    expectOneGroup(group, [1, 3])
+  })
+
+  test('to the sequencer: it is removed like any silent member', () => {
+    const group = GroupOf.open(3)
+    const [first, second, third] = group.seats
+    group.isLost = ({ from, to }) => from === second && to === first
+    group.until(() => second!.isOver, 'the mute member knows that it is out', 120_000)
+    const sent = third!.send(10)
+    group.until(() => sent.seq !== undefined, 'the others go on')
+    group.settle()
+    expectOneGroup(
+      group,
+      group.living.map(({ memberId }) => memberId),
+    )
+  })
+})
+
 describe('a partition', () => {
   test('the small side stops, the large goes on; after the heal the small side is told', () => {
     const group = GroupOf.open(5, { parameters: { resilience: 1 } })
