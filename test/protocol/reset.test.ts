@@ -226,3 +226,97 @@ describe('a partition', () => {
     expect(group.living).toHaveLength(4)
   })
 })
+
+describe('what a reading of the code has found', () => {
+  test('a member whose stable mark lags far behind neither stops a reset nor misses anything', () => {
+    const group = GroupOf.open(3, { parameters: { historySize: 64 } })
+    const [first, second, third] = group.seats
+    const stream = (seat: Seat, count: number) => {
+      const sent = Array.from({ length: count }, (_, i) => seat.send(1, i))
+      group.until(() => sent.every(({ seq }) => seq !== undefined), 'the stream is ordered')
+    }
+    stream(first!, 56)
+    group.settle()
+    // from here on the third hears no broadcast: its stable mark stays where it was
+    group.isLost = ({ from, to, kind }) =>
+      from === first && to === third && (kind === 'order' || kind === 'repair')
+    for (let i = 0; i < 50; i++) second!.send(1, i)
+    group.advance(3)
+    first!.crash()
+    group.isLost = () => false
+    const sent = third!.send(1, 99)
+    group.until(() => sent.seq !== undefined, 'the third goes on', 20_000)
+    group.settle()
+    expectOneGroup(group, [2, 3])
+    expect(third!.messageCount).toBe(second!.messageCount)
+  })
+
+  test('members that were gone when the sequencer woke may have made another view: it does not go on alone', () => {
+    const group = GroupOf.open(5, { parameters: { resilience: 'majority' } })
+    const [first, second, third, ...rest] = group.seats
+    const cut = [first!, second!]
+    group.isLost = ({ from, to }) => cut.includes(from) !== cut.includes(to)
+    const sent = third!.send(1, 1)
+    group.until(() => sent.seq !== undefined, 'the larger side goes on')
+    // an address in between refuses on behalf of the others
+    for (const seat of [third!, ...rest]) {
+      for (const one of cut) one.input({ kind: 'refused', address: seat.address })
+    }
+    const alone = [first!.send(1, 2), second!.send(1, 3)]
+    group.advance(5000)
+    for (const { seq } of alone) expect(seq).toBeUndefined()
+    for (const seat of cut) expect(seat.delivered.some(({ kind }) => kind === 'reset')).toBe(false)
+  })
+
+  test('a call that asks for more members than took part is told so', () => {
+    const group = GroupOf.open(4)
+    const [, second, third, fourth] = group.seats
+    fourth!.crash()
+    const few = second!.reset(2)
+    group.advance(0.3)
+    const many = third!.reset(4)
+    group.until(
+      () => few.size !== undefined && (many.size ?? many.failed) !== undefined,
+      'both have returned',
+    )
+    expect(few.size).toBe(3)
+    expect(many).toMatchObject({ failed: 'ERR_RESET_FAILED' })
+  })
+
+  test('manual: a send that has a place which nobody makes official returns as unknown', () => {
+    const group = GroupOf.open(4, { parameters: { resilience: 2, recovery: 'manual' } })
+    const [first, second] = group.seats
+    const sent = second!.send(1, 7)
+    // its place comes back, and nothing after that
+    let isPlaced = false
+    group.isLost = ({ from, to, kind }) => {
+      if (from !== first) return isPlaced
+      if (to === second && kind === 'order' && !isPlaced) {
+        isPlaced = true
+        return false
+      }
+      return true
+    }
+    group.until(() => sent.failed !== undefined, 'the send has returned', 30_000)
+    expect(sent.failed).toMatchObject({ code: 'ERR_MEMBER_FAILED', outcome: 'unknown' })
+  })
+
+  test('a returned send that went with two sequencers is said to be possibly lost', () => {
+    const group = GroupOf.open(4)
+    const [first, second, third, fourth] = group.seats
+    let isCut = false
+    group.isLost = ({ from }) => isCut && from === second
+    second!.onMark = (mark) => {
+      if (mark === 'reset') isCut = true
+    }
+    second!.reset()
+    group.until(() => isCut, 'the second has accepted its result, and nobody hears of it')
+    const sent = second!.send(1, 5)
+    group.until(() => sent.seq !== undefined, 'its send has returned there')
+    second!.crash()
+    const isReset = ({ delivered }: Seat) => delivered.some(({ kind }) => kind === 'reset')
+    group.until(() => [first!, third!, fourth!].every(isReset), 'the others go on')
+    const resets = third!.delivered.filter(({ kind }) => kind === 'reset')
+    expect(resets.at(-1)!.event).toMatchObject({ removed: [2], lossPossible: true })
+  })
+})
