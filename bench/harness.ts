@@ -3,10 +3,10 @@
  * received the same messages in the same order, none is missing, each sender's in its own order. A run that
  * fails the check is a failed run, however fast. Every wait has an end.
  */
-import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { BenchError, Child } from './child.ts'
 import type { ClusterSettings, FromMember, MemberOrder, RunOrder, RunReport, ToMember } from './messages.ts'
 
 const script = fileURLToPath(new URL('./member-process.js', import.meta.url))
@@ -14,89 +14,12 @@ const script = fileURLToPath(new URL('./member-process.js', import.meta.url))
 const READY_WITHIN_MS = 30_000
 /** Beyond the run's own time: what is under way must come to its end. */
 const ANSWER_WITHIN_MS = 30_000
-const KEPT_ERROR_CHARACTERS = 2_000
+type MemberProcess = Child<FromMember, ToMember> & { address: string }
 
-export class BenchError extends Error {}
-
-class MemberProcess {
-  address = ''
-  readonly gone: Promise<void>
-  private readonly child: ChildProcess
-  private readonly name: string
-  private waiting:
-    | { say: string; resolve: (told: FromMember) => void; reject: (e: Error) => void }
-    | undefined
-  private problem: string | undefined
-  private errorText = ''
-  private isClosing = false
-
-  constructor(order: MemberOrder, execArgv: readonly string[]) {
-    const { subject, index, members, method, transport, packetSize } = order
-    this.name = `${subject} member ${index} of ${members} (${method}, ${transport}, packets of ${packetSize} bytes)`
-    this.child = fork(script, [JSON.stringify(order)], {
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      execArgv: [...execArgv],
-    })
-    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.errorText = (this.errorText + text).slice(-KEPT_ERROR_CHARACTERS)
-    })
-    this.child.on('message', (message) => this.hear(message as FromMember))
-    this.gone = new Promise((resolve) => {
-      const end = (why: string) => (): void => {
-        if (!this.isClosing) this.fail(why)
-        resolve()
-      }
-      this.child.on('error', end('could not be started'))
-      this.child.on('exit', end('ended'))
-    })
-  }
-
-  async ask<S extends FromMember['say']>(
-    say: S,
-    told: ToMember | undefined,
-    withinMs: number,
-  ): Promise<Extract<FromMember, { say: S }>> {
-    if (this.problem !== undefined) throw this.error()
-    const answer = new Promise<FromMember>((resolve, reject) => {
-      this.waiting = { say, resolve, reject }
-    })
-    const timer = setTimeout(() => this.fail(`did not say ${say} within ${withinMs} ms`), withinMs)
-    if (told !== undefined) this.child.send(told)
-    try {
-      return (await answer) as Extract<FromMember, { say: S }>
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
-  close(): void {
-    this.isClosing = true
-    if (this.child.connected) this.child.send({ say: 'close' } satisfies ToMember)
-  }
-
-  kill(): void {
-    this.isClosing = true
-    this.child.kill('SIGKILL')
-  }
-
-  private hear(told: FromMember): void {
-    if (told.say === 'failed') this.fail(`failed: ${told.message}`)
-    else if (told.say === this.waiting?.say) {
-      this.waiting.resolve(told)
-      this.waiting = undefined
-    }
-  }
-
-  private fail(why: string): void {
-    this.problem ??= why
-    this.waiting?.reject(this.error())
-    this.waiting = undefined
-  }
-
-  private error(): BenchError {
-    const heard = this.errorText === '' ? '' : `; its standard error: ${this.errorText.trim()}`
-    return new BenchError(`${this.name} ${this.problem}${heard}`)
-  }
+function startMember(order: MemberOrder, execArgv: readonly string[]): MemberProcess {
+  const { subject, index, members, method, transport, packetSize } = order
+  const name = `${subject} member ${index} of ${members} (${method}, ${transport}, packets of ${packetSize} bytes)`
+  return Object.assign(new Child<FromMember, ToMember>({ name, script, order, execArgv }), { address: '' })
 }
 
 /** Which members send: the sequencer, one that is not, all that are not, or all. */
@@ -134,6 +57,22 @@ export const metricUnits = {
   repeated: 'packets',
   /** Of the machine's processor time, what programs used that are no part of the run. */
   others: '%',
+  /** From the kill to the next ordered delivery at the slowest survivor. */
+  failover: 'ms',
+  /** To the first suspicion anywhere. */
+  detection: 'ms',
+  /** The others are asked, until somebody invites. */
+  inquiry: 'ms',
+  /** Invitations and votes. */
+  phase1: 'ms',
+  /** Collection, result and acks. */
+  phase2: 'ms',
+  /** From the accepted result to the first delivery of a message. */
+  first: 'ms',
+  /** Invitations that members made. */
+  attempts: 'a kill',
+  /** Members that live, and were taken for dead. */
+  expelled: 'a kill',
 } as const
 export type MetricName = keyof typeof metricUnits
 
@@ -147,7 +86,7 @@ export class Cluster {
     try {
       for (let index = 0; index < settings.members; index++) {
         const peers = index === 0 ? [] : [members[0]!.address]
-        const member = new MemberProcess({ ...settings, port, index, peers }, execArgv)
+        const member = startMember({ ...settings, port, index, peers }, execArgv)
         members.push(member)
         member.address = (await member.ask('ready', undefined, READY_WITHIN_MS)).address
       }
@@ -181,7 +120,7 @@ export class Cluster {
 
   /** Leaves in order; what has not left then is ended. */
   async close(): Promise<void> {
-    for (const member of this.members) member.close()
+    for (const member of this.members) member.close({ say: 'close' })
     const timer = setTimeout(() => this.kill(), ANSWER_WITHIN_MS)
     await Promise.all(this.members.map(({ gone }) => gone))
     clearTimeout(timer)

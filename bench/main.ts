@@ -4,14 +4,15 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SingleBar } from 'cli-progress'
 import yargs from 'yargs'
-import { BenchError } from './harness.ts'
+import { BenchError } from './child.ts'
+import { failoverBench } from './failover.ts'
 import { latencyBench } from './latency.ts'
 import { methodsBench } from './methods.ts'
 import { type Bench, type BenchOptions, carryOut, type Progress } from './plan.ts'
 import { describeMachine, type Machine, type Result, writeResults } from './results.ts'
 import { throughputBench } from './throughput.ts'
 
-const benches: readonly Bench[] = [latencyBench, throughputBench, methodsBench]
+const benches: readonly Bench[] = [latencyBench, throughputBench, methodsBench, failoverBench]
 const PLAIN_PROGRESS_MS = 10_000
 const EXIT_USAGE = 2
 
@@ -56,6 +57,7 @@ async function parse(args: readonly string[]): Promise<Arguments | undefined> {
       },
       seconds: { type: 'number', default: 1, describe: 'of each run that counts' },
       runs: { type: 'number', default: 5, describe: 'that count, after one for warming up' },
+      kills: { type: 'number', default: 30, describe: 'of a sequencer, in each setting of failover' },
       out: { type: 'string', default: 'reports/bench', describe: 'folder for results.json and plots' },
       profile: { type: 'string', describe: 'folder for a processor profile of every member process' },
     })
@@ -63,6 +65,7 @@ async function parse(args: readonly string[]): Promise<Arguments | undefined> {
     .example('$0 throughput --size 100 --seconds 2', 'the rate of small messages')
     .example('$0 latency --members 3,5', 'lone sends in groups of three and of five')
     .example('$0 methods --packet-size 1400 --out reports/methods', 'both methods with small packets')
+    .example('$0 failover --kills 30 --members 3,5', 'from the death of the sequencer to the next delivery')
     .strict()
     .demandCommand(0, 1, '', 'one bench at a time, or all')
     .version(false)
@@ -82,10 +85,12 @@ async function parse(args: readonly string[]): Promise<Arguments | undefined> {
   const wanted = String(parsed._[0] ?? 'all')
   if (!names.includes(wanted))
     throw new UsageError(`there is no bench ${wanted}; there are ${names.join(', ')}`)
-  const { seconds, runs, out, profile, method } = parsed
+  const { seconds, runs, kills, out, profile, method } = parsed
   if (!(seconds > 0 && seconds <= 600)) throw new UsageError('--seconds takes a number above 0, to 600')
   if (!(Number.isInteger(runs) && runs >= 1 && runs <= 100))
     throw new UsageError('--runs takes a whole number from 1 to 100')
+  if (!(Number.isInteger(kills) && kills >= 1 && kills <= 10_000))
+    throw new UsageError('--kills takes a whole number from 1 to 10000')
   return {
     which: benches.filter(({ name }) => wanted === 'all' || name === wanted),
     members: numbers('members', 2, 64)(parsed.members),
@@ -94,6 +99,7 @@ async function parse(args: readonly string[]): Promise<Arguments | undefined> {
     method,
     seconds,
     runs,
+    kills,
     out,
     execArgv: profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`],
   }
@@ -142,7 +148,7 @@ async function main(): Promise<number> {
     const { which, out } = given
     const machine = describeMachine()
     process.stdout.write(
-      `${machineLine(machine)}\nmedian of ${given.runs} runs of ${given.seconds} s, with least and most; every run's order checked\n`,
+      `${machineLine(machine)}\nmedian of ${given.runs} runs of ${given.seconds} s, or of ${given.kills} kills, with least and most; every run's order checked\n`,
     )
     const results: Result[] = []
     for (const bench of which) {

@@ -12,6 +12,8 @@ export interface BenchOptions {
   readonly method: Method
   readonly seconds: number
   readonly runs: number
+  /** Of a sequencer, where a bench kills. */
+  readonly kills: number
   /** For the member processes, such as --cpu-prof. */
   readonly execArgv: readonly string[]
 }
@@ -26,7 +28,9 @@ export interface Round {
 export interface Bench {
   readonly name: string
   readonly describe: string
-  plan(options: BenchOptions): readonly Round[]
+  /** What is run in turns; or the bench measures by itself. */
+  plan?(options: BenchOptions): readonly Round[]
+  measure?(options: BenchOptions, progress: Progress, signal: AbortSignal): Promise<Result[]>
   /** The tables, and files beside results.json (name and content). */
   report(results: readonly Result[]): {
     readonly text: string
@@ -69,7 +73,8 @@ export async function carryOut(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<Result[]> {
-  const rounds = bench.plan(options)
+  if (bench.measure !== undefined) return bench.measure(options, progress, signal)
+  const rounds = bench.plan?.(options) ?? []
   const timing: Timing = {
     rampMs: Math.min(LONGEST_RAMP_MS, options.seconds * 250),
     measureMs: options.seconds * 1000,

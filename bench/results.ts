@@ -30,6 +30,12 @@ export interface Result {
   readonly packetSize: number
   /** Of every run: members received all messages, in one order. The floor keeps none. */
   readonly orderChecked: boolean
+  /** Of failovers: how the sequencer went, and the preset by which members detect it. */
+  readonly situation?: string
+  readonly detection?: string
+  readonly p90?: number
+  /** Every kill's figure, from least to most. */
+  readonly samples?: readonly number[]
 }
 
 export interface Case {

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { checkRound, type Next, stagesOf } from '../../bench/failover-group.ts'
+import type { RoundReport } from '../../bench/failover-messages.ts'
 import { checkRun } from '../../bench/harness.ts'
 import type { RunReport } from '../../bench/messages.ts'
 import type { Result } from '../../bench/results.ts'
@@ -14,14 +16,44 @@ import { repositoryRoot } from '../support/files.ts'
 const run = promisify(execFile)
 const script = `${repositoryRoot}dist/bench/main.js`
 
+const STAGES = ['detection', 'inquiry', 'phase1', 'phase2', 'first']
+
+/** Two kills in each of four settings, in a group that can lose one. */
+function checkFailover(results: readonly Result[]): void {
+  const wholes = results.filter(({ metric }) => metric === 'failover')
+  const settings = wholes.map(({ situation, detection }) => `${situation}, ${detection}`)
+  expect(settings).toEqual([
+    'process gone, default',
+    'process gone, fast',
+    expect.stringMatching(/^(host silent|process stopped), default$/),
+    expect.stringMatching(/^(host silent|process stopped), fast$/),
+  ])
+  for (const whole of wholes) {
+    expect(whole).toMatchObject({ members: 3, resilience: 1, runs: 2, unit: 'ms', orderChecked: true })
+    expect(whole.samples).toEqual([whole.min, whole.max])
+    expect(whole.min).toBeGreaterThan(0)
+    const parts = results.filter(
+      ({ metric, situation, detection }) =>
+        STAGES.includes(metric) && situation === whole.situation && detection === whole.detection,
+    )
+    expect(parts.map(({ metric }) => metric)).toEqual(STAGES)
+    // Medians of two are means, which add up.
+    expect(parts.reduce((sum, { value }) => sum + value, 0)).toBeCloseTo(whole.value, 3)
+  }
+}
+
 describe('npm run bench', () => {
-  test('every bench runs, checks the order and writes its results', async () => {
+  test('every bench runs, checks the order and writes its results', { timeout: 180_000 }, async () => {
     const out = mkdtempSync(join(tmpdir(), 'amoebacast-bench-'))
     try {
       const least = ['--members', '2', '--size', '100', '--packet-size', '8192', '--seconds', '0.1']
-      const { stdout } = await run(process.execPath, [script, 'all', ...least, '--runs', '1', '--out', out])
+      const few = ['--runs', '1', '--kills', '2']
+      const { stdout } = await run(process.execPath, [script, 'all', ...least, ...few, '--out', out])
       expect(stdout).toMatch(/Node v\d+.*commit/)
-      const results = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8')) as Result[]
+      const all = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8')) as Result[]
+      checkFailover(all.filter(({ bench }) => bench === 'failover'))
+      expect(readFileSync(join(out, 'failover-3.svg'), 'utf8')).toMatch(/^<svg /)
+      const results = all.filter(({ bench }) => bench !== 'failover')
       for (const bench of ['latency', 'throughput', 'methods']) {
         const own = results.filter((result) => result.bench === bench && result.subject === 'amoebacast')
         expect(own.length).toBeGreaterThan(0)
@@ -91,6 +123,61 @@ describe('the check of a run', () => {
     ['senders were mistaken', { bySender: { 1: 2 } }, 'different orders'],
   ])('fails where %s', (_what, wrong, says) => {
     expect(() => checkRun([report, { ...report, ...wrong }])).toThrow(says)
+  })
+})
+
+describe('the check of a kill', () => {
+  const report: RoundReport = { sent: 2, bySender: { 1: 3, 2: 2, 3: 2 }, digest: 'a-b', outOfOrder: 0 }
+  const victim = { memberId: 1, returned: 3 }
+  const survivors = (wrong: Partial<RoundReport>) => [
+    { memberId: 2, report },
+    { memberId: 3, report: { ...report, ...wrong } },
+  ]
+
+  test('takes one after which all that had returned is there', () => {
+    expect(() => checkRound(survivors({}), [victim])).not.toThrow()
+  })
+
+  test.each([
+    ['a message of a survivor is missing', { bySender: { 1: 3, 2: 1, 3: 2 } }, 'received 1'],
+    ['one of the killed sequencer that had returned is missing', { bySender: { 1: 2, 2: 2, 3: 2 } }, 'told'],
+    ['a sender was not heard in order', { outOfOrder: 1 }, 'out of their'],
+    ['the order was another', { digest: 'a-c' }, 'different orders'],
+  ])('fails where %s', (_what, wrong, says) => {
+    expect(() => checkRound(survivors(wrong), [victim])).toThrow(says)
+  })
+
+  test('divides the time where the attempt that succeeded passed its turning points', () => {
+    const at = (mark: string, time: number, member?: number) => ({ mark, at: time, member })
+    const nexts: Next[] = [
+      {
+        at: 90_000,
+        marks: [
+          at('suspect', 500, 1),
+          at('suspect', 21_000, 1),
+          at('inviting', 24_000),
+          at('collecting', 30_000),
+        ],
+      },
+      {
+        at: 80_000,
+        marks: [
+          at('suspect', 20_000, 1),
+          at('inviting', 40_000),
+          at('collecting', 50_000),
+          at('reset', 70_000),
+        ],
+      },
+    ]
+    expect(stagesOf(1_000, 1, nexts)).toEqual({
+      failover: 89,
+      detection: 19,
+      inquiry: 4,
+      phase1: 26,
+      phase2: 20,
+      first: 20,
+      attempts: 2,
+    })
   })
 })
 

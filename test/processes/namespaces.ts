@@ -1,5 +1,6 @@
 /**
- * Hosts on one machine: network namespaces joined by a bridge, each dropping some of the packets that arrive.
+ * Hosts on one machine: network namespaces joined by a bridge, each dropping some of the packets that arrive, and
+ * all that come from hosts that it is cut off from.
  * The bridge lies in a namespace of its own, and no link leads to the machine's real network: nothing that
  * is sent in here can get out. Each host also counts what it sends to elsewhere (which must stay 0), so that
  * tests can show it.
@@ -17,8 +18,10 @@ export interface Host {
 }
 
 export interface HostCounts {
-  /** Packets dropped on arrival by the filter. */
+  /** Packets dropped on arrival, at random. */
   readonly dropped: number
+  /** Packets dropped on arrival because their sender is on the other side of a partition. */
+  readonly cut: number
   /** Packets sent to addresses of this network and its multicast, with a TTL of at most 1 for the latter. */
   readonly inside: number
   /** Any other packet sent: must be 0. */
@@ -79,7 +82,24 @@ export class LossyNetwork {
     const { nftables } = JSON.parse(stdout) as { nftables: { counter?: { name: string; packets: number } }[] }
     const packets = (name: string): number =>
       nftables.find(({ counter }) => counter?.name === name)?.counter?.packets ?? -1
-    return { dropped: packets('dropped'), inside: packets('inside'), elsewhere: packets('elsewhere') }
+    return {
+      dropped: packets('dropped'),
+      cut: packets('cut'),
+      inside: packets('inside'),
+      elsewhere: packets('elsewhere'),
+    }
+  }
+
+  /** From now on nothing gets from one side to the other, either way, until `heal`. */
+  async partition(one: readonly Host[], other: readonly Host[]): Promise<void> {
+    const addresses = (hosts: readonly Host[]): string => hosts.map(({ address }) => address).join(', ')
+    const cutOff = (hosts: readonly Host[], from: readonly Host[]): Promise<unknown>[] =>
+      hosts.map((host) => nft(host, `add element inet amoebacast others { ${addresses(from)} }`))
+    await Promise.all([...cutOff(one, other), ...cutOff(other, one)])
+  }
+
+  async heal(): Promise<void> {
+    await Promise.all(this.hosts.map((host) => nft(host, 'flush set inet amoebacast others')))
   }
 
   /** Names of the links in the bridge's namespace: the bridge, one for each host, and nothing else. */
@@ -129,12 +149,18 @@ export class LossyNetwork {
   }
 }
 
+function nft({ prefix }: Host, command: string): Promise<unknown> {
+  return run('ip', [...prefix.slice(1), 'nft', command])
+}
+
 /** For nft: drops on arrival, counts on departure. Loopback is left alone. */
 function filterProgram(subnet: string, lossPercent: number): string {
   return [
     'table inet amoebacast {',
-    'counter dropped { }; counter inside { }; counter elsewhere { };',
+    'counter dropped { }; counter cut { }; counter inside { }; counter elsewhere { };',
+    'set others { type ipv4_addr; }',
     'chain arriving { type filter hook input priority 0; policy accept;',
+    '  iifname "eth0" ip saddr @others counter name cut drop;',
     `  iifname "eth0" numgen random mod 100 < ${lossPercent} counter name dropped drop; }`,
     'chain leaving { type filter hook output priority 0; policy accept;',
     '  oifname != "eth0" accept;',
