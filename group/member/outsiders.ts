@@ -10,7 +10,6 @@ import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import type { PacketHeader, RejectReason } from '../../kernel/packet.ts'
 import { decodeExpelled, type Invite } from '../../kernel/recovery-packets.ts'
-import type { ResultChange } from '../../kernel/result.ts'
 import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
 import type { Recovery } from '../../recovery/recovery.ts'
 
@@ -55,11 +54,12 @@ export class Outsiders {
 
   // ---- who was removed --------------------------------------------------------------------------------
 
-  /** A reset is official. */
-  onResult(change: ResultChange): void {
+  /** A reset is official, and with it any other that lies below it: whoever made that one may be out itself. */
+  onResult(): void {
     const { now } = this.outbox
+    const resets = new Set(this.state.results.map(({ seq }) => seq))
     for (const { member, leftAt } of this.state.former) {
-      if (leftAt !== change.view.seq || !change.removed.includes(member.id)) continue
+      if (!resets.has(leftAt) || this.removed.some((one) => one.member.nonce === member.nonce)) continue
       this.removed.push({ member, reminders: 0, nextAt: now + REMINDER_FIRST })
     }
     if (this.removed.length > REMOVED_KEPT) this.removed.splice(0, this.removed.length - REMOVED_KEPT)

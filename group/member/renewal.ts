@@ -20,7 +20,6 @@ import {
   INVITE_FLAG_AUTOMATIC,
   RefusalReason,
 } from '../../kernel/recovery-packets.ts'
-import type { ResultChange } from '../../kernel/result.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import type { TimerName, Timers } from '../../kernel/timers.ts'
@@ -119,7 +118,7 @@ export class Renewal {
           hold: (entry) => parts.receiver.hold(entry),
           accepted: (change) => parts.receiver.acceptUpTo(change.view.seq),
           witnessed: (change) => this.onWitnessed(change.view.seq),
-          resumed: (change) => this.onResumed(change),
+          resumed: () => this.onResumed(),
           stopped: (reason) => this.onStopped(reason),
           expelled: (reason) => host.expelled(reason),
         },
@@ -376,9 +375,9 @@ export class Renewal {
   // ---- the ways out -----------------------------------------------------------------------------------
 
   /** A new view is accepted: who numbers now, and what is still to be sent. */
-  private onResumed(change: ResultChange): void {
+  private onResumed(): void {
     const { state, outbox, timers, gaps, sender, self, silence, host } = this.parts
-    this.outsiders.onResult(change)
+    this.outsiders.onResult()
     silence.onReset()
     this.failure = undefined
     gaps.restart()
