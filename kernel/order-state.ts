@@ -83,7 +83,7 @@ export class OrderState {
   /** BOUNDED by FORMER_MEMBERS_KEPT, oldest first. */
   readonly former: FormerMember[] = []
   /** Events up to here came with the baseline's tables. */
-  private readonly baseline: Seq
+  readonly baseline: Seq
 
   constructor(from: Baseline) {
     this.parameters = from.parameters

@@ -3,7 +3,7 @@
  * under way is in renewal.ts; who is a fellow member, in door.ts.)
  */
 import type { Counters } from '../../kernel/counters.ts'
-import type { Address } from '../../kernel/identity.ts'
+import type { Address, Seq } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
@@ -136,16 +136,23 @@ export class FellowPackets {
 
   // ---- answers from the own history, in a view that goes on and while bound ----------------------------
 
-  repairFor(address: Address, header: PacketHeader, packet: Uint8Array): void {
-    const gap = readGap(packet)
-    if (gap === undefined) return this.reject('malformed')
+  /** From the own history, as far as `last` where that is given. */
+  repairFor(address: Address, header: PacketHeader, packet: Uint8Array, last?: Seq): void {
+    const asked = readGap(packet)
+    if (asked === undefined) return this.reject('malformed')
+    const end = last ?? Number.POSITIVE_INFINITY
+    const ranges = asked.ranges
+      .filter(({ from }) => from <= end)
+      .map(({ from, to }) => ({ from, to: Math.min(to, end) }))
     const to = { address, nonce: header.senderNonce }
+    const gap = { budget: asked.budget, ranges }
     this.counters.retransmissions.repair += repair(this.state, this.outbox, this.packetSize, to, gap)
   }
 
-  repairDataFor(address: Address, header: PacketHeader, packet: Uint8Array): void {
+  repairDataFor(address: Address, header: PacketHeader, packet: Uint8Array, last?: Seq): void {
     const gap = decodeDataGap(packet)
     if (gap === undefined) return this.reject('malformed')
+    if (last !== undefined && gap.seq > last) return
     const entry = this.state.history.entryAt(gap.seq)
     if (entry === undefined) return
     const to = { address, nonce: header.senderNonce }

@@ -135,10 +135,11 @@ export class Outsiders {
     const newest = theirs.at(-1)!.ballot
     const isIn = (ballot: Ballot, results: readonly ResultName[]) =>
       results.some((result) => isSameBallot(result.ballot, ballot))
+    // a witness holds the result that is official now
+    if (this.recovery.onNotice(newest)) return undefined
     if (isIn(newest, state.results) || compareBallots(newest, state.results[0]!.ballot) < 0) {
       return 'incarnation'
     }
-    if (this.recovery.onNotice(newest)) return undefined
     if (isIn(mine.ballot, theirs) || compareBallots(theirs[0]!.ballot, mine.ballot) > 0) {
       this.expelled('the group has gone on without this member')
       return undefined

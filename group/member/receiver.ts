@@ -88,7 +88,9 @@ export class Receiver {
         this.takeReference({ ...block, seq: at })
       } else {
         const entry = entryOf(placed, packet, at)
-        if (!isReadable(entry)) return false
+        // who is in a view holds the result that made it; another one comes by a reset only
+        const isResult = entry.kind === BlockKind.result && at > state.baseline
+        if (isResult || !isReadable(entry)) return false
         this.take(entry)
       }
     }

@@ -23,7 +23,7 @@ import {
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import type { TimerName, Timers } from '../../kernel/timers.ts'
-import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
+import { findMember, type View, type Member as ViewMember } from '../../kernel/view.ts'
 import { Recovery } from '../../recovery/recovery.ts'
 import type { FellowPackets } from './fellow-packets.ts'
 import type { Gaps } from './gaps.ts'
@@ -299,9 +299,12 @@ export class Renewal {
     const isOfView = header.incarnation === view.incarnation && header.coordinator === view.coordinator
     if (!this.recovery.isBound || !isGap || !isOfView) return false
     if (this.outsiders.insider(header.sender, header.senderNonce) === undefined) return false
+    // but nothing from beyond that view: the log here may be another one by now, with other events at those places
+    const next = state.results.find(({ ballot, seq }) => seq > view.seq && !isOf(view, ballot))
+    const last = next === undefined ? undefined : next.seq - 1
     outbox.under(view, () => {
-      if (header.kind === PacketKind.gap) fellowPackets.repairFor(from, header, packet)
-      else fellowPackets.repairDataFor(from, header, packet)
+      if (header.kind === PacketKind.gap) fellowPackets.repairFor(from, header, packet, last)
+      else fellowPackets.repairDataFor(from, header, packet, last)
     })
     return true
   }
@@ -413,4 +416,8 @@ export class Renewal {
     if (sender.isLeaving) return host.leftBehind(reason)
     if (!this.isAutomatic) this.failure = `${reason}; the group stays stopped`
   }
+}
+
+function isOf({ incarnation, coordinator }: View, ballot: Ballot): boolean {
+  return ballot.incarnation === incarnation && ballot.coordinator === coordinator
 }
