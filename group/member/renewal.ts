@@ -414,7 +414,15 @@ export class Renewal {
       return
     }
     if (sender.isLeaving) return host.leftBehind(reason)
-    if (!this.isAutomatic) this.failure = `${reason}; the group stays stopped`
+    if (this.isAutomatic) return
+    this.failure = `${reason}; the group stays stopped`
+    // a program that did not ask for this reset has to hear that somebody must ask for the next
+    const { outbox, state } = this.parts
+    const told = `the group has stopped (${reason}): call resetGroup`
+    outbox.output({
+      output: 'event',
+      event: { event: 'suspect', member: state.view.sequencer, reason: told },
+    })
   }
 }
 
