@@ -144,7 +144,11 @@ describe.skipIf(why !== undefined).each(losses)(
         first.process.kill('SIGKILL')
         first.stopFeeding()
         if (delay === 'suspect')
-          await second.process.waitForEvent('a suspicion', ({ event }) => event === 'suspect')
+          // it may be invited before it suspects anybody: then it is the reset that it is killed after
+          await second.process.waitForEvent(
+            'a suspicion, or the reset',
+            (event) => event.event === 'suspect' || isReset(event),
+          )
         else await wait(delay)
         const at = await killed(second)
         await Promise.all(

@@ -10,7 +10,7 @@ import { runSeed } from './run.ts'
 
 /** A quiet network and a prompt group, in which nothing but the planted fault can go wrong. */
 const CALM: Overrides = {
-  members: 4, late: 2, early: 0, leavers: 0, rejoins: 0, sequencerLeaves: false, everybodyLeaves: false,
+  faults: false, members: 4, late: 2, early: 0, leavers: 0, rejoins: 0, sequencerLeaves: false, everybodyLeaves: false,
   joinOrCreate: false, secondCreate: false, maxMembers: 64, loss: 0, corruption: 0, garbage: 0, tail: 0,
   packetSize: 1400, maxMessageSize: 200, historySize: 100_000, queuePackets: 1000, queueBytes: 2 ** 20,
   resilience: 0, startNear: 0, sends: 60, sendGap: 2000, burst: 3, outstanding: 0, cancels: 0, oversized: 0, slow: 0,
