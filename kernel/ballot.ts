@@ -91,9 +91,6 @@ function segmentEnd({ results, end }: Log, index: number): Seq {
   return next === undefined ? end : next.seq - 1
 }
 
-/** Bytes of a ballot on the wire. */
-export const BALLOT_BYTES = 32
-
 export function writeBallot(writer: Writer, ballot: Ballot): Writer {
   return writer.u53(ballot.incarnation).u53(ballot.endIncarnation).u53(ballot.endSeq).u53(ballot.coordinator)
 }

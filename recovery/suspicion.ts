@@ -23,7 +23,7 @@ interface Episode {
 }
 
 export class Suspicion {
-  /** BOUNDED by the members of the view; forgotten with them. */
+  /** BOUNDED by the members of the view: those who have left are forgotten with the next watch. */
   private readonly members = new Map<MemberId, Episode>()
   private readonly triesAllowed: number
   private readonly times: RoundTrips
@@ -38,8 +38,9 @@ export class Suspicion {
     this.members.set(id, { heardAt: now, tries: 0, nextTryAt: 0, isSuspect: false })
   }
 
-  forget(id: MemberId): void {
-    this.members.delete(id)
+  /** Forgets who is in no view any more. */
+  keepOnly(present: ReadonlySet<MemberId>): void {
+    for (const id of this.members.keys()) if (!present.has(id)) this.members.delete(id)
   }
 
   lastHeard(id: MemberId): Micros {

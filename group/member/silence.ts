@@ -184,8 +184,15 @@ export class Silence {
 
   onTimer(name: TimerName): void {
     if (name === 'inquiry') this.inquiry.onTimer()
-    else if (name === 'watch') this.watch.onTimer()
+    else if (name === 'watch') this.onWatch()
     else this.doubt.onTimer()
+  }
+
+  private onWatch(): void {
+    const { host } = this
+    const present = [...host.view().members, ...host.others()]
+    this.suspicion.keepOnly(new Set(present.map(({ id }) => id)))
+    this.watch.onTimer()
   }
 
   onHeard({ id }: ViewMember): void {
