@@ -31,8 +31,6 @@ export interface InquiryHost {
 
 /** Unanswered questions after which nobody is waited for any more. */
 const TRIES = 3
-/** A question is the same as the last one for so many timeouts. */
-const EPISODE_TIMEOUTS = 8
 /** Own probes that have to go unanswered before one says that the sequencer is silent. */
 const SILENT_AFTER = 2
 
@@ -43,7 +41,6 @@ export class Inquiry {
   private readonly agreeing = new Set<MemberId>()
   /** When the first question of this episode came from others, and who has asked. BOUNDED by the view. */
   private askedAt: Micros | undefined
-  private lastAskedAt: Micros = 0
   private readonly askers = new Map<MemberId, Member>()
 
   private readonly outbox: Outbox
@@ -160,14 +157,13 @@ export class Inquiry {
     if (host.isSequencer()) return true
     if (host.isSuspect(about)) return false
     const { now } = outbox
-    const episode = EPISODE_TIMEOUTS * this.roundTrips.timeout(0)
-    if (this.askedAt === undefined || now - this.lastAskedAt > episode) {
+    if (this.askedAt === undefined) {
       this.askedAt = now
-      this.lastAskedAt = now
       host.probe(sequencer)
       return undefined
     }
-    this.lastAskedAt = now
+    // (an episode ends when the sequencer is heard, and by nothing else: invitations come ever more slowly, and one
+    // that began to ask anew each time would never come to vote, and be left out of the view)
     if (host.lastHeard(about) > this.askedAt) return true
     if (now - this.askedAt > SILENT_AFTER * this.roundTrips.timeout(0)) return false
     return undefined
