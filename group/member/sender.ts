@@ -36,41 +36,13 @@ import type { Token } from '../../kernel/port.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Timers } from '../../kernel/timers.ts'
 import type { Member as ViewMember } from '../../kernel/view.ts'
+import type { Ordered, Outstanding, Waiting } from './sends.ts'
 import { Spreader } from './spreader.ts'
 
 /** With so many blocks on their way, what does not fill a packet waits for more company. */
 const COMPANY_WANTED = 4
 /** Blocks repeated at once when the sequencer tells that it misses some. */
 const REPEATED_AT_ONCE = 4
-
-interface Waiting {
-  readonly token: Token
-  readonly channel: number
-  readonly header: Uint8Array
-  readonly body: Uint8Array
-  readonly bytes: number
-  /** The member's leave goes in line behind its messages. */
-  readonly isLeave: boolean
-}
-
-interface Outstanding {
-  readonly block: Uint8Array
-  readonly firstRequest: RequestNumber
-  readonly count: number
-  readonly token: Token
-  readonly isLeave: boolean
-  /** Too large for one packet. */
-  readonly isLarge: boolean
-  firstSentAt: Micros
-  lastSentAt: Micros
-  tries: number
-  /** The sequencer has told that it holds this request. */
-  held: boolean
-}
-
-interface Ordered extends Outstanding {
-  readonly seq: Seq
-}
 
 export interface SenderHost {
   /** Hands a block to the sequencer part of this very member; false if there is no room. Undefined elsewhere. */
