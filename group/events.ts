@@ -3,7 +3,7 @@
  * that throws when nobody listens, a listener that throws stops nobody else, and a misspelt name is an error.
  */
 import { type ErrorCode, invalidArgument } from '../kernel/errors.ts'
-import type { Incarnation, MemberId, Seq } from '../kernel/identity.ts'
+import type { Address, Incarnation, MemberId, Seq } from '../kernel/identity.ts'
 import type { View } from './deliveries.ts'
 import { unknownName } from './options.ts'
 
@@ -28,7 +28,10 @@ export interface GroupEvents {
    * with ERR_MEMBER_FAILED meanwhile), or if it must not hold up the others any longer.
    */
   suspect: { readonly member: MemberId; readonly name: string; readonly reason: string }
-  /** A member does not keep up, and the group waits for it (or will expel it, as `slowMember` says). */
+  /**
+   * A member does not keep up, and the group waits for it (or will expel it, as `slowMember` says). Told at every member,
+   * that one as well, when the group has stood still for half a second: once for each time that it does.
+   */
   slow: { readonly member: MemberId; readonly name: string; readonly lagMessages: number }
   /**
    * The others have gone on without this member: it was cut off or stood still, or did not receive under
@@ -44,12 +47,21 @@ export interface GroupEvents {
    */
   rejoined: { readonly memberId: MemberId; readonly view: View; readonly missedFrom: Seq }
   /**
-   * There is another line of views of this very group: two groups on one port, which a minimum below a majority
-   * makes possible when the network falls apart (design 4.7; invariant I12). They are never merged. Told once
-   * for each other line, named by `incarnation` and `coordinator`. What to do: choose one side (by its
-   * messages, or by hand), let the members of the other leave and join again, and reconcile what both have done.
+   * There are two groups on one port (design 4.7, 4.8), and they are never merged. Either this very group has fallen
+   * apart, which a minimum below a majority makes possible (invariant I12): told once for each other line of
+   * views, named by `incarnation` and `coordinator`. Or it is another group, created by somebody who did not
+   * hear of this one: then `groupId` is its id and `address` that of a member of it, and it is told again every
+   * five minutes at most, for as long as both are there. A sequencer looks for such groups every 30 seconds; those
+   * that it meets hear of it in the same moment. What to do: choose one side (by its messages, or by hand), let the
+   * members of the other leave and join again, and reconcile what both have done.
    */
-  split: { readonly incarnation: Incarnation; readonly coordinator: MemberId }
+  split: {
+    readonly incarnation: Incarnation
+    readonly coordinator: MemberId
+    /** 16 hexadecimal digits, as in views. */
+    readonly groupId?: string
+    readonly address?: Address
+  }
   /** This member's life is over: it has left, was expelled for good, or its kernel is closed. Fires once, last. */
   closed: Closed
 }

@@ -26,5 +26,6 @@ export type {
 export type { GroupReport, Kernel } from './kernel.ts'
 export { type DetectionTimes, detectionPresets } from './member/options.ts'
 export type { DetectionPreset, GroupOptions, KernelOptions, LogLevel } from './options.ts'
+export type { Visitor } from './receive-queue.ts'
 export { SendManyError } from './send-calls.ts'
 export { startKernel } from './start-kernel.ts'

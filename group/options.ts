@@ -7,6 +7,7 @@ import type { RoleName } from '../kernel/identity.ts'
 import { splitHostPort } from '../kernel/node/addresses.ts'
 import { parseDnsServers } from '../kernel/node/lookup.ts'
 import { parsePeers } from '../kernel/node/peers.ts'
+import { checkToken } from '../kernel/node/token.ts'
 import {
   completeParameters,
   type GroupParameters,
@@ -62,8 +63,18 @@ export interface KernelOptions {
   readonly packetSize?: number
   /** Where metrics are registered. Default: a registry of this kernel's own. */
   readonly registry?: Registry
-  /** Port of the HTTP server for /metrics, /healthz and /readyz; 0 lets the system choose. Default: no server. */
+  /**
+   * Port of the HTTP server with the console's page at /, /metrics, /healthz and /readyz; 0 lets the system choose.
+   * Default: no server.
+   */
   readonly metricsPort?: number
+  /** Address that the HTTP server listens on, IPv4 or IPv6. Default 127.0.0.1; beyond loopback give `httpToken`. */
+  readonly httpInterface?: string
+  /**
+   * What readers of the HTTP server must show: 16 to 1,024 printable characters, as `Authorization: Bearer`, or from
+   * a browser once as `?token=`. /healthz and /readyz are for everybody. Default: none, on loopback only.
+   */
+  readonly httpToken?: string
   /** A pino logger of the program's own; else one on standard error at `logLevel`. */
   readonly logger?: Logger
   /** Default 'warn'. */
@@ -112,6 +123,8 @@ const kernelFields = [
   'packetSize',
   'registry',
   'metricsPort',
+  'httpInterface',
+  'httpToken',
   'logger',
   'logLevel',
   'name',
@@ -140,6 +153,7 @@ export interface CheckedKernelOptions extends Omit<KernelOptions, 'detection'> {
   readonly dnsServers: readonly string[]
   readonly dnsWaitMs: number
   readonly udpPort: number
+  readonly httpInterface: string
   readonly detection: DetectionTimes
   readonly method: 'auto' | 'pb' | 'bb'
   readonly logLevel: LogLevel
@@ -158,6 +172,8 @@ export function checkKernelOptions(given: KernelOptions = {}): CheckedKernelOpti
     methodThreshold,
     packetSize,
     metricsPort,
+    httpInterface = '127.0.0.1',
+    httpToken,
     name,
   } = given
   const address = given.interface ?? '127.0.0.1'
@@ -173,6 +189,10 @@ export function checkKernelOptions(given: KernelOptions = {}): CheckedKernelOpti
   if (methodThreshold !== undefined) wholeNumber('methodThreshold', methodThreshold, 0, METHOD_THRESHOLD_MAX)
   if (packetSize !== undefined) wholeNumber('packetSize', packetSize, 512, 65_507)
   if (metricsPort !== undefined) wholeNumber('metricsPort', metricsPort, 0, 65_535)
+  if (typeof httpInterface !== 'string' || isIP(httpInterface) === 0) {
+    throw invalidArgument('httpInterface', httpInterface, 'an IPv4 or IPv6 address of this machine')
+  }
+  if (httpToken !== undefined) checkToken('httpToken', httpToken)
   if (name !== undefined) shortText('name', name, NAME_BYTES)
   if (typeof peers !== 'string' && !Array.isArray(peers))
     throw invalidArgument('peers', peers, 'a list of host:port, [v6]:port, or DNS names')
@@ -194,6 +214,7 @@ export function checkKernelOptions(given: KernelOptions = {}): CheckedKernelOpti
     dnsServers,
     dnsWaitMs,
     udpPort,
+    httpInterface,
     method,
     logLevel,
     detection,

@@ -1,8 +1,8 @@
 /**
  * The receiving half of a group at the program's side (paper, section 3: ReceiveFromGroup).
  *
- * Blocks lie here as they came from the machine and are walked record by record; one record is looked at
- * ahead, to know `more`, and nothing is decoded before it is handed out. What is handed out counts as
+ * Blocks lie here as they came from the machine and are walked record by record; the cursor stands at the next
+ * record, so that `more` is known, and nothing is decoded before it is handed out. What is handed out counts as
  * taken. The machine is told so when the queue is empty (in a microtask, so that one report serves a turn),
  * every `reportEvery` places under load, and otherwise at the end of the event loop's turn: a program that
  * stops receiving never holds the group up by more than what it really has not taken.
@@ -18,7 +18,7 @@
  * BOUNDED: events by twice the group's history (kernel/port.ts, credit; of two lives at most); waiters by the program's own calls.
  */
 import { assert } from '../kernel/assert.ts'
-import { Channel, type MessageRecord, RecordReader } from '../kernel/block.ts'
+import { Channel, RecordCursor } from '../kernel/block.ts'
 import { Deque } from '../kernel/deque.ts'
 import type { GroupError } from '../kernel/errors.ts'
 import type { MemberId, Seq } from '../kernel/identity.ts'
@@ -53,6 +53,20 @@ interface RejoinMark {
 type ViewChange = Exclude<OrderedEvent, { kind: 'messages' }> | RejoinMark
 type Messages = Extract<OrderedEvent, { kind: 'messages' }>
 
+/**
+ * Takes deliveries without an object for each message (receiveEach). What it throws comes out of the call; the
+ * delivery that it was handed then counts as taken.
+ */
+export interface Visitor<T> {
+  /**
+   * One message. Its body is `bytes` from `from` to `to`, as encoded by its sender, and its header, empty for most,
+   * `bytes` from `headerFrom` to `from`; never overwritten, and not to be written to.
+   */
+  message(bytes: Uint8Array, from: number, to: number, seq: Seq, sender: MemberId, headerFrom: number): void
+  /** A delivery of another kind, in its place between the messages. */
+  change?(delivery: Exclude<Delivery<T>, { kind: 'message' }>): void
+}
+
 /** A call that waits: `serve` hands it something, `end` tells it that nothing comes any more. */
 interface Waiter {
   serve(): void
@@ -65,12 +79,13 @@ export class ReceiveQueue<T> {
   private readonly waiters = new Set<Waiter>()
   private view: View
 
-  /** The block being walked, and the place of its next record. */
+  /** The block being walked, and the place of the record behind the one that the cursor stands at. */
   private block: Messages | undefined
-  private reader: RecordReader | undefined
+  private cursor: RecordCursor | undefined
   private recordSeq: Seq = 0
-  /** What is handed out next: a record at `nextSeq`, or a change of view. */
-  private nextRecord: MessageRecord | undefined
+  private endSeq: Seq = 0
+  /** What is handed out next: the record at the cursor, whose place is `nextSeq`, or a change of view. */
+  private hasRecord = false
   private nextChange: ViewChange | undefined
   private nextSeq: Seq = 0
 
@@ -94,7 +109,7 @@ export class ReceiveQueue<T> {
 
   /** Whether something can be handed out at once. */
   get hasNext(): boolean {
-    return this.nextRecord !== undefined || this.nextChange !== undefined
+    return this.hasRecord || this.nextChange !== undefined
   }
 
   private get nextKind(): ViewChange['kind'] | undefined {
@@ -189,10 +204,42 @@ export class ReceiveQueue<T> {
     return batch
   }
 
+  /** Hands at least one and at most `max` deliveries to `visitor`; how many, 0 as for takeBatch. */
+  takeEach(visitor: Visitor<T>, max: number, signal: AbortSignal | undefined): Promise<number> {
+    return this.wait(signal, () => this.tryTakeEach(visitor, max), 0)
+  }
+
+  private tryTakeEach(visitor: Visitor<T>, max: number): number {
+    let count = 0
+    try {
+      for (; count < max && this.hasNext; count++) {
+        if (!this.hasRecord) {
+          const delivery = this.handOut()
+          if (delivery.kind !== 'message') visitor.change?.(delivery)
+          continue
+        }
+        const { bytes, headerAt, bodyAt, end } = this.cursor!
+        const seq = this.nextSeq
+        const { sender } = this.block!
+        this.lookAhead()
+        visitor.message(bytes, bodyAt, end, seq, sender, headerAt)
+      }
+      return count
+    } finally {
+      if (this.passed > this.reported) this.scheduleReport()
+    }
+  }
+
   private wait<R>(signal: AbortSignal | undefined, take: () => R, atEnd: R): Promise<R> {
     if (signal?.aborted) return rejected(aborted(signal))
     // A call that came earlier is served earlier: who waits is in the set only while there is nothing.
-    if (this.hasNext) return Promise.resolve(take())
+    if (this.hasNext) {
+      try {
+        return Promise.resolve(take())
+      } catch (error) {
+        return rejected(error)
+      }
+    }
     if (this.ended !== undefined)
       return this.ended.error ? rejected(this.ended.error) : Promise.resolve(atEnd)
     const promise = new Promise<R>((resolve, reject) => {
@@ -203,7 +250,11 @@ export class ReceiveQueue<T> {
       const waiter: Waiter = {
         serve: () => {
           stopWatching?.()
-          resolve(take())
+          try {
+            resolve(take())
+          } catch (error) {
+            reject(error)
+          }
         },
         end: () => {
           stopWatching?.()
@@ -219,20 +270,23 @@ export class ReceiveQueue<T> {
   }
 
   private handOut(): Delivery<T> {
-    const seq = this.nextSeq
-    const record = this.nextRecord
     const change = this.nextChange
-    const sender = change?.sender ?? this.block!.sender
+    if (change !== undefined) {
+      this.lookAhead()
+      return this.changeDelivery(change)
+    }
+    const { bytes, headerAt, bodyAt, end } = this.cursor!
+    const seq = this.nextSeq
+    const { sender } = this.block!
     this.lookAhead()
-    if (change !== undefined) return this.changeDelivery(change)
-    return this.messageDelivery(seq, sender, record!)
+    const header = headerAt === bodyAt ? NO_BYTES : this.ownBytes(bytes.subarray(headerAt, bodyAt))
+    return this.messageDelivery(seq, sender, header, bytes.subarray(bodyAt, end))
   }
 
-  private messageDelivery(seq: Seq, sender: number, record: MessageRecord): Delivery<T> {
-    const header = this.ownBytes(record.header)
+  private messageDelivery(seq: Seq, sender: MemberId, header: Uint8Array, bytes: Uint8Array): Delivery<T> {
     const { view, hasNext: more } = this
     try {
-      return { seq, kind: 'message', sender, header, body: this.options.decode(record.body), more, view }
+      return { seq, kind: 'message', sender, header, body: this.options.decode(bytes), more, view }
     } catch (cause) {
       return {
         seq,
@@ -263,7 +317,12 @@ export class ReceiveQueue<T> {
 
   /** Called when everything found so far is handed out: what lies before the next find is passed. */
   private lookAhead(): void {
-    this.nextRecord = undefined
+    if (this.hasRecord && this.nextOfBlock()) {
+      // nearly always: messages come in blocks
+      this.passed = this.nextSeq - 1
+      return
+    }
+    this.hasRecord = false
     this.nextChange = undefined
     this.findNext()
     if (this.nextKind === 'rejoin') {
@@ -278,10 +337,6 @@ export class ReceiveQueue<T> {
   /** Finds what is handed out next, passing over what is not for programs. */
   private findNext(): void {
     for (;;) {
-      if (this.reader !== undefined) {
-        if (this.nextRecordOfBlock()) return
-        this.reader = undefined
-      }
       const event = this.events.shift()
       if (event === undefined) return
       if (event.kind !== 'messages') {
@@ -290,21 +345,22 @@ export class ReceiveQueue<T> {
         return
       }
       this.block = event
-      this.reader = new RecordReader(plainBytes(event.block))
+      this.cursor = new RecordCursor(plainBytes(event.block))
       this.recordSeq = event.seq
+      this.endSeq = event.seq + event.count
+      if (this.nextOfBlock()) {
+        this.hasRecord = true
+        return
+      }
     }
   }
 
-  private nextRecordOfBlock(): boolean {
-    const end = this.block!.seq + this.block!.count
-    while (this.recordSeq < end) {
-      const record = this.reader!.next()
-      if (record === undefined) return false
+  /** Moves the cursor to the block's next record for programs. */
+  private nextOfBlock(): boolean {
+    const cursor = this.cursor!
+    while (this.recordSeq < this.endSeq && cursor.next()) {
       this.nextSeq = this.recordSeq++
-      if (record.channel === Channel.program) {
-        this.nextRecord = record
-        return true
-      }
+      if (cursor.channel === Channel.program) return true
     }
     return false
   }

@@ -9,6 +9,8 @@ import type { Counters } from '../kernel/counters.ts'
 import { invalidArgument } from '../kernel/errors.ts'
 import type { Address, Micros, Nonce } from '../kernel/identity.ts'
 import { type Clock, systemWakeups, type Wakeups } from '../kernel/node/clock.ts'
+import { Console } from '../kernel/node/console/console.ts'
+import { addConsoleRoutes } from '../kernel/node/console/routes.ts'
 import { Driver, type MachineHandle } from '../kernel/node/driver.ts'
 import { addHealthRoutes, HttpServer } from '../kernel/node/http.ts'
 import { type Log, logRejoined, logReset, startLog } from '../kernel/node/log.ts'
@@ -20,8 +22,9 @@ import { randomNonce, randomSeed } from '../kernel/node/random.ts'
 import type { Transport } from '../kernel/node/transport.ts'
 import { UdpTransport } from '../kernel/node/udp.ts'
 import { type GroupParameters, resilienceFor } from '../kernel/parameters.ts'
-import type { Output } from '../kernel/port.ts'
+import type { GroupInspection, Output } from '../kernel/port.ts'
 import type { View } from '../kernel/view.ts'
+import { askSequencer } from './ask-sequencer.ts'
 import type { MemberSettings, OpenedMember, Rim } from './kernel.ts'
 import { Inspector } from './member/inspector.ts'
 import { Member } from './member/member.ts'
@@ -76,12 +79,14 @@ function lookupFor({ dnsServers }: CheckedKernelOptions): Lookup {
   return dnsServers.length === 0 ? systemLookup : lookupAt(dnsServers)
 }
 
-/** On the interface's own address, so that whoever can reach the group can read its numbers, and nobody else. */
+/** On loopback unless told otherwise, wherever the group's packets go: what it says is for operators. */
 async function openHttp({
   metricsPort,
-  interface: host,
+  httpInterface,
+  httpToken,
 }: CheckedKernelOptions): Promise<HttpServer | undefined> {
-  return metricsPort === undefined ? undefined : HttpServer.open({ host, port: metricsPort })
+  if (metricsPort === undefined) return undefined
+  return HttpServer.open({ host: httpInterface, port: metricsPort, token: httpToken })
 }
 
 function checkPacketSize(given: number | undefined, transport: Transport): number {
@@ -109,6 +114,7 @@ class KernelRim implements Rim {
   private readonly driver: Driver
   private readonly metrics: Metrics
   private readonly http: HttpServer | undefined
+  private readonly console: Console | undefined
   private readonly options: RimOptions
   private readonly dice: Pick<Outside, 'nonce' | 'seed'>
   private readonly peerWatch: PeerWatch
@@ -132,6 +138,10 @@ class KernelRim implements Rim {
     this.address = driver.transport.address
     this.registry = metrics.registry
     this.metricsAddress = http?.url.replace('http://', '')
+    if (http !== undefined) {
+      this.console = new Console(this.address)
+      addConsoleRoutes(http, this.console)
+    }
     this.peerWatch = new PeerWatch(options.peers, (addresses) => this.learnPeers(addresses), {
       family: isIPv6(options.interface) ? 6 : 4,
       defaultPort: options.udpPort === 0 ? undefined : options.udpPort,
@@ -157,17 +167,21 @@ class KernelRim implements Rim {
     members.set(machine, { handle, contacts })
     const group = new GroupFacts()
     const resets = new ResetTimes(counters)
-    const metrics = this.metrics.addMember({
+    const source = {
       group: settings.port,
       name: machine.options.name,
       counters,
       info: () => machine.info(),
       historyCapacity: () => group.parameters?.historySize,
       sequencerBusySeconds: () => handle.sequencerBusySeconds,
-    })
+    }
+    const metrics = this.metrics.addMember(source)
+    const inspect = (signal: AbortSignal) => this.inspectFor(machine, settings.port, signal)
+    const console = this.console?.addMember({ ...source, nonce, inspect })
     handle.onOutput((output) => {
       group.learn(output)
       this.logResets(settings.port, output, resets)
+      console?.noteOutput(output)
       if (output.output === 'joined' && settings.contacts !== undefined) {
         logRejoined(this.options.log, output)
       }
@@ -183,22 +197,39 @@ class KernelRim implements Rim {
         close: () => {
           handle.detach()
           metrics.remove()
+          console?.remove()
           members.delete(machine)
         },
       },
-      observer: { sendAnswered: (seconds) => metrics.observeSend(method, group.resilience, seconds) },
+      observer: {
+        sendAnswered: (seconds) => {
+          metrics.observeSend(method, group.resilience, seconds)
+          console?.sendAnswered(seconds)
+        },
+      },
     }
   }
 
-  async openInspector(port: string, onOutput: OutputHandler): Promise<Pick<MemberPort, 'call' | 'close'>> {
+  async openInspector(
+    port: string,
+    onOutput: OutputHandler,
+    contacts: readonly Address[] = [],
+  ): Promise<Pick<MemberPort, 'call' | 'close'>> {
     const nonce = this.dice.nonce()
-    const settings = { port, name: undefined, role: 'observer' } as const
+    const settings = { port, name: undefined, role: 'observer', contacts } as const
     const handle = await this.driver.attach(new Inspector(this.memberOptions(settings, nonce)), {
       port,
       nonce,
     })
     handle.onOutput(onOutput)
     return { call: (call) => handle.call(call), close: () => handle.detach() }
+  }
+
+  /** For the console of a member that is not its group's sequencer. */
+  private inspectFor(machine: Member, port: string, signal: AbortSignal): Promise<GroupInspection> {
+    const { view } = machine.info()
+    const contacts = view?.members.filter(({ id }) => id === view.sequencer).map(({ address }) => address)
+    return askSequencer((...asked) => this.openInspector(...asked), port, contacts ?? [], signal)
   }
 
   after(micros: Micros, callback: () => void): () => void {
@@ -214,6 +245,7 @@ class KernelRim implements Rim {
     this.stopCounting?.()
     await this.driver.flush()
     await this.driver.close()
+    this.console?.close()
     await this.http?.close()
     this.metrics.close()
   }

@@ -33,7 +33,8 @@ export class Assembly {
       this.bytes ??= new Uint8Array(this.total)
       this.bytes.set(fragment, offset)
     }
-    this.merge(offset, to)
+    if (this.have.length === 0) this.have = [{ from: offset, to }]
+    else this.merge(offset, to)
     return true
   }
 

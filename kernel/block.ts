@@ -111,9 +111,12 @@ export function writeRecord(
   bytes[at++] = channel
   at = writeLeb(bytes, at, header.length)
   at = writeLeb(bytes, at, body.length)
-  bytes.set(header, at)
-  bytes.set(body, at + header.length)
-  return at + header.length + body.length
+  if (header.length > 0) {
+    bytes.set(header, at)
+    at += header.length
+  }
+  bytes.set(body, at)
+  return at + body.length
 }
 
 /** One message inside a block; header and body are views into it. */
@@ -126,26 +129,30 @@ export interface MessageRecord {
 const NO_BYTES = new Uint8Array(0)
 
 /**
- * Walks the records of a message block. `next()` gives undefined at the end, and also at the first record
- * that does not fit: every member parses the same bytes, hence stops at the same place.
+ * Walks the records of a message block, without an object for each. `next()` is false at the end, and also at the
+ * first record that does not fit: every member parses the same bytes, hence stops at the same place.
  */
-export class RecordReader {
-  private readonly bytes: Uint8Array
-  private at: number
+export class RecordCursor {
+  readonly bytes: Uint8Array
+  /** The record that it stands at: its header lies at `headerAt` to `bodyAt`, its body from there to `end`. */
+  channel = 0
+  headerAt = 0
+  bodyAt = 0
+  end: number
   private left: number
 
   constructor(block: Uint8Array) {
     const header = readBlockHeader(block, 0)
-    assert(header !== undefined && header.length === block.length, 'a record reader wants one whole block')
+    assert(header !== undefined && header.length === block.length, 'records are read from one whole block')
     this.bytes = block
-    this.at = header.recordsAt
+    this.end = header.recordsAt
     this.left = header.kind === BlockKind.messages ? header.count : 1
   }
 
-  next(): MessageRecord | undefined {
-    if (this.left === 0) return undefined
+  next(): boolean {
+    if (this.left === 0) return false
     const { bytes } = this
-    let at = this.at
+    let at = this.end
     if (at >= bytes.length) return this.stop()
     const channel = bytes[at++]!
     let headerLength = bytes[at++] ?? 0
@@ -165,22 +172,38 @@ export class RecordReader {
     const end = at + headerLength + bodyLength
     if (end > bytes.length) return this.stop()
     this.left--
-    this.at = end
-    return {
-      channel,
-      header: headerLength === 0 ? NO_BYTES : bytes.subarray(at, at + headerLength),
-      body: bytes.subarray(at + headerLength, end),
-    }
+    this.channel = channel
+    this.headerAt = at
+    this.bodyAt = at + headerLength
+    this.end = end
+    return true
   }
 
   /** Whether every byte of the block has been read. */
   get isAtEnd(): boolean {
-    return this.left === 0 && this.at === this.bytes.length
+    return this.left === 0 && this.end === this.bytes.length
   }
 
-  private stop(): undefined {
+  private stop(): false {
     this.left = 0
-    return undefined
+    return false
+  }
+}
+
+/** The same with an object for each record; `next()` is undefined where the cursor's is false. */
+export class RecordReader {
+  private readonly cursor: RecordCursor
+
+  constructor(block: Uint8Array) {
+    this.cursor = new RecordCursor(block)
+  }
+
+  next(): MessageRecord | undefined {
+    const { cursor } = this
+    if (!cursor.next()) return undefined
+    const { bytes, channel, headerAt, bodyAt, end } = cursor
+    const header = headerAt === bodyAt ? NO_BYTES : bytes.subarray(headerAt, bodyAt)
+    return { channel, header, body: bytes.subarray(bodyAt, end) }
   }
 }
 
@@ -189,9 +212,9 @@ export function isWellFormed(block: Uint8Array): boolean {
   const header = readBlockHeader(block, 0)
   if (header === undefined || header.length !== block.length) return false
   if (header.kind !== BlockKind.messages) return true
-  const reader = new RecordReader(block)
-  for (let i = 0; i < header.count; i++) if (reader.next() === undefined) return false
-  return reader.isAtEnd
+  const cursor = new RecordCursor(block)
+  for (let i = 0; i < header.count; i++) if (!cursor.next()) return false
+  return cursor.isAtEnd
 }
 
 function lebBytes(value: number): number {

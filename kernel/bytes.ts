@@ -22,8 +22,23 @@ export function writeU32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 3] = value & 0xff
 }
 
+/** The last few numbers read, by their low bits. */
+const remembered = 64
+const highs = new Uint32Array(remembered)
+const lows = new Uint32Array(remembered)
+const values = new Array<bigint>(remembered).fill(0n)
+
+/** Ids and nonces come again and again, and a bigint made anew is several objects: the last few are remembered. */
 export function readU64(bytes: Uint8Array, at: number): bigint {
-  return (BigInt(readU32(bytes, at)) << 32n) | BigInt(readU32(bytes, at + 4))
+  const high = readU32(bytes, at)
+  const low = readU32(bytes, at + 4)
+  const slot = (low ^ high) & (remembered - 1)
+  if (lows[slot] === low && highs[slot] === high) return values[slot]!
+  const value = (BigInt(high) << 32n) | BigInt(low)
+  highs[slot] = high
+  lows[slot] = low
+  values[slot] = value
+  return value
 }
 
 export function writeU64(bytes: Uint8Array, at: number, value: bigint): void {

@@ -32,7 +32,7 @@ export class Counters {
   /** How many resets took up to resetBuckets[i]; the last for longer ones. */
   readonly resetTimes: number[] = new Array<number>(resetBuckets.length + 1).fill(0)
   resetMicros = 0
-  /** Other lines of views of this group that have been met. */
+  /** Other groups that have been met on the port, and other lines of views of this one. */
   splits = 0
 
   constructor() {

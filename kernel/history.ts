@@ -193,6 +193,8 @@ export class History {
     if (seq > this.received) return -1
     let low = 0
     let high = this.held.length - 1
+    // mostly the last one is wanted
+    if (high >= 0 && seq >= this.held.at(high)!.seq) return high
     while (low <= high) {
       const middle = (low + high) >>> 1
       const entry = this.held.at(middle)!

@@ -8,8 +8,8 @@
  * - After every step the driver asks `nextDeadline()` and arms its one timer. A deadline that is not later
  *   than `now` means "as soon as you have handed me everything that is already waiting": that is how a busy
  *   machine fills packets while a lone message still goes out at once.
- * - A buffer given to the sink belongs to it: the machine never writes to it again. Received packets belong
- *   to the machine: the driver never writes to them again.
+ * - A buffer given to the sink belongs to it: the machine never reads or writes it again, unless the driver
+ *   gives it back (`release`). Received packets belong to the machine: the driver never writes to them again.
  */
 import type { Address, Micros } from './identity.ts'
 import type { Call, Output } from './port.ts'
@@ -40,4 +40,9 @@ export interface Sink {
 export interface Machine {
   step(now: Micros, input: Input, sink: Sink): void
   nextDeadline(): Micros | undefined
+  /**
+   * A buffer that a step has given to the sink has been read by everybody it was for: the machine may write the
+   * next packet into it. A driver that cannot tell never calls this.
+   */
+  release?(packet: Uint8Array): void
 }

@@ -3,11 +3,22 @@
  * to the sink and the time of the step that runs.
  */
 import { assert } from './assert.ts'
+import { writeU53, writeU64 } from './bytes.ts'
 import type { Counters } from './counters.ts'
 import type { Address, GroupId, Incarnation, MemberId, Micros, Nonce } from './identity.ts'
 import type { Sink } from './machine.ts'
 import type { OrderState } from './order-state.ts'
-import { HEADER_BYTES, type PacketKind, writeHeader } from './packet.ts'
+import {
+  DESTINATION_AT,
+  FLAGS_AT,
+  HEADER_BYTES,
+  KIND_AT,
+  PacketKind,
+  RECEIVED_AT,
+  TAKEN_AT,
+  writeHeader,
+} from './packet.ts'
+import { PacketPool } from './packet-pool.ts'
 import type { Output } from './port.ts'
 import type { Member } from './view.ts'
 
@@ -16,6 +27,7 @@ export interface OutboxOptions {
   readonly address: Address
   readonly window: number
   readonly transport: 'multicast' | 'unicast'
+  readonly packetSize: number
 }
 
 /** Under which names packets leave; a process that is no member yet uses zeros. */
@@ -37,11 +49,16 @@ export class Outbox {
   private readonly options: OutboxOptions
   private readonly counters: Counters
   private readonly state: () => OrderState | undefined
+  private readonly pool: PacketPool
+  private readonly header = new Uint8Array(HEADER_BYTES)
+  /** Whose names are in it; nobody's at first. */
+  private readonly written: Identity = { groupId: 0n, incarnation: -1, coordinator: 0, memberId: 0 }
 
   constructor(options: OutboxOptions, counters: Counters, state: () => OrderState | undefined) {
     this.options = options
     this.counters = counters
     this.state = state
+    this.pool = new PacketPool(options.packetSize)
   }
 
   /** What the program has taken; see reports. A leaver takes everything, but nothing before it is delivered. */
@@ -64,9 +81,9 @@ export class Outbox {
     this.sink = undefined
   }
 
-  /** A packet with its header written and `bodyBytes` bytes of body to be filled in. */
+  /** A packet with its header written and `bodyBytes` bytes of body, every one of which is to be filled in. */
   packet(kind: PacketKind, flags: number, destination: Nonce, bodyBytes: number): Uint8Array {
-    const bytes = new Uint8Array(HEADER_BYTES + bodyBytes)
+    const bytes = this.pool.take(HEADER_BYTES + bodyBytes)
     this.fillHeader(bytes, kind, flags, destination)
     return bytes
   }
@@ -79,21 +96,40 @@ export class Outbox {
   }
 
   fillHeader(bytes: Uint8Array, kind: PacketKind, flags: number, destination: Nonce): void {
-    const { identity, options } = this
     const received = this.state()?.history.received ?? 0
-    writeHeader(bytes, {
-      kind,
-      flags,
-      groupId: identity.groupId,
-      incarnation: identity.incarnation,
-      coordinator: identity.coordinator,
-      sender: identity.memberId,
+    bytes.set(this.names())
+    bytes[KIND_AT] = kind
+    bytes[FLAGS_AT] = flags
+    if (destination !== 0n) writeU64(bytes, DESTINATION_AT, destination)
+    writeU53(bytes, RECEIVED_AT, received)
+    writeU53(bytes, TAKEN_AT, Math.min(this.taken, received))
+  }
+
+  /** A header with all that stays the same from packet to packet, written once for each identity. */
+  private names(): Uint8Array {
+    const { identity, written, options } = this
+    const { groupId, incarnation, coordinator, memberId } = identity
+    const isWritten =
+      written.groupId === groupId &&
+      written.incarnation === incarnation &&
+      written.coordinator === coordinator &&
+      written.memberId === memberId
+    if (isWritten) return this.header
+    Object.assign(written, identity)
+    writeHeader(this.header, {
+      kind: PacketKind.state,
+      flags: 0,
+      groupId,
+      incarnation,
+      coordinator,
+      sender: memberId,
       senderNonce: options.nonce,
-      destination,
-      received,
-      taken: Math.min(this.taken, received),
+      destination: 0n,
+      received: 0,
+      taken: 0,
       window: options.window,
     })
+    return this.header
   }
 
   unicast(to: Address, packet: Uint8Array): void {
@@ -118,6 +154,11 @@ export class Outbox {
     const addresses = new Set<Address>()
     for (const member of members) if (member.nonce !== this.options.nonce) addresses.add(member.address)
     for (const address of addresses) this.unicast(address, packet)
+  }
+
+  /** A packet that was sent may be overwritten. */
+  release(packet: Uint8Array): void {
+    this.pool.give(packet)
   }
 
   /** Has the operating system asked whether anybody listens there still. */

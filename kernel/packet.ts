@@ -6,7 +6,8 @@
  *    0       1       2       3       4
  *    +-------+-------+-------+-------+---------------+
  *    | magic |version| kind  | flags |   checksum    |  checksum: CRC-32 of the packet with these 4 bytes 0,
- *    +-------+-------+-------+-------+---------------+  written and checked by the rim (kernel/node)
+ *    +-------+-------+-------+-------+---------------+  written and checked by the rim (kernel/node); with
+ *                                                       flag 0x80 of the header only (on loopback)
  *  8 |                   group id                    |  u64; 0 before a group is known
  * 16 |                  incarnation                  |  u53
  * 24 |                  coordinator                  |  u53, member id
@@ -28,7 +29,14 @@ import type { GroupId, Incarnation, MemberId, Nonce, Seq } from './identity.ts'
 export const MAGIC = 0xa3
 export const WIRE_VERSION = 1
 export const HEADER_BYTES = 80
+export const KIND_AT = 2
+export const FLAGS_AT = 3
 export const CHECKSUM_AT = 4
+export const DESTINATION_AT = 48
+export const RECEIVED_AT = 56
+export const TAKEN_AT = 64
+/** The checksum covers the header only. Set and understood by the rim; kinds have the other seven flags. */
+export const FLAG_HEADER_CHECKSUM = 0x80
 /** The largest UDP payload over IPv4. */
 export const PACKET_BYTES_MAX = 65_507
 export const PACKET_BYTES_MIN = 512
@@ -79,6 +87,8 @@ export const PacketKind = {
   probeAnswer: 24,
   /** To one who is not in the view any more, and may not know it. */
   expelled: 25,
+  /** The sequencer to all, while the group stands still: whom it waits for. */
+  slow: 26,
 } as const
 export type PacketKind = (typeof PacketKind)[keyof typeof PacketKind]
 export type PacketKindName = keyof typeof PacketKind

@@ -426,6 +426,34 @@ export function decodeLeft(packet: Uint8Array): Seq | undefined {
   return reader.done ? seq : undefined
 }
 
+/** `slow`: members that the group waits for, all with the same `taken`, beyond which no room can be made. */
+export interface SlowNotice {
+  readonly taken: Seq
+  /** How many messages that is behind the last one numbered. */
+  readonly lagMessages: number
+  readonly members: readonly MemberId[]
+}
+
+/** Of more members, the first are told. */
+export const SLOW_NAMED_MAX = 32
+
+export function encodeSlow({ taken, lagMessages, members }: SlowNotice): Uint8Array {
+  const named = members.slice(0, SLOW_NAMED_MAX)
+  const writer = new Writer().u53(taken).u53(lagMessages).u16(named.length)
+  for (const id of named) writer.u53(id)
+  return writer.finish()
+}
+
+export function decodeSlow(packet: Uint8Array): SlowNotice | undefined {
+  const reader = new Reader(packet, HEADER_BYTES)
+  const taken = reader.u53()
+  const lagMessages = reader.u53()
+  const count = reader.u16()
+  if (count > SLOW_NAMED_MAX) return undefined
+  const members = Array.from({ length: count }, () => reader.u53())
+  return reader.done ? { taken, lagMessages, members } : undefined
+}
+
 /** `inspect`: the port, and the challenge of the sequencer that is asked. */
 export function encodeInspect(port: string, challenge: bigint): Uint8Array {
   return new Writer().text(port).u64(challenge).finish()

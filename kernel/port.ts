@@ -8,7 +8,7 @@
  * would not fit into the history of the member that has taken least.
  */
 import type { ErrorCode, Outcome } from './errors.ts'
-import type { Address, Incarnation, MemberId, Nonce, RoleName, Seq } from './identity.ts'
+import type { Address, GroupId, Incarnation, MemberId, Nonce, RoleName, Seq } from './identity.ts'
 import type { GroupParameters } from './parameters.ts'
 import type { View } from './view.ts'
 
@@ -122,8 +122,17 @@ export type MemberEvent =
   | { readonly event: 'suspect'; readonly member: MemberId; readonly reason: string }
   | { readonly event: 'slow'; readonly member: MemberId; readonly lagMessages: number }
   | { readonly event: 'expelled'; readonly reason: string }
-  /** There is another line of views of this group: two groups on one port, possible below a majority. */
-  | { readonly event: 'split'; readonly incarnation: Incarnation; readonly coordinator: MemberId }
+  /**
+   * There are two groups on one port: another line of views of this group (possible below a majority), or another
+   * group altogether; that one has its `groupId` here, and the `address` of the member that was met.
+   */
+  | {
+      readonly event: 'split'
+      readonly incarnation: Incarnation
+      readonly coordinator: MemberId
+      readonly groupId?: GroupId
+      readonly address?: Address
+    }
   /** The member's life is over; nothing follows. `code` is undefined after an orderly leave. */
   | { readonly event: 'closed'; readonly code: ErrorCode | undefined; readonly reason: string }
 

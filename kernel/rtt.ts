@@ -49,6 +49,6 @@ export class RoundTrips {
   timeout(tries: number): Micros {
     // on a link that never varies the deviation goes to nothing, and every answer would come just too late
     const once = Math.max(this.floor, this.smoothed + Math.max(this.smoothed / 4, 4 * this.deviation))
-    return Math.round(Math.min(this.cap, once * 2 ** Math.min(tries, 20)))
+    return Math.round(Math.min(this.cap, once * (1 << Math.min(tries, 20))))
   }
 }

@@ -37,24 +37,36 @@ const names = [
   'watch',
   /** After a stall: the next probe. Set and stopped by the doubt. */
   'doubt',
+  /** The sequencer's next question for other groups on its port. Set by the lookout. */
+  'lookout',
 ] as const
 export type TimerName = (typeof names)[number]
 
 export class Timers {
   private readonly deadlines = new Map<TimerName, Micros>()
+  /** The earliest of them; asked for after every step, and seldom another one. */
+  private earliest: Micros | undefined
+  private isKnown = true
 
   set(name: TimerName, at: Micros): void {
+    const before = this.deadlines.get(name)
     this.deadlines.set(name, at)
+    if (!this.isKnown) return
+    if (this.earliest === undefined || at <= this.earliest) this.earliest = at
+    else if (before === this.earliest) this.isKnown = false
   }
 
   /** Sets the deadline only if it is earlier than the one that stands. */
   setEarlier(name: TimerName, at: Micros): void {
     const standing = this.deadlines.get(name)
-    if (standing === undefined || at < standing) this.deadlines.set(name, at)
+    if (standing === undefined || at < standing) this.set(name, at)
   }
 
   stop(name: TimerName): void {
+    const before = this.deadlines.get(name)
+    if (before === undefined) return
     this.deadlines.delete(name)
+    if (before === this.earliest) this.isKnown = false
   }
 
   isSet(name: TimerName): boolean {
@@ -62,17 +74,24 @@ export class Timers {
   }
 
   next(): Micros | undefined {
-    let earliest: Micros | undefined
-    for (const at of this.deadlines.values()) if (earliest === undefined || at < earliest) earliest = at
-    return earliest
+    if (!this.isKnown) {
+      this.isKnown = true
+      this.earliest = undefined
+      for (const at of this.deadlines.values()) {
+        if (this.earliest === undefined || at < this.earliest) this.earliest = at
+      }
+    }
+    return this.earliest
   }
 
   /** Takes one deadline that has passed off the table, in the order of the list above. */
   takeExpired(now: Micros): TimerName | undefined {
+    const next = this.next()
+    if (next === undefined || next > now) return undefined
     for (const name of names) {
       const at = this.deadlines.get(name)
       if (at !== undefined && at <= now) {
-        this.deadlines.delete(name)
+        this.stop(name)
         return name
       }
     }
@@ -81,5 +100,6 @@ export class Timers {
 
   clear(): void {
     this.deadlines.clear()
+    this.isKnown = false
   }
 }

@@ -16,6 +16,9 @@ export class MemoryTransport implements Transport {
   readonly packetSizeMax = 65_507
   readonly packetSizeDefault = 8192
   readonly stats: TransportStats = { lostSends: new Map(), tooLarge: 0, echoes: 0 }
+  /** Packets lie in the test network for as long as it likes. */
+  readonly isIdle = false
+  readonly staysInMemory = false
   private readonly carrier: Carrier
   private handler: PacketHandler | undefined
   private isClosed = false

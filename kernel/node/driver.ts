@@ -22,15 +22,18 @@ import type { Input, Machine } from '../machine.ts'
 import type { Call, Output } from '../port.ts'
 import { seal } from './checksum.ts'
 import { type Clock, monotonicClock, systemWakeups, type Wakeups } from './clock.ts'
-import { publishTrace } from './diagnostics.ts'
 import { Effects } from './effects.ts'
 import { Hosted, type OutputHandler } from './hosted.ts'
-import { type Log, logOutput, silentLog } from './log.ts'
+import { Incompatible } from './incompatible.ts'
+import { type Log, silentLog } from './log.ts'
 import { Router } from './router.ts'
 import type { Transport } from './transport.ts'
+import { Witness } from './witness.ts'
 
 /** Inputs stepped in one go before the loop gets a turn: siblings that talk to each other must not lock it out. */
 const DRAIN_MAX = 1024
+/** Packets remembered until the transport has read them. */
+const LENT_MAX = 256
 
 const TICK: Input = { kind: 'tick' }
 
@@ -82,11 +85,16 @@ export class Driver {
   private readonly log: Log
   private readonly onFault: (fault: Fault) => void
   private readonly effects: Effects
+  private readonly incompatible: Incompatible
   /** Inputs that came while another was stepped; bounded by what one step sends to siblings and its program calls. */
   private readonly waiting = new Deque<Waiting>()
   /** Whose step runs or whose effects are carried out. */
   private running: Hosted | undefined
   private busy = false
+  /** The packet that is sent now has been handed to a machine of this process. */
+  private kept = false
+  /** Packets that the transport may still have to read. BOUNDED by LENT_MAX; more are left to the collector. */
+  private readonly lent: { readonly machine: Machine; readonly packet: Uint8Array }[] = []
   /** Each calls its wake-up off. */
   private timer: (() => void) | undefined
   private timerAt: Micros = 0
@@ -99,9 +107,10 @@ export class Driver {
     this.clock = options.clock ?? monotonicClock()
     this.wakeups = options.wakeups ?? systemWakeups
     this.log = options.log ?? silentLog
+    this.incompatible = new Incompatible(this.log)
     this.onFault = options.onFault ?? (() => {})
     this.effects = new Effects((event) => {
-      if (this.running !== undefined) publishTrace(this.clock(), this.running.port, this.running.nonce, event)
+      this.running?.witness.traced(event)
     })
     this.transport.hold(false)
     this.transport.onPacket((from, bytes) => this.receive(from, bytes))
@@ -117,13 +126,17 @@ export class Driver {
     this.checkOpen()
     await this.transport.listen(port)
     this.checkOpen()
-    const hosted = new Hosted(machine, port, nonce, (address) =>
+    const witness = new Witness({ log: this.log, group: port, nonce, clock: this.clock })
+    const hosted = new Hosted(machine, port, nonce, witness, (address) =>
       this.handIn(hosted, { kind: 'refused', address }),
     )
     this.router.add(hosted)
     this.transport.hold(true)
     return {
-      call: (call) => this.handIn(hosted, { kind: 'call', call }),
+      call: (call) => {
+        witness.called(call)
+        this.handIn(hosted, { kind: 'call', call })
+      },
       onOutput: (handler) => {
         for (const output of hosted.setHandler(handler)) this.hand(hosted, output)
       },
@@ -175,18 +188,22 @@ export class Driver {
   // ---- in -----------------------------------------------------------------------------------------------
 
   private receive(from: Address, bytes: Uint8Array): void {
-    if (!this.router.admit(bytes)) return
+    if (!this.router.admit(bytes, this.transport.staysInMemory)) return this.incompatible.note(from, bytes, this.clock)
     this.route(from, bytes)
     this.drain()
   }
 
   private route(from: Address, bytes: Uint8Array): void {
-    const answer = this.router.route(bytes, this.clock(), (hosted) => {
-      this.waiting.push({ hosted, input: { kind: 'packet', from, bytes } })
-    })
+    const answer = this.router.route(from, bytes, this.clock(), this.take)
     if (answer === undefined) return
-    seal(answer)
+    seal(answer, this.transport.staysInMemory)
     this.send(from, answer)
+  }
+
+  /** One function for all packets: an object more for each would be the costliest part of routing it. */
+  private readonly take = (hosted: Hosted, from: Address, bytes: Uint8Array): void => {
+    this.kept = true
+    this.waiting.push({ hosted, input: { kind: 'packet', from, bytes } })
   }
 
   private handIn(hosted: Hosted, input: Input): void {
@@ -238,27 +255,37 @@ export class Driver {
       this.stop(hosted, error)
       return
     }
-    for (let i = 0; i < effects.packets.length; i++) {
+    for (let i = 0; i < effects.count; i++) {
       this.transmit(hosted, effects.destinations[i], effects.packets[i]!)
     }
+    if (this.lent.length > 0 && this.transport.isIdle) this.giveBack()
     for (const address of effects.checks) this.check(hosted, address)
     this.running = undefined
     if (hosted.isSequencer) hosted.sequencerBusy += this.clock() - began
     // Taken out first: the program may close everything, and so come back here.
-    const outputs = effects.outputs.length === 0 ? undefined : effects.outputs.splice(0)
+    const outputs = effects.takeOutputs()
     effects.clear()
     if (outputs !== undefined) for (const output of outputs) this.emit(hosted, output)
   }
 
   private transmit(hosted: Hosted, to: Address | undefined, packet: Uint8Array): void {
-    seal(packet)
+    seal(packet, this.transport.staysInMemory)
     hosted.learnFromPacket(packet)
+    this.kept = false
     if (to === undefined) {
       this.transport.multicast(hosted.port, packet)
       if (this.router.machines.length > 1) this.route(this.transport.address, packet)
     } else {
       this.send(to, packet)
     }
+    // what a machine of this process keeps is never written to again
+    if (!this.kept && this.lent.length < LENT_MAX) this.lent.push({ machine: hosted.machine, packet })
+  }
+
+  /** The transport has read everything: machines may use the buffers of their packets again. */
+  private giveBack(): void {
+    for (const { machine, packet } of this.lent) machine.release?.(packet)
+    this.lent.length = 0
   }
 
   private send(to: Address, packet: Uint8Array): void {
@@ -273,7 +300,7 @@ export class Driver {
 
   private emit(hosted: Hosted, output: Output): void {
     hosted.learnFromOutput(output)
-    logOutput(this.log, hosted.port, output)
+    hosted.witness.saw(output)
     this.hand(hosted, output)
   }
 

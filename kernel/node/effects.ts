@@ -6,10 +6,12 @@ import type { TraceEvent } from '../trace.ts'
 
 /** Emptied after every step; bounded by what one step may do. */
 export class Effects implements Sink {
-  readonly packets: Uint8Array[] = []
+  /** The first `count` of it and of `destinations` count; their room is used again, step after step. */
+  readonly packets: (Uint8Array | undefined)[] = []
   /** Where `packets[i]` goes; undefined: multicast. */
   readonly destinations: (Address | undefined)[] = []
-  readonly outputs: Output[] = []
+  count = 0
+  private outputs: Output[] = []
   /** Addresses at which somebody may no longer listen. */
   readonly checks: Address[] = []
   private readonly onTrace: (event: TraceEvent) => void
@@ -19,13 +21,13 @@ export class Effects implements Sink {
   }
 
   unicast(to: Address, packet: Uint8Array): void {
-    this.packets.push(packet)
-    this.destinations.push(to)
+    this.packets[this.count] = packet
+    this.destinations[this.count++] = to
   }
 
   multicast(packet: Uint8Array): void {
-    this.packets.push(packet)
-    this.destinations.push(undefined)
+    this.packets[this.count] = packet
+    this.destinations[this.count++] = undefined
   }
 
   check(address: Address): void {
@@ -40,10 +42,18 @@ export class Effects implements Sink {
     this.onTrace(event)
   }
 
+  /** The outputs, which are the caller's from now on; undefined if there are none. */
+  takeOutputs(): Output[] | undefined {
+    if (this.outputs.length === 0) return undefined
+    const { outputs } = this
+    this.outputs = []
+    return outputs
+  }
+
   clear(): void {
-    this.packets.length = 0
-    this.destinations.length = 0
-    this.outputs.length = 0
-    this.checks.length = 0
+    for (let i = 0; i < this.count; i++) this.packets[i] = undefined
+    this.count = 0
+    if (this.outputs.length > 0) this.outputs = []
+    if (this.checks.length > 0) this.checks.length = 0
   }
 }

@@ -4,6 +4,7 @@ import type { GroupId, Micros, Nonce } from '../identity.ts'
 import type { Machine } from '../machine.ts'
 import type { Output } from '../port.ts'
 import type { RefusedHandler } from './transport.ts'
+import type { Witness } from './witness.ts'
 
 /** Where a packet's header has the group id (packet.ts). */
 export const GROUP_AT = 8
@@ -14,6 +15,8 @@ export class Hosted {
   readonly machine: Machine
   readonly port: string
   readonly nonce: Nonce
+  /** Tells people and tools what it says. */
+  readonly witness: Witness
   /** Hands in that nobody listens at an address that the machine has had checked. */
   readonly refused: RefusedHandler
   attached = true
@@ -35,10 +38,11 @@ export class Hosted {
   private groupHigh = 0
   private groupLow = 0
 
-  constructor(machine: Machine, port: string, nonce: Nonce, refused: RefusedHandler) {
+  constructor(machine: Machine, port: string, nonce: Nonce, witness: Witness, refused: RefusedHandler) {
     this.machine = machine
     this.port = port
     this.nonce = nonce
+    this.witness = witness
     this.refused = refused
     this.nonceHigh = Number(nonce >> 32n)
     this.nonceLow = Number(nonce & 0xffffffffn)

@@ -1,9 +1,11 @@
 /** The metrics of one registry, by name, and how each is read from the members that are registered. */
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { Counter, Gauge, type Registry } from 'prom-client'
 import { batchBuckets, type Counters, resetBuckets } from '../counters.ts'
 import { packetKindNames, rejectReasons } from '../packet.ts'
 import type { MemberInfo } from '../port.ts'
 import { CountedHistogram } from './counted-histogram.ts'
+import { whyNotReady } from './readiness.ts'
+import { type MethodSetting, SendTimes, sendBuckets } from './send-times.ts'
 
 /** What metrics read of one member; all of it while a page is made, and never otherwise. */
 export interface MemberSource {
@@ -25,7 +27,7 @@ export interface RimSource {
 
 export interface MemberMetrics {
   /** A send that returned, from call to return. `method` is the member's setting: 'auto' chooses for each block. */
-  observeSend(method: 'auto' | 'pb' | 'bb', resilience: number, seconds: number): void
+  observeSend(method: MethodSetting, resilience: number, seconds: number): void
   /** Takes the member's series away. */
   remove(): void
 }
@@ -35,18 +37,14 @@ export type Labels = Readonly<Record<string, string>>
 export interface Entry {
   readonly source: MemberSource
   readonly labels: Labels
+  readonly sendTimes: SendTimes
 }
-
-const SECONDS = [
-  0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5,
-]
 
 export class MetricSet {
   /** Bounded by the memberships of this process. */
   readonly entries = new Set<Entry>()
   /** Bounded by the kernels of this process. */
   readonly rims = new Set<RimSource>()
-  private readonly sendSeconds: Histogram
 
   constructor(registry: Registry) {
     const registers = [registry]
@@ -55,29 +53,27 @@ export class MetricSet {
     this.defineHistory(registers)
     this.definePackets(registers)
     this.defineRecovery(registers)
-    this.sendSeconds = new Histogram({
-      name: 'amoebacast_send_seconds',
-      help: 'Time from the call of a send to its return',
-      labelNames: ['group', 'member', 'method', 'resilience'],
-      buckets: SECONDS,
+    new CountedHistogram(
       registers,
-    })
+      {
+        name: 'amoebacast_send_seconds',
+        help: 'Time from the call of a send to its return',
+        labelNames: ['method', 'resilience'],
+      },
+      sendBuckets,
+      this.entries,
+      ({ sendTimes }) => sendTimes.series,
+    )
   }
 
   addMember(source: MemberSource): MemberMetrics {
-    const entry: Entry = { source, labels: this.labelsFor(source) }
+    const sendTimes = new SendTimes()
+    const entry: Entry = { source, labels: this.labelsFor(source), sendTimes }
     this.entries.add(entry)
-    const sends = new Map<string, Labels>()
     return {
-      observeSend: (method, resilience, seconds) => {
-        const labels = remembered(sends, `${method} ${resilience}`, () => {
-          return { ...entry.labels, method, resilience: String(resilience) }
-        })
-        this.sendSeconds.observe(labels, seconds)
-      },
+      observeSend: (method, resilience, seconds) => sendTimes.observe(method, resilience, seconds),
       remove: () => {
         this.entries.delete(entry)
-        for (const labels of sends.values()) this.sendSeconds.remove(labels)
       },
     }
   }
@@ -98,6 +94,9 @@ export class MetricSet {
       this.gauge(registers, name, help, ({ source }) => read(source.info()))
     gauge('is_sequencer', '1 at the member that numbers messages, else 0', (info) =>
       info.isSequencer ? 1 : 0,
+    )
+    gauge('ready', '1 if sends are ordered now: in a view that may go on; else 0', (info) =>
+      whyNotReady(info) === undefined ? 1 : 0,
     )
     gauge('view_members', 'Members in the view; 0 without one', (info) => info.view?.members.length ?? 0)
     gauge('incarnation', 'Incarnation of the view', (info) => info.view?.incarnation)
@@ -153,7 +152,7 @@ export class MetricSet {
       batchBuckets,
       this.entries,
       // Every message that is numbered goes out in one broadcast first, so their sum is known.
-      ({ source: { counters } }) => ({ buckets: counters.batches, sum: counters.ordered }),
+      ({ source: { counters } }) => [{ buckets: counters.batches, sum: counters.ordered }],
     )
   }
 
@@ -226,12 +225,12 @@ export class MetricSet {
       { name: 'amoebacast_reset_seconds', help: 'Time from the first sign of a reset here to its end' },
       resetBuckets.map((micros) => micros / 1e6),
       this.entries,
-      ({ source: { counters } }) => ({ buckets: counters.resetTimes, sum: counters.resetMicros / 1e6 }),
+      ({ source: { counters } }) => [{ buckets: counters.resetTimes, sum: counters.resetMicros / 1e6 }],
     )
     this.counter(
       registers,
       'splits_total',
-      'Other lines of views of the same group that were met: two groups on one port',
+      'Other groups met on the same port, and other lines of views of this one: two groups on one port',
       [],
       ({ source }, add) => add({}, source.counters.splits),
     )
@@ -284,12 +283,3 @@ export class MetricSet {
 }
 
 type Add = (labels: Labels, value: number) => void
-
-function remembered(known: Map<string, Labels>, key: string, make: () => Labels): Labels {
-  let labels = known.get(key)
-  if (labels === undefined) {
-    labels = make()
-    known.set(key, labels)
-  }
-  return labels
-}

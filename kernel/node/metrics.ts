@@ -1,6 +1,6 @@
 /**
  * Metrics by prom-client. What machines count is read when somebody asks (collect callbacks), so a message
- * costs nothing here; only send times are observed as they happen.
+ * costs nothing here; only send times are noted as they happen, by one addition (send-times.ts).
  *
  * Labels: `group` is the port. The first member of a group in a registry has no `member` label; further ones
  * of the same group in the same process carry their name there. A member that closes takes its series with

@@ -4,8 +4,9 @@
  */
 import { readU32, readU64 } from '../bytes.ts'
 import { Counters } from '../counters.ts'
-import type { Micros } from '../identity.ts'
+import type { Address, Micros } from '../identity.ts'
 import {
+  DESTINATION_AT,
   HEADER_BYTES,
   MAGIC,
   PacketKind,
@@ -24,7 +25,6 @@ const GONE_INTERVAL = 5_000
 /** Where a packet's header has its other fields (packet.ts). */
 const SENDER_AT = 32
 const SENDER_NONCE_AT = 40
-const DESTINATION_AT = 48
 
 export class Router {
   /** What is rejected and answered before a machine is found; machines count the rest. */
@@ -48,8 +48,8 @@ export class Router {
   }
 
   /** Whether a packet from outside may be looked at; counts why not. */
-  admit(bytes: Uint8Array): boolean {
-    const fault = faultOf(bytes)
+  admit(bytes: Uint8Array, staysInMemory = false): boolean {
+    const fault = faultOf(bytes, staysInMemory)
     if (fault === undefined) return true
     this.counters.rejected[fault]++
     return false
@@ -59,13 +59,18 @@ export class Router {
    * Hands the packet to every machine that it is for. Returns the answer that its sender is owed, if the one
    * that it was for lives no more.
    */
-  route(bytes: Uint8Array, now: Micros, take: (hosted: Hosted) => void): Uint8Array | undefined {
+  route(
+    from: Address,
+    bytes: Uint8Array,
+    now: Micros,
+    take: (hosted: Hosted, from: Address, bytes: Uint8Array) => void,
+  ): Uint8Array | undefined {
     const high = readU32(bytes, DESTINATION_AT)
     const low = readU32(bytes, DESTINATION_AT + 4)
     if (high !== 0 || low !== 0) {
       for (const hosted of this.hosted) {
         if (!hosted.hasNonce(high, low)) continue
-        take(hosted)
+        take(hosted, from, bytes)
         return undefined
       }
       this.counters.rejected.destination++
@@ -81,7 +86,7 @@ export class Router {
       const own = hosted.hasNonce(senderHigh, senderLow)
       if (own || toAll || hosted.hasGroup(groupHigh, groupLow)) found = true
       else continue
-      if (!own) take(hosted)
+      if (!own) take(hosted, from, bytes)
     }
     if (!found) this.counters.rejected.group++
     return undefined
@@ -128,12 +133,12 @@ export class Router {
   }
 }
 
-function faultOf(bytes: Uint8Array): RejectReason | undefined {
+function faultOf(bytes: Uint8Array, staysInMemory: boolean): RejectReason | undefined {
   if (bytes.length > 0 && bytes[0] !== MAGIC) return 'foreign'
   if (bytes.length < 2) return 'malformed'
   // Before the checksum: another version may keep its checksum elsewhere.
   if (bytes[1] !== WIRE_VERSION) return 'version'
   if (bytes.length < HEADER_BYTES) return 'malformed'
-  if (!verify(bytes)) return 'corrupt'
+  if (!verify(bytes, staysInMemory)) return 'corrupt'
   return packetKindNames[bytes[2]!] === undefined ? 'kind' : undefined
 }

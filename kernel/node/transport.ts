@@ -2,7 +2,7 @@
  * What the driver needs of a network. UdpTransport is the real one; an in-memory one stands in for tests.
  *
  * - `send` and `multicast` never throw and promise nothing: a packet that could not be sent is a lost packet,
- *   and counted. The buffer may be read after the call returns; nobody writes to it again.
+ *   and counted. The buffer may be read after the call returns; nobody writes to it before `isIdle`.
  * - A handed-in buffer belongs to whoever gets it; a transport never reuses it.
  * - A packet that this transport multicast does not come back to it. (The driver hands copies to the
  *   machines of its own process.)
@@ -36,6 +36,10 @@ export interface Transport {
   readonly packetSizeMax: number
   readonly packetSizeDefault: number
   readonly stats: TransportStats
+  /** No packet handed in waits to be read any more. */
+  readonly isIdle: boolean
+  /** Packets never leave this machine's memory: nothing damages them, and checksums cover their headers only. */
+  readonly staysInMemory: boolean
 
   /** Whether packets sent to `to` come to this very process. */
   isOwn(to: Address): boolean

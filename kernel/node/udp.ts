@@ -79,6 +79,7 @@ export class UdpTransport implements Transport {
   readonly address: Address
   readonly mode: TransportMode
   readonly window: number
+  readonly staysInMemory: boolean
   readonly packetSizeMax: number
   readonly packetSizeDefault: number
   readonly buffers: SocketBuffers
@@ -155,6 +156,7 @@ export class UdpTransport implements Transport {
       options.advertise === undefined ? this.bound : advertised(options.advertise, port, local.family)
     this.refusals = new Refusals(local.host, local.family)
     this.window = windowOf(buffers)
+    this.staysInMemory = local.loopback
     // A datagram must fit into the send buffer in one piece, with the system's bookkeeping.
     this.packetSizeMax = Math.min(PACKET_BYTES_MAX, Math.floor(buffers.send / 2))
     this.packetSizeDefault = Math.min(
@@ -251,6 +253,10 @@ export class UdpTransport implements Transport {
       if (keep) socket.ref()
       else socket.unref()
     }
+  }
+
+  get isIdle(): boolean {
+    return this.socket.getSendQueueCount() === 0
   }
 
   flush(): Promise<void> {

@@ -32,24 +32,30 @@ const outputs: Output[] = [
   { output: 'event', event: { event: 'slow', member: 4, lagMessages: 9 } },
   { output: 'event', event: { event: 'expelled', reason: 'paused' } },
   { output: 'event', event: { event: 'split', incarnation: 9, coordinator: 2 } },
+  {
+    output: 'event',
+    event: { event: 'split', incarnation: 9, coordinator: 2, groupId: 7n, address: '10.0.0.2:1' },
+  },
   { output: 'event', event: { event: 'closed', code: ErrorCode.expelled, reason: 'expelled' } },
   { output: 'event', event: { event: 'closed', code: undefined, reason: 'left' } },
 ]
 
 test('a line for each event that matters to an operator, none for messages', () => {
   const { lines, log } = record('info')
-  for (const output of outputs) logOutput(log, 'orders', output)
+  for (const output of outputs) logOutput(log.child({ group: 'orders' }), output)
   expect(lines.map(({ level, msg }) => `${level} ${msg}`)).toEqual([
     '30 is a member',
     '30 a member left',
     '40 a member does not answer',
     '40 a member holds the group up',
     '50 the others have gone on without this member',
-    '50 there are two groups on this port, after a partition',
+    '50 there are two groups on this port',
+    '50 there are two groups on this port',
     '50 closed by a failure',
     '30 closed',
   ])
   for (const line of lines) expect(line).toMatchObject({ name: 'amoebacast', group: 'orders' })
+  expect(lines[6]).toMatchObject({ groupId: '0000000000000007', address: '10.0.0.2:1' })
   expect(lines[0]).toMatchObject({ groupId: '0000000000000007', sequencer: 1, members: 2 })
 })
 
@@ -65,8 +71,8 @@ test('a reset says how long it took, and a return who is back', () => {
 
 test('a library is quiet unless something is wrong', () => {
   const { lines, log } = record('warn')
-  for (const output of outputs) logOutput(log, 'orders', output)
-  expect(lines).toHaveLength(5)
+  for (const output of outputs) logOutput(log.child({ group: 'orders' }), output)
+  expect(lines).toHaveLength(6)
 })
 
 test('nonces are 64 bits, never 0, never the same', () => {

@@ -2,32 +2,10 @@ import { Counter, Registry } from 'prom-client'
 import { expect, test } from 'vitest'
 import { Counters } from '../../kernel/counters.ts'
 import { type MemberSource, Metrics } from '../../kernel/node/metrics.ts'
-import { PacketKind } from '../../kernel/packet.ts'
+import { PacketKind, packetKindNames, rejectReasons } from '../../kernel/packet.ts'
 import type { MemberInfo } from '../../kernel/port.ts'
+import { labelsOf, parsePage as parse } from './metrics-page.ts'
 import { info } from './support.ts'
-
-interface Page {
-  readonly types: Map<string, string>
-  readonly samples: Map<string, number>
-}
-
-/** Reads the text format strictly: a line that is not understood fails the test. */
-function parse(text: string): Page {
-  const types = new Map<string, string>()
-  const samples = new Map<string, number>()
-  for (const line of text.split('\n')) {
-    const type = /^# TYPE (\w+) (\w+)$/.exec(line)
-    if (type !== null) types.set(type[1]!, type[2]!)
-    if (line === '' || line.startsWith('#')) continue
-    const sample = /^(\w+)(?:\{((?:\w+="[^"]*",?)*)\})? (\S+)$/.exec(line)
-    if (sample === null) throw new Error(`not a sample: ${line}`)
-    const labels = (sample[2] ?? '').split(',').filter(Boolean).sort().join(',')
-    const key = `${sample[1]}{${labels}}`
-    if (samples.has(key)) throw new Error(`twice: ${key}`)
-    samples.set(key, Number(sample[3]))
-  }
-  return { types, samples }
-}
 
 function source(given: Partial<MemberInfo> = {}, name = 'host-1'): MemberSource & { counters: Counters } {
   const member = info(given)
@@ -41,47 +19,61 @@ function source(given: Partial<MemberInfo> = {}, name = 'host-1'): MemberSource 
   }
 }
 
-const names = [
-  'is_sequencer',
-  'view_members',
-  'incarnation',
-  'seq',
-  'stable_seq',
-  'sequencer_ordered_total',
-  'sequencer_ordered_bytes_total',
-  'sequencer_busy_seconds_total',
-  'sequencer_queue_requests',
-  'sequencer_batch_messages',
-  'history_messages',
-  'history_capacity_messages',
-  'history_bytes',
-  'packets_total',
-  'packet_bytes_total',
-  'packets_rejected_total',
-  'retransmissions_total',
-  'send_seconds',
-  'deliveries_total',
-  'member_lag_messages',
-  'blocked_sends',
-  'suspicions_total',
-  'resets_total',
-  'reset_seconds',
-  'splits_total',
-]
-
-test('the page has every name of the interface, and no other', async () => {
-  const metrics = new Metrics()
-  metrics.addMember(source())
-  const { types } = parse(await metrics.page())
-  expect([...types.keys()].sort()).toEqual(names.map((name) => `amoebacast_${name}`).sort())
-  for (const [name, type] of types) {
-    const expected = name.endsWith('_total')
-      ? 'counter'
-      : /_seconds$|batch_messages$/.test(name)
-        ? 'histogram'
-        : 'gauge'
-    expect(`${name} ${type}`).toBe(`${name} ${expected}`)
+/** The interface, section 3, and what was added to it: every name, its type and its labels. */
+const interfaceList: Record<string, readonly [type: 'gauge' | 'counter' | 'histogram', ...labels: string[]]> =
+  {
+    ready: ['gauge'],
+    is_sequencer: ['gauge'],
+    view_members: ['gauge'],
+    incarnation: ['gauge'],
+    seq: ['gauge'],
+    stable_seq: ['gauge'],
+    sequencer_ordered_total: ['counter'],
+    sequencer_ordered_bytes_total: ['counter'],
+    sequencer_busy_seconds_total: ['counter'],
+    sequencer_queue_requests: ['gauge'],
+    sequencer_batch_messages: ['histogram'],
+    history_messages: ['gauge'],
+    history_capacity_messages: ['gauge'],
+    history_bytes: ['gauge'],
+    packets_total: ['counter', 'direction', 'type'],
+    packet_bytes_total: ['counter', 'direction', 'type'],
+    packets_rejected_total: ['counter', 'reason'],
+    retransmissions_total: ['counter', 'type'],
+    send_seconds: ['histogram', 'method', 'resilience'],
+    deliveries_total: ['counter', 'kind'],
+    member_lag_messages: ['gauge', 'member'],
+    blocked_sends: ['gauge'],
+    suspicions_total: ['counter'],
+    resets_total: ['counter', 'outcome'],
+    reset_seconds: ['histogram'],
+    splits_total: ['counter'],
   }
+
+test('the page has every name of the interface with its labels, and no other', async () => {
+  const metrics = new Metrics()
+  metrics.addMember(source()).observeSend('auto', 1, 0.001)
+  const page = parse(await metrics.page())
+  const expected = Object.entries(interfaceList).map(([name, [type, ...labels]]) => {
+    return [`amoebacast_${name}`, type, ['group', ...labels].sort()] as const
+  })
+  const found = [...labelsOf(page)].map(([name, labels]) => [name, page.types.get(name), [...labels].sort()])
+  expect(found.sort()).toEqual(expected.sort())
+  expect([...page.types.keys()].sort()).toEqual(expected.map(([name]) => name).sort())
+  for (const [name, help] of page.helps) expect([name, help]).toEqual([name, expect.stringMatching(/\w{3}/)])
+})
+
+test('the values of all labels but the group are of closed lists', async () => {
+  const metrics = new Metrics()
+  metrics.addMember(source()).observeSend('auto', 1, 0.001)
+  const text = await metrics.page()
+  const values = (label: string) =>
+    new Set([...text.matchAll(new RegExp(`[{,]${label}="([^"]*)"`, 'g'))].map(([, value]) => value))
+  expect([...values('type')].sort()).toEqual([...packetKindNames.filter(Boolean), 'stream'].sort())
+  expect([...values('reason')].sort()).toEqual([...rejectReasons].sort())
+  expect([...values('direction')].sort()).toEqual(['in', 'out'])
+  expect([...values('outcome')].sort()).toEqual(['failed', 'ok'])
+  expect([...values('kind')].sort()).toEqual(['join', 'leave', 'message', 'reset'])
 })
 
 test('values are those of the machine at the time of asking', async () => {
@@ -112,6 +104,7 @@ test('values are those of the machine at the time of asking', async () => {
   const { samples } = parse(await metrics.page())
   const g = 'group="orders"'
   const expected: Record<string, number> = {
+    [`ready{${g}}`]: 1,
     [`is_sequencer{${g}}`]: 1,
     [`view_members{${g}}`]: 2,
     [`incarnation{${g}}`]: 3,
@@ -228,4 +221,26 @@ test('kernels can share a registry with each other and with the program', async 
   expect(samples.has('amoebacast_seq{group="orders"}')).toBe(false)
   expect(samples.has('amoebacast_seq{group="other"}')).toBe(true)
   expect(samples.get('own_total{}')).toBe(5)
+})
+
+test('a member is ready only in a view that may go on', async () => {
+  const ready = async (given: Partial<MemberInfo>): Promise<number | undefined> => {
+    const metrics = new Metrics()
+    metrics.addMember(source(given))
+    return parse(await metrics.page()).samples.get('amoebacast_ready{group="orders"}')
+  }
+  expect(await ready({ phase: 'member' })).toBe(1)
+  expect(await ready({ phase: 'member', view: undefined })).toBe(0)
+  for (const phase of [
+    'locating',
+    'joining',
+    'recovering',
+    'failed',
+    'leaving',
+    'lingering',
+    'closed',
+    'new',
+  ]) {
+    expect([phase, await ready({ phase })]).toEqual([phase, 0])
+  }
 })

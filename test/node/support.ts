@@ -101,6 +101,8 @@ export class FakeTransport implements Transport {
   readonly packetSizeMax = 65_507
   readonly packetSizeDefault = 1400
   readonly stats: TransportStats = { lostSends: new Map(), tooLarge: 0, echoes: 0 }
+  isIdle = false
+  readonly staysInMemory = false
   readonly sent: { to: Address | undefined; port: string | undefined; packet: Uint8Array }[] = []
   readonly listening: string[] = []
   held = true
