@@ -4,6 +4,8 @@ import type { ResetSeen } from './demo-messages.ts'
 import type { Verdict } from './demo-verdict.ts'
 import type { Output } from './output.ts'
 
+const BAR_CELLS = 20
+
 export interface MemberRow {
   readonly name: string
   readonly pid: number
@@ -73,13 +75,14 @@ export function plainScreen(output: Output): DemoScreen {
     everyMs: 1000,
     killed: (row) => output.line(killedLine(row)),
     reset: (reset, resetMs) => output.line(resetLine(reset, resetMs)),
-    show({ seconds, rows }) {
+    show({ seconds, totalSeconds, rows }) {
+      const left = Math.max(0, Math.round(totalSeconds - seconds))
       const cells = rows.map((row) => {
         if (row.state === 'killed') return `${row.name} killed`
         const mark = row.isSequencer ? '*' : ''
         return `${row.name}${mark} seq ${row.seq} ${row.rate}/s p50 ${time(row.p50Us)} p99 ${time(row.p99Us)}`
       })
-      output.line(`${seconds} s | ${cells.join(' | ')} | total ${totalRate(rows)} msg/s`)
+      output.line(`${seconds} s, ${left} s left | ${cells.join(' | ')} | total ${totalRate(rows)} msg/s`)
     },
     verdict(verdict) {
       for (const line of verdictLines(verdict)) output.line(line)
@@ -126,12 +129,20 @@ export function drawTable({ port, seconds, totalSeconds, rows }: DemoState): str
       .map((cell, i) => (i === 0 || i === 3 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
       .join('  ')
       .trimEnd()
-  const shown = Math.min(Math.round(seconds), totalSeconds)
   return [
-    `group ${port}, ${shown} of ${totalSeconds} s (Ctrl-C ends it)`,
+    `group ${port}  ${bar(seconds, totalSeconds)} (Ctrl-C ends it)`,
     draw(head),
     ...cells.map(draw),
   ].join('\n')
+}
+
+/** How much of the time has passed, and how much is left. */
+function bar(seconds: number, totalSeconds: number): string {
+  const share = Math.min(1, seconds / totalSeconds)
+  const filled = Math.round(share * BAR_CELLS)
+  const left = Math.max(0, Math.round(totalSeconds - seconds))
+  const percent = Math.round(share * 100)
+  return `${'█'.repeat(filled)}${'░'.repeat(BAR_CELLS - filled)} ${percent} %, ${left} s left`
 }
 
 function killedLine({ name, memberId, pid }: MemberRow): string {

@@ -1,26 +1,22 @@
 /** How what a group says about itself is shown to people. */
 import type { GroupReport } from '../group/index.ts'
+import { bytesText, drawMembers, historyLine, memberRows } from './group-table.ts'
+import { bodyText } from './output.ts'
 
-export function infoLines(report: Omit<GroupReport, 'parameters'>): string[] {
-  const { port, view, seq, accepted, stable, historyMessages, historySize, historyBytes, lags } = report
-  const lagOf = new Map(lags.map(({ id, messages }) => [id, messages]))
-  const head = ['id', 'name', 'address', 'role', 'behind']
-  const rows = view.members.map(({ id, name, address, role }) => {
-    const duty = id === view.sequencer ? 'sequencer' : role === 'full' ? 'member' : role
-    return [String(id), name, address, duty, String(lagOf.get(id) ?? 0)]
-  })
-  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)))
-  const draw = (row: readonly string[]): string =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i]!))
-      .join('  ')
-      .trimEnd()
+export function infoLines(report: GroupReport): string[] {
+  const { port, view, seq, accepted, stable, parameters } = report
+  const { resilience, minMembers, recovery, maxMembers, maxMessageSize, slowMember } = parameters
+  const { members, incarnation, coordinator, sequencer } = view
+  const slow = slowMember === 'block' ? 'wait for it' : `expel it after ${slowMember.expelAfterMs} ms`
   return [
-    `group ${port} (${view.groupId}), incarnation ${view.incarnation} by member ${view.coordinator}, view since seq ${view.seq}`,
+    `group ${bodyText(port)}, id ${view.groupId}`,
+    `view of ${members.length} members since seq ${view.seq}: incarnation ${incarnation} by member ${coordinator}, sequencer ${sequencer}`,
     `seq ${seq}, accepted ${accepted}, stable ${stable}`,
-    `history ${historyMessages} of ${historySize} messages, ${historyBytes} bytes`,
+    historyLine(report),
     '',
-    draw(head),
-    ...rows.map(draw),
+    ...drawMembers(memberRows(report, 'id')),
+    '',
+    `resilience ${resilience}, minimum ${minMembers}, at most ${maxMembers} members, recovery ${recovery}`,
+    `messages up to ${bytesText(maxMessageSize)}, slow member: ${slow}`,
   ]
 }

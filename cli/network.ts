@@ -1,5 +1,6 @@
-/** From the shared network options to what startKernel takes. */
+/** From the shared options to what startKernel takes. */
 import type { KernelOptions } from '../group/index.ts'
+import { readTokenFile } from '../kernel/node/token.ts'
 import type { OptionValues } from './options.ts'
 
 export function kernelOptions(options: OptionValues): KernelOptions {
@@ -13,6 +14,15 @@ export function kernelOptions(options: OptionValues): KernelOptions {
     method: options.text('method') as KernelOptions['method'],
     detection: options.text('detection') as KernelOptions['detection'],
     logLevel: options.text('log-level') as KernelOptions['logLevel'],
+  }
+}
+
+/** Throws what says that the token file cannot be read, or holds no token. */
+export function httpSettings(options: OptionValues): Pick<KernelOptions, 'httpInterface' | 'httpToken'> {
+  const file = options.text('http-token-file')
+  return {
+    httpInterface: options.text('http-interface'),
+    httpToken: file === undefined ? undefined : readTokenFile(file),
   }
 }
 

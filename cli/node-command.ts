@@ -3,9 +3,9 @@ import { type Group, startKernel } from '../group/index.ts'
 import { parameterLimits } from '../kernel/parameters.ts'
 import type { Command, CommandContext } from './command.ts'
 import { CommandError, UsageError } from './errors.ts'
-import { kernelOptions } from './network.ts'
+import { httpSettings, kernelOptions } from './network.ts'
 import { NodeSession } from './node-session.ts'
-import { jsonOption, networkOptions, type OptionValues } from './options.ts'
+import { httpOptions, jsonOption, networkOptions, type OptionValues } from './options.ts'
 
 const { maxMembers, historySize, maxMessageSize } = parameterLimits
 
@@ -29,8 +29,9 @@ export const nodeCommand: Command = {
       min: 0,
       max: 65_535,
       placeholder: 'PORT',
-      describe: 'Serve /metrics, /healthz and /readyz here',
+      describe: 'Serve the console (a page for a browser), /metrics, /healthz and /readyz here',
     },
+    ...httpOptions,
     resilience: {
       kind: 'wholeOrMajority',
       min: 0,
@@ -82,6 +83,7 @@ export const nodeCommand: Command = {
     ['amoebacast node --group chat', 'join the group, or create it; every line typed is sent'],
     ['seq 1000 | amoebacast node --group work --create --stay', 'send a file, then keep listening'],
     ['amoebacast node --group work --join --count 1000 --json', 'print 1000 messages, then leave'],
+    ['amoebacast node --group chat --metrics-port 9400', 'the console is at http://127.0.0.1:9400/'],
     [
       'amoebacast node --group work --interface 10.0.0.5 --peers work.svc:7788',
       'find the others by a DNS name',
@@ -97,7 +99,11 @@ async function runNode(context: CommandContext): Promise<number> {
       '--create and --join exclude each other; with neither, the group is joined or created',
     )
   }
-  const kernel = await startKernel({ ...kernelOptions(options), metricsPort: options.whole('metrics-port') })
+  const kernel = await startKernel({
+    ...kernelOptions(options),
+    ...httpSettings(options),
+    metricsPort: options.whole('metrics-port'),
+  })
   try {
     const group = await open(kernel, options, stop.signal)
     if (group === undefined) throw new CommandError('interrupted before the group was joined')

@@ -107,7 +107,10 @@ export class NodeSession {
       this.event('slow', event, `member ${event.member} is ${event.lagMessages} messages behind`),
     )
     this.group.on('split', (event) => {
-      const other = `incarnation ${event.incarnation} of member ${event.coordinator}`
+      const other =
+        event.groupId === undefined
+          ? `incarnation ${event.incarnation} of member ${event.coordinator}`
+          : `group ${event.groupId}, of which ${event.address} is a member`
       this.event('split', event, `there is another group on this port, ${other}`)
     })
     this.group.on('expelled', (event) => {

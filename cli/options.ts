@@ -105,6 +105,21 @@ export const networkOptions: OptionTable = {
   },
 }
 
+/** Where pages are served, and who may read them; each can also come from the environment. */
+export const httpOptions: OptionTable = {
+  'http-interface': {
+    kind: 'text',
+    placeholder: 'ADDR',
+    describe: 'Address to serve pages on; beyond loopback with a token only',
+    fallback: '127.0.0.1',
+  },
+  'http-token-file': {
+    kind: 'text',
+    placeholder: 'FILE',
+    describe: 'Its first line is what readers of the pages must show',
+  },
+}
+
 const ENVIRONMENT_PREFIX = 'AMOEBACAST_'
 
 export function environmentName(option: string): string {
@@ -117,7 +132,7 @@ export function environmentName(option: string): string {
  */
 export function fromEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
   const found: Record<string, string> = {}
-  for (const name of Object.keys(networkOptions)) {
+  for (const name of [...Object.keys(networkOptions), ...Object.keys(httpOptions)]) {
     const value = environment[environmentName(name)]
     if (value !== undefined && value !== '') found[name] = value
   }

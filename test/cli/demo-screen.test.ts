@@ -1,7 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { type DemoScreen, type DemoState, drawTable, jsonScreen, plainScreen } from '../../cli/demo-screen.ts'
-import { infoLines } from '../../cli/info-lines.ts'
 import { Output } from '../../cli/output.ts'
 
 const state: DemoState = {
@@ -45,7 +44,7 @@ async function printed(show: (output: Output) => void): Promise<string[]> {
 describe('the demo shows', () => {
   test('a table on a terminal', () => {
     expect(drawTable(state).split('\n')).toEqual([
-      'group demo-1, 2 of 10 s (Ctrl-C ends it)',
+      'group demo-1  ████░░░░░░░░░░░░░░░░ 20 %, 8 s left (Ctrl-C ends it)',
       'member  id  pid  role       seq  msg/s     p50      p99',
       'm1       1   11  sequencer  900    400  120 µs  20.5 ms',
       'm2       2   12  member     899    350       -        -',
@@ -55,7 +54,7 @@ describe('the demo shows', () => {
 
   test('a plain line a second elsewhere', async () => {
     expect(await printed((output) => plainScreen(output).show(state))).toEqual([
-      '2 s | m1* seq 900 400/s p50 120 µs p99 20.5 ms | m2 seq 899 350/s p50 - p99 - | total 750 msg/s',
+      '2 s, 8 s left | m1* seq 900 400/s p50 120 µs p99 20.5 ms | m2 seq 899 350/s p50 - p99 - | total 750 msg/s',
     ])
   })
 
@@ -72,7 +71,7 @@ describe('the demo shows', () => {
     expect(await printed((output) => show(plainScreen(output)))).toEqual([
       'killed m1, the sequencer (member 1, pid 11)',
       'reset after 43 ms: 1 members, sequencer 2; more were lost than the resilience degree covers',
-      '2 s | m1 killed | m2* seq 899 350/s p50 - p99 - | total 350 msg/s',
+      '2 s, 8 s left | m1 killed | m2* seq 899 350/s p50 - p99 - | total 350 msg/s',
     ])
     const lines = await printed((output) => show(jsonScreen(output)))
     expect(lines.slice(0, 2).map((line) => JSON.parse(line))).toEqual([
@@ -97,37 +96,4 @@ describe('the demo shows', () => {
       ],
     })
   })
-})
-
-test('info for people', () => {
-  const view = {
-    groupId: '00000000000000ff',
-    incarnation: 0,
-    coordinator: 1,
-    seq: 7,
-    sequencer: 1,
-    members: [
-      { id: 1, name: 'a', address: '127.0.0.1:4000', role: 'full' as const },
-      { id: 2, name: 'bee', address: '127.0.0.1:4001', role: 'full' as const },
-    ],
-  }
-  const report = {
-    port: 'x',
-    view,
-    seq: 90,
-    accepted: 90,
-    stable: 80,
-    historyMessages: 10,
-    historySize: 1024,
-    historyBytes: 500,
-  }
-  expect(infoLines({ ...report, lags: [{ id: 2, messages: 4 }] })).toEqual([
-    'group x (00000000000000ff), incarnation 0 by member 1, view since seq 7',
-    'seq 90, accepted 90, stable 80',
-    'history 10 of 1024 messages, 500 bytes',
-    '',
-    'id  name  address         role       behind',
-    '1   a     127.0.0.1:4000  sequencer  0',
-    '2   bee   127.0.0.1:4001  member     4',
-  ])
 })

@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import { commands } from '../../cli/commands.ts'
 import { Processes } from '../support/processes.ts'
 
 const processes = new Processes()
+const usingNetwork = commands.filter(({ options }) => 'transport' in options).map(({ name }) => name)
 
 afterEach(() => processes.endAll())
 
@@ -14,9 +16,9 @@ async function run(args: readonly string[], environment: NodeJS.ProcessEnv = {})
 
 describe('wrong usage: exit status 2 and one line that says what to do', () => {
   test.each([
-    { args: [], says: 'which command? demo, node, info' },
+    { args: [], says: 'which command? demo, node, info, top' },
     { args: ['dmeo'], says: 'unknown command dmeo; did you mean demo?' },
-    { args: ['frobnicate'], says: 'unknown command frobnicate; there are demo, node, info' },
+    { args: ['frobnicate'], says: 'unknown command frobnicate; there are demo, node, info, top' },
     { args: ['node'], says: '--group is missing' },
     { args: ['node', '--group'], says: '--group needs a value' },
     { args: ['node', '--group', ''], says: '--group needs a value' },
@@ -40,6 +42,16 @@ describe('wrong usage: exit status 2 and one line that says what to do', () => {
     { args: ['demo', '--members', '3', 'now'], says: 'does not know what "now" is for' },
     { args: ['demo', '--kill', '--members', '2'], says: 'set --members 3 or more' },
     { args: ['info'], says: '--group is missing' },
+    { args: ['top', '--group', 'x', '--sort', 'size'], says: 'it must be one of id, lag, name' },
+    { args: ['completion', '--shell', 'fish'], says: 'it must be one of bash, zsh' },
+    {
+      args: ['node', '--group', 'x', '--metrics-port', '0', '--http-interface', '0.0.0.0'],
+      says: 'beyond loopback, need a token; give httpToken (--http-token-file)',
+    },
+    {
+      args: ['node', '--group', 'x', '--metrics-port', '0', '--http-token-file', '/does/not/exist'],
+      says: 'the token file /does/not/exist cannot be read (ENOENT)',
+    },
   ])('amoebacast $args', async ({ args, says }) => {
     const { code, stdout, stderr } = await run(args)
     expect(stderr).toContain(says)
@@ -58,12 +70,12 @@ describe('wrong usage: exit status 2 and one line that says what to do', () => {
 describe('help', () => {
   test('lists the commands that exist', async () => {
     const { code, stdout, stderr } = await run(['--help'])
-    for (const command of ['demo', 'node', 'info']) expect(stdout).toContain(`amoebacast ${command} `)
-    for (const command of ['top', 'bench', 'keygen']) expect(stdout).not.toContain(`amoebacast ${command} `)
+    for (const { name } of commands) expect(stdout).toContain(`amoebacast ${name} `)
+    expect(stdout).not.toContain('amoebacast frobnicate ')
     expect([code, stderr]).toEqual([0, ''])
   })
 
-  test.each(['demo', 'node', 'info'])('of %s has examples and the network options', async (command) => {
+  test.each(usingNetwork)('of %s has examples and the network options', async (command) => {
     const { code, stdout, stderr } = await run([command, '--help'])
     expect(stdout).toContain('Examples:')
     expect(stdout).toContain('--transport')

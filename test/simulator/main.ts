@@ -1,16 +1,14 @@
 /** The simulator's command: many seeds, or one with its trace. Exit code 0 ok, 1 wrong, 2 stuck, 3 crash. */
 import { availableParallelism } from 'node:os'
-import { SingleBar } from 'cli-progress'
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { type Overrides, parseOverride } from './options.ts'
 import { runPool } from './pool.ts'
-import { exitCodes, failureReport, summary, type Totals, verdict } from './report.ts'
+import { makeProgress } from './progress.ts'
+import { exitCodes, failureReport, summary, verdict } from './report.ts'
 import { type Outcome, runSeed } from './run.ts'
 import { shorten } from './shorten.ts'
 
-/** Without a terminal, a line now and then says that it goes on. */
-const PLAIN_PROGRESS_MS = 10_000
 /** Lines of a replayed seed's trace, which is printed whole. */
 const WHOLE_TRACE = 1_000_000
 const EXIT_USAGE = 64
@@ -137,7 +135,7 @@ async function runMany(given: Arguments, overrides: Overrides): Promise<number> 
   const began = performance.now()
   const duration = given.minutes === undefined ? Number.POSITIVE_INFINITY : given.minutes * 60_000
   const seeds = given.minutes === undefined ? (given.seeds ?? 1000) : Number.POSITIVE_INFINITY
-  const progress = makeProgress(seeds, duration, began)
+  const progress = makeProgress({ seeds, duration, began })
   let hasShortened = false
   const totals = await runPool({
     from: given.from,
@@ -158,52 +156,6 @@ async function runMany(given: Arguments, overrides: Overrides): Promise<number> 
   progress.stop()
   console.log(summary(totals, (performance.now() - began) / 1000).join('\n'))
   return exitCodes[totals.worst]
-}
-
-interface Progress {
-  update(totals: Totals): void
-  say(lines: readonly string[]): void
-  stop(): void
-}
-
-function makeProgress(seeds: number, duration: number, began: number): Progress {
-  if (!process.stderr.isTTY) return plainProgress(seeds)
-  const isTimed = !Number.isFinite(seeds)
-  const total = isTimed ? Math.round(duration / 1000) : seeds
-  const bar = new SingleBar({
-    format: `{bar} {percentage}% | {runs} seeds | {failed} failed | ${isTimed ? '{left} s left' : '{eta_formatted} left'}`,
-    stream: process.stderr,
-    etaBuffer: 50,
-    clearOnComplete: true,
-  })
-  const start = () => bar.start(total, 0, { runs: 0, failed: 0, left: total })
-  start()
-  const update = ({ runs, failed }: Totals) => {
-    const seconds = Math.min(total, Math.round((performance.now() - began) / 1000))
-    bar.update(isTimed ? seconds : runs, { runs, failed, left: total - seconds })
-  }
-  return {
-    update,
-    say: (lines) => {
-      bar.stop()
-      console.log(`${lines.join('\n')}\n`)
-      start()
-    },
-    stop: () => bar.stop(),
-  }
-}
-
-function plainProgress(seeds: number): Progress {
-  let saidAt = performance.now()
-  return {
-    update: ({ runs, failed }) => {
-      if (performance.now() - saidAt < PLAIN_PROGRESS_MS) return
-      saidAt = performance.now()
-      console.error(`${runs}${Number.isFinite(seeds) ? ` of ${seeds}` : ''} seeds, ${failed} failed`)
-    },
-    say: (lines) => console.log(`${lines.join('\n')}\n`),
-    stop: () => {},
-  }
 }
 
 try {
