@@ -25,8 +25,8 @@ import type { Streams } from '../kernel/streams.ts'
 import type { Timers } from '../kernel/timers.ts'
 import type { Member } from '../kernel/view.ts'
 import type { Attempt } from './attempt.ts'
+import { Pace } from './pace.ts'
 import { type Handling, handlings, type Phase, type Signal } from './phases.ts'
-import { patience } from './suspicion.ts'
 
 /** What recovery needs of the member around it. */
 export interface RecoveryHost {
@@ -68,6 +68,8 @@ export interface RecoveryParts {
 
 export interface RecoveryOptions {
   readonly tries: number
+  /** Longest wait between two of them. */
+  readonly tryInterval: Micros
   readonly isAutomatic: boolean
 }
 
@@ -103,12 +105,14 @@ export class Binding {
   calls: ResetCall[] = []
   private failures = 0
   private startedAt: Micros = 0
+  readonly pace: Pace
   private readonly parts: RecoveryParts
   private readonly options: RecoveryOptions
 
   constructor(parts: RecoveryParts, options: RecoveryOptions) {
     this.parts = parts
     this.options = options
+    this.pace = new Pace(parts.roundTrips, options)
     this.promise = newestResult(parts.host.state().log).ballot
     this.highestSeen = this.promise.incarnation
   }
@@ -128,7 +132,7 @@ export class Binding {
 
   /** The time in which all tries go unanswered. */
   get patience(): Micros {
-    return patience(this.parts.roundTrips, this.options.tries)
+    return this.pace.patience
   }
 
   /** The most that a waiting call asks for; 0 if none waits. */

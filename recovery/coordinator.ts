@@ -30,12 +30,10 @@ export class Coordinator {
   private signAt: Micros = 0
   private readonly binding: Binding
   private readonly parts: RecoveryParts
-  private readonly triesAllowed: number
 
-  constructor(binding: Binding, parts: RecoveryParts, options: { tries: number }) {
+  constructor(binding: Binding, parts: RecoveryParts) {
     this.binding = binding
     this.parts = parts
-    this.triesAllowed = options.tries
   }
 
   /** Who is to be asked for what is missing of the chosen log. */
@@ -140,14 +138,15 @@ export class Coordinator {
   }
 
   private invite(attempt: Attempt, invitee: Invitee): void {
-    const { outbox, timers, roundTrips } = this.parts
+    const { outbox, timers } = this.parts
+    const { pace } = this.binding
     const { now } = outbox
-    if (invitee.tries > this.triesAllowed) {
+    if (invitee.tries > pace.tries) {
       invitee.isOut = true
       timers.setEarlier('recovery', now)
       return
     }
-    invitee.nextTryAt = now + roundTrips.timeout(invitee.tries)
+    invitee.nextTryAt = now + pace.wait(invitee.tries)
     if (++invitee.tries > 1 || invitee.wasSuspect) outbox.check(invitee.member.address)
     this.sendInvite(attempt, invitee.member, INVITE_FLAG_OWING)
   }

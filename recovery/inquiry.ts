@@ -67,6 +67,8 @@ export class Inquiry {
 
   /** The sequencer has been heard, or the view is another one. */
   end(): void {
+    // nearly always: every packet of the sequencer ends the episode that is not there
+    if (!this.isAsking && this.askedAt === undefined && this.askers.size === 0) return
     this.isAsking = false
     this.timers.stop('inquiry')
     this.tellAskers(true)

@@ -22,7 +22,7 @@ export class Recovery {
 
   constructor(parts: RecoveryParts, options: RecoveryOptions) {
     this.binding = new Binding(parts, options)
-    this.coordinator = new Coordinator(this.binding, parts, options)
+    this.coordinator = new Coordinator(this.binding, parts)
     this.follower = new Follower(this.binding, parts, () => this.coordinator.begin(options.isAutomatic))
   }
 

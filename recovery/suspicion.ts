@@ -5,14 +5,7 @@
  * only slow, or who waits for room, is not suspected.
  */
 import type { MemberId, Micros } from '../kernel/identity.ts'
-import type { RoundTrips } from '../kernel/rtt.ts'
-
-/** The time in which so many tries, each with its wait, go unanswered. */
-export function patience(times: RoundTrips, tries: number): Micros {
-  let sum = 0
-  for (let i = 0; i <= tries; i++) sum += times.timeout(i)
-  return sum
-}
+import type { Pace } from './pace.ts'
 
 interface Episode {
   heardAt: Micros
@@ -25,17 +18,23 @@ interface Episode {
 export class Suspicion {
   /** BOUNDED by the members of the view: those who have left are forgotten with the next watch. */
   private readonly members = new Map<MemberId, Episode>()
-  private readonly triesAllowed: number
-  private readonly times: RoundTrips
+  private readonly pace: Pace
 
-  constructor(triesAllowed: number, times: RoundTrips) {
-    this.triesAllowed = triesAllowed
-    this.times = times
+  constructor(pace: Pace) {
+    this.pace = pace
   }
 
   /** Whatever it was: the member lives, and a new count begins. */
   heard(id: MemberId, now: Micros): void {
-    this.members.set(id, { heardAt: now, tries: 0, nextTryAt: 0, isSuspect: false })
+    const member = this.members.get(id)
+    if (member === undefined) {
+      this.members.set(id, { heardAt: now, tries: 0, nextTryAt: 0, isSuspect: false })
+      return
+    }
+    member.heardAt = now
+    member.tries = 0
+    member.nextTryAt = 0
+    member.isSuspect = false
   }
 
   /** Forgets who is in no view any more. */
@@ -55,10 +54,23 @@ export class Suspicion {
     const member = this.members.get(id) ?? { heardAt: 0, tries: 0, nextTryAt: 0, isSuspect: false }
     this.members.set(id, member)
     if (now < member.nextTryAt) return false
-    member.nextTryAt = now + this.times.timeout(member.tries)
-    if (++member.tries <= this.triesAllowed || member.isSuspect) return false
-    member.isSuspect = true
-    return true
+    member.tries++
+    const isNews = member.tries > this.pace.tries && !member.isSuspect
+    if (isNews) member.isSuspect = true
+    const wait = member.isSuspect ? this.pace.laterWait(member.tries) : this.pace.wait(member.tries)
+    member.nextTryAt = now + wait
+    return isNews
+  }
+
+  /** It has been asked in vain since it was heard last, and is not suspect yet. */
+  isInQuestion(id: MemberId): boolean {
+    const member = this.members.get(id)
+    return member !== undefined && member.tries > 0 && !member.isSuspect
+  }
+
+  /** From when on one more packet counts as a try. */
+  nextTryAt(id: MemberId): Micros {
+    return this.members.get(id)?.nextTryAt ?? 0
   }
 
   /** Knowledge, not guessing: its operating system or its kernel says that the member is gone. True if that is news. */
@@ -67,7 +79,7 @@ export class Suspicion {
     if (member?.isSuspect === true) return false
     this.members.set(id, {
       heardAt: member?.heardAt ?? 0,
-      tries: this.triesAllowed,
+      tries: this.pace.tries,
       nextTryAt: 0,
       isSuspect: true,
     })

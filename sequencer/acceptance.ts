@@ -19,6 +19,7 @@ import type { ProgressTable } from './progress.ts'
 export function acceptableUpTo(state: OrderState, progress: ProgressTable, self: MemberId): Seq {
   let view = state.view
   let reach = state.accepted
+  if (reach === state.history.received) return reach
   for (const change of state.pending) {
     reach = Math.max(reach, heldByEnough(state, progress, view, self))
     if (reach < change.seq - 1) return reach
@@ -34,10 +35,14 @@ export function acceptableUpTo(state: OrderState, progress: ProgressTable, self:
  * may have been part of a newer view before it died.
  */
 function heldByEnough(state: OrderState, progress: ProgressTable, view: View, self: MemberId): Seq {
+  const isMember = findMember(view, self) !== undefined
+  const needed = Math.min(
+    resilienceFor(state.parameters, view.members.length),
+    view.members.length - (isMember ? 1 : 0),
+  )
+  if (needed <= 0) return state.history.received
   const others: Seq[] = []
   for (const { id } of view.members) if (id !== self) others.push(progress.received(id))
-  const needed = Math.min(resilienceFor(state.parameters, view.members.length), others.length)
-  if (needed <= 0) return state.history.received
   others.sort((a, b) => b - a)
   return Math.min(state.history.received, others[needed - 1]!)
 }

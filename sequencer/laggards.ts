@@ -5,6 +5,7 @@
  */
 import type { MemberId, Micros, Seq } from '../kernel/identity.ts'
 import type { OrderState } from '../kernel/order-state.ts'
+import type { SlowNotice } from '../kernel/packets.ts'
 import type { Member } from '../kernel/view.ts'
 import type { ProgressTable } from './progress.ts'
 
@@ -30,7 +31,7 @@ export class Laggards {
    * counts from when the one that has taken least has last taken anything.
    */
   note(isBlocked: boolean, members: readonly Member[], now: Micros): void {
-    const least = this.progress.leastTaken(members)?.seq
+    const least = this.progress.takenByAll(members, 0)
     if (isBlocked && least === this.least) {
       this.blockedSince ??= now
       return
@@ -40,11 +41,19 @@ export class Laggards {
     this.named.clear()
   }
 
-  /** Who has held the group up for so long that it must be named, with its lag; each once while it lasts. */
-  toName(members: readonly Member[], now: Micros): { id: MemberId; messages: number }[] {
-    if (this.blockedSince === undefined || now - this.blockedSince < SLOW_AFTER) return []
-    const found = this.holdingUp(members).filter(({ id }) => !this.named.has(id))
-    for (const { id } of found) this.named.add(id)
+  /** Whom the group waits for, for so long that they must be named; undefined while it does not stand still. */
+  notice(members: readonly Member[], now: Micros): SlowNotice | undefined {
+    if (this.blockedSince === undefined || now - this.blockedSince < SLOW_AFTER) return undefined
+    const least = this.progress.leastTaken(members)
+    if (least === undefined) return undefined
+    const lagMessages = this.state.history.received - least.seq
+    return { taken: least.seq, lagMessages, members: this.holdingUp(members, least.seq) }
+  }
+
+  /** Of these, who has not been named yet: each is, once while it lasts. */
+  toName({ members }: SlowNotice): MemberId[] {
+    const found = members.filter((id) => !this.named.has(id))
+    for (const id of found) this.named.add(id)
     return found
   }
 
@@ -53,7 +62,8 @@ export class Laggards {
     const { slowMember } = this.state.parameters
     if (slowMember === 'block' || this.blockedSince === undefined) return []
     if (now - this.blockedSince < slowMember.expelAfterMs * 1000) return []
-    return this.holdingUp(members).map(({ id }) => id)
+    const least = this.progress.leastTaken(members)
+    return least === undefined ? [] : this.holdingUp(members, least.seq)
   }
 
   /** When there is something to name or to do next. */
@@ -66,12 +76,7 @@ export class Laggards {
   }
 
   /** Those that have taken least. */
-  private holdingUp(members: readonly Member[]): { id: MemberId; messages: number }[] {
-    const least = this.progress.leastTaken(members)
-    if (least === undefined) return []
-    const messages = this.state.history.received - least.seq
-    return members
-      .filter(({ id }) => this.progress.taken(id) === least.seq)
-      .map(({ id }) => ({ id, messages }))
+  private holdingUp(members: readonly Member[], least: Seq): MemberId[] {
+    return members.filter(({ id }) => this.progress.taken(id) === least).map(({ id }) => id)
   }
 }

@@ -82,6 +82,13 @@ export class ProgressTable {
     return least
   }
 
+  /** What everybody has taken; `otherwise` where there is nobody. */
+  takenByAll(members: Iterable<Member>, otherwise: Seq): Seq {
+    let least = Number.POSITIVE_INFINITY
+    for (const { id } of members) if (!this.gone.has(id)) least = Math.min(least, this.taken(id))
+    return least === Number.POSITIVE_INFINITY ? otherwise : least
+  }
+
   leastReceived(members: Iterable<Member>): Seq {
     let least = Number.POSITIVE_INFINITY
     for (const { id } of members) if (!this.gone.has(id)) least = Math.min(least, this.received(id))

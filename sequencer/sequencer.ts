@@ -6,30 +6,25 @@
  * waiting requests share a broadcast while a lone one goes out immediately. A block is numbered as a whole;
  * nobody looks at its messages on the way.
  *
- * Start reading at `flush`. Admission, room, acceptance and the changes of view are files of their own.
+ * Start reading at `flush`. Files of their own: admission, room, acceptance, joins and leaves (view-changes.ts), and who
+ * is told what (broadcasts.ts).
  */
 
-import { encodeJoinAnswer } from '../kernel/answers.ts'
 import { assert } from '../kernel/assert.ts'
 import { type BlockHeader, BlockKind, readBlockHeader } from '../kernel/block.ts'
 import type { Counters } from '../kernel/counters.ts'
 import { type Entry, lastSeqOf } from '../kernel/history.ts'
-import { type Address, hex64, type MemberId, type Micros, type Nonce, type Seq } from '../kernel/identity.ts'
-import { decodeLeave, encodeJoin, encodeLeave, LeaveReason } from '../kernel/membership.ts'
+import type { MemberId, Micros, Nonce } from '../kernel/identity.ts'
+import { LeaveReason } from '../kernel/membership.ts'
 import type { OrderState } from '../kernel/order-state.ts'
 import type { Outbox } from '../kernel/outbox.ts'
 import { HEADER_BYTES, PACKET_BYTES_MAX, type PacketHeader, PacketKind } from '../kernel/packet.ts'
 import {
   ENTRY_OVERHEAD,
-  encodeJoinRefused,
-  JoinRefusal,
-  type JoinRequest,
   LAST_REQUEST_MAX,
-  ORDER_FLAG_REPORT,
   ORDER_HEAD_BYTES,
   type PlacedBlock,
   REQUEST_ACK_BYTES,
-  StreamPurpose,
   writeRequestAck,
 } from '../kernel/packets.ts'
 import type { Prng } from '../kernel/prng.ts'
@@ -37,14 +32,14 @@ import type { RoundTrips } from '../kernel/rtt.ts'
 import type { Streams } from '../kernel/streams.ts'
 import type { Timers } from '../kernel/timers.ts'
 import { findMember, type Member } from '../kernel/view.ts'
-import { acceptableUpTo, ackersToAsk } from './acceptance.ts'
+import { acceptableUpTo } from './acceptance.ts'
 import { AdmissionQueue, type Request } from './admission.ts'
-import { Challenge } from './challenge.ts'
-import { type WaitingChange, WaitingChanges, type WaitingJoin, type WaitingLeave } from './changes.ts'
+import { Broadcasts } from './broadcasts.ts'
 import { Laggards } from './laggards.ts'
 import { ProgressTable } from './progress.ts'
-import { orderPacket, wireBytesOf } from './repair.ts'
+import { wireBytesOf } from './repair.ts'
 import { Room } from './room.ts'
+import { ViewChanges } from './view-changes.ts'
 
 const ORDER_OVERHEAD = HEADER_BYTES + ORDER_HEAD_BYTES
 /** The largest block that still fits into one broadcast. */
@@ -80,7 +75,9 @@ export interface SequencerHost {
 export class Sequencer {
   readonly progress = new ProgressTable()
   readonly admission: AdmissionQueue
-  private readonly changes = new WaitingChanges()
+  /** Joins and leaves, on their way to their places. */
+  readonly changes: ViewChanges
+  private readonly broadcasts: Broadcasts
   private readonly room: Room
   private readonly laggards: Laggards
   private readonly ackTimes: RoundTrips
@@ -88,13 +85,6 @@ export class Sequencer {
   private askedAt: Micros = 0
   /** When the first of what is tentative now was broadcast. */
   private tentativeSince: Micros | undefined
-  private heartbeat: Micros
-  /** Whose leave has been accepted since the last broadcast: that one is for them, too. BOUNDED by the view. */
-  private readonly farewell: Member[] = []
-  /** What the last broadcast said, to see whether there is news. */
-  private saidAccepted: Seq
-  private saidStable: Seq
-  private readonly challenge: Challenge
 
   private readonly self: Member
   private readonly state: OrderState
@@ -116,7 +106,7 @@ export class Sequencer {
     prng: Prng
     host: SequencerHost
   }) {
-    const { self, state, outbox, timers, streams, counters, options, prng, host } = parts
+    const { self, state, outbox, timers, streams, counters, options, host } = parts
     this.self = self
     this.state = state
     this.outbox = outbox
@@ -129,10 +119,16 @@ export class Sequencer {
     this.room = new Room(state, this.progress)
     this.laggards = new Laggards(state, this.progress)
     this.ackTimes = options.roundTrips
-    this.heartbeat = options.heartbeatFirst
-    this.saidAccepted = state.accepted
-    this.saidStable = state.history.stable
-    this.challenge = new Challenge(prng, outbox.now)
+    this.broadcasts = new Broadcasts(parts)
+    this.changes = new ViewChanges({
+      ...parts,
+      progress: this.progress,
+      host: {
+        forget: (member) => this.admission.forget(member),
+        append: (entry) => this.append(entry),
+        broadcast: (entry) => this.broadcast([entry], false),
+      },
+    })
     for (const { id } of state.latestView.members) {
       this.progress.begin(id, state.history.stable, options.window, outbox.now)
     }
@@ -225,7 +221,7 @@ export class Sequencer {
     if (member === undefined || this.progress.isGone(member.id)) return
     this.outbox.trace('gone', { id: member.id })
     this.progress.markGone(member.id)
-    this.takeOut(member.id, LeaveReason.gone)
+    this.changes.takeOut(member.id, LeaveReason.gone)
     this.advance()
   }
 
@@ -236,52 +232,20 @@ export class Sequencer {
     this.outbox.unicast(to.address, packet)
   }
 
-  onJoinRequest(from: Address, nonce: Nonce, request: JoinRequest): void {
-    const latest = this.state.latestView
-    if (latest.members.some((member) => member.nonce === nonce)) return
-    // a late copy of a request whose life is over would make a ghost that the group waits for
-    if (this.state.former.some(({ member }) => member.nonce === nonce)) return
-    const refuse = (reason: JoinRefusal) => this.refuseJoin(from, nonce, reason)
-    if (!this.isCurrentChallenge(request.challenge)) {
-      refuse(JoinRefusal.challenge)
-    } else if (latest.sequencer !== this.self.id) {
-      refuse(JoinRefusal.notSequencer)
-    } else if (latest.members.length >= this.state.parameters.maxMembers) {
-      refuse(JoinRefusal.full)
-    } else if (!this.changes.addJoin({ change: 'join', nonce, from, request, heardAt: this.outbox.now })) {
-      refuse(JoinRefusal.busy)
-    }
-    this.timers.setEarlier('flush', this.outbox.now)
-  }
-
-  private refuseJoin(to: Address, nonce: Nonce, reason: JoinRefusal): void {
-    const body = encodeJoinRefused(reason, this.currentChallenge())
-    this.outbox.unicast(to, this.outbox.packetOf(PacketKind.joinRefused, 0, nonce, body))
-  }
-
-  currentChallenge(): bigint {
-    return this.challenge.current(this.outbox.now)
-  }
-
-  isCurrentChallenge(repeated: bigint): boolean {
-    return this.challenge.isValid(repeated, this.outbox.now)
-  }
-
   // ---- numbering --------------------------------------------------------------------------------------
 
   /** The end of a turn: number what waits and has room, broadcast it, and say what else is news. */
   flush(): void {
     let broadcasts = 0
-    for (const leave of this.admission.takeLeaves()) this.queueLeave(leave)
+    for (const leave of this.admission.takeLeaves()) this.changes.onLeave(leave)
     for (let batch = this.takeBatch(); batch.length > 0; batch = this.takeBatch()) {
       this.number(batch)
       broadcasts++
     }
-    if (this.numberChange()) broadcasts++
-    this.laggards.note(this.admission.length > 0, this.present, this.outbox.now)
+    if (this.room.fitsChange() && this.changes.numberNext()) broadcasts++
+    this.laggards.note(this.admission.length > 0, this.broadcasts.present, this.outbox.now)
     this.advance()
-    const isNews = this.state.accepted > this.saidAccepted
-    if (broadcasts === 0 && (isNews || this.isStableNews())) this.broadcast([], false)
+    if (broadcasts === 0 && this.broadcasts.hasNews) this.broadcast([], false)
     this.armAckTimer()
   }
 
@@ -309,121 +273,32 @@ export class Sequencer {
     return batch
   }
 
-  private queueLeave({ head, block }: Request): void {
-    const leave = decodeLeave(block)
-    if (leave === undefined) {
-      this.counters.rejected.malformed++
-      return
-    }
-    const { member, request, header } = leave
-    assert(member === head.member, 'a member asks for its own leave')
-    this.changes.addLeave({ change: 'leave', member, request, header, reason: LeaveReason.wish })
-  }
-
   private number(batch: readonly Request[]): void {
     const entries: Entry[] = []
     let messages = 0
     for (const { head, block, isSpread } of batch) {
-      messages += head.count
-      entries.push(this.append({ ...head, seq: this.state.history.received + 1, block, isSpread }))
+      const { count, kind, member, firstRequest } = head
+      const seq = this.state.history.received + 1
+      messages += count
+      entries.push(this.append({ seq, count, kind, member, firstRequest, block, isSpread }))
     }
     this.counters.ordered += messages
     this.counters.broadcast(messages)
     this.broadcast(entries, false)
   }
 
-  private append(fields: Entry): Entry {
-    const { seq, count, kind, member, firstRequest, block, isSpread } = fields
-    const entry: Entry = { seq, count, kind, member, firstRequest, block, isSpread: isSpread === true }
-    assert(Number.isSafeInteger(lastSeqOf(entry)), 'the order has reached its last number', seq)
-    this.counters.orderedBytes += block.length
+  private append(entry: Entry): Entry {
+    assert(Number.isSafeInteger(lastSeqOf(entry)), 'the order has reached its last number', entry.seq)
+    this.counters.orderedBytes += entry.block.length
     this.state.history.append(entry)
     this.state.apply(entry)
     this.host.numbered(entry)
     return entry
   }
 
-  // ---- changes of view --------------------------------------------------------------------------------
-
-  /** One change at a time, and none after the own leave. */
-  private numberChange(): boolean {
-    if (this.changes.length === 0 || this.state.pending.length > 0 || this.hasHandedOver) return false
-    if (!this.room.fitsChange()) return false
-    for (;;) {
-      const change = this.changes.takeFirst((waiting) => this.isReady(waiting))
-      if (change === undefined) return false
-      if (change.change === 'join') {
-        if (this.outbox.now - change.heardAt > this.options.joinPatience) continue
-        if (this.state.latestView.members.length >= this.state.parameters.maxMembers) {
-          this.refuseJoin(change.from, change.nonce, JoinRefusal.full)
-          continue
-        }
-        this.numberJoin(change)
-        return true
-      }
-      if (findMember(this.state.latestView, change.member) === undefined) continue
-      this.numberLeave(change)
-      return true
-    }
-  }
-
-  private isReady(change: WaitingChange): boolean {
-    if (change.change === 'join') return true
-    // a leave waits for the leaver's own messages before it; of one who is gone, no more will come
-    const ordered = this.state.requests.get(change.member)
-    const waits = ordered !== undefined && ordered !== change.request - 1
-    if (waits && change.reason === LeaveReason.wish) return false
-    // the handover waits until every joiner has its answer, which only this sequencer can repeat, and until
-    // those known to be gone are out, because the successor does not know it of them
-    return (
-      change.member !== this.self.id ||
-      !(this.streams.isSending(StreamPurpose.joinAnswer) || this.progress.hasGone)
-    )
-  }
-
-  private numberJoin({ nonce, from, request }: WaitingJoin): void {
-    const { state } = this
-    const id = state.nextMemberId
-    const { name, role, lastRequest, header } = request
-    const member: Member = { id, nonce, name, address: request.address || from, role }
-    this.progress.begin(id, state.history.stable, this.options.window, this.outbox.now)
-    const entry = this.appendChange(
-      BlockKind.join,
-      id,
-      lastRequest,
-      encodeJoin({ member, header, lastRequest }),
-    )
-    const answer = encodeJoinAnswer({ memberId: id, baseline: state.toBaseline() })
-    this.broadcast([entry], false)
-    this.streams.open(member.address, nonce, StreamPurpose.joinAnswer, answer)
-    this.outbox.trace('join-numbered', { id, seq: entry.seq, nonce: hex64(nonce) })
-  }
-
-  private numberLeave({ member, header, reason, ...change }: WaitingLeave): void {
-    const request = reason === LeaveReason.wish ? change.request : (this.state.requests.get(member) ?? 0) + 1
-    // what it asked for and is not ordered by now never will be
-    this.admission.forget(member)
-    const others = this.state.latestView.members.filter(({ id }) => id !== member)
-    const successor = member === this.self.id ? (others[0]?.id ?? 0) : 0
-    const block = encodeLeave({ member, request, header, successor, reason })
-    const entry = this.appendChange(BlockKind.leave, member, request, block)
-    this.broadcast([entry], false)
-    this.outbox.trace(successor === 0 ? 'leave-numbered' : 'handover-numbered', {
-      member,
-      seq: entry.seq,
-      successor,
-    })
-  }
-
-  private appendChange(kind: BlockKind, member: MemberId, firstRequest: number, block: Uint8Array): Entry {
-    const isSpread = ORDER_OVERHEAD + ENTRY_OVERHEAD + block.length > this.options.packetSize
-    const seq = this.state.history.received + 1
-    return this.append({ seq, count: 1, kind, member, firstRequest, block, isSpread })
-  }
-
   /** After its own leave the sequencer numbers nothing any more. */
   get hasHandedOver(): boolean {
-    return findMember(this.state.latestView, this.self.id) === undefined
+    return this.changes.hasHandedOver
   }
 
   // ---- acks, acceptance, stability --------------------------------------------------------------------
@@ -441,7 +316,7 @@ export class Sequencer {
   advance(): void {
     const { state } = this
     this.noteOwnProgress()
-    this.room.landed(this.progress.leastReceived(this.present))
+    this.room.landed(this.progress.leastReceived(this.broadcasts.present))
     const reach = acceptableUpTo(state, this.progress, this.self.id)
     if (reach > state.accepted) {
       const leaving = state.pending[0]?.leave?.member
@@ -458,11 +333,15 @@ export class Sequencer {
       this.host.accepted()
       this.timers.setEarlier('flush', this.outbox.now)
     }
-    if (this.room.spreadLanded(this.progress.heardSince(this.present, this.self.id))) {
+    const { room, broadcasts } = this
+    if (
+      room.waitsForSpread &&
+      room.spreadLanded(this.progress.heardSince(broadcasts.present, this.self.id))
+    ) {
       this.timers.setEarlier('flush', this.outbox.now)
     }
     const stable = state.history.stable
-    state.release(this.progress.leastTaken(this.present)?.seq ?? stable)
+    state.release(this.progress.takenByAll(this.broadcasts.present, stable))
     if (state.history.stable > stable) {
       if (this.isWaitingForRoom) this.timers.setEarlier('flush', this.outbox.now)
     }
@@ -473,17 +352,12 @@ export class Sequencer {
     this.admission.forget(leaver.id)
     // it may have gone before it could acknowledge its join's answer
     this.streams.close(leaver.nonce)
-    if (leaver.id !== this.self.id) this.farewell.push(leaver)
+    if (leaver.id !== this.self.id) this.broadcasts.sayFarewell(leaver)
   }
 
   /** Whether requests or changes wait here for room or for acks. */
   get isWaitingForRoom(): boolean {
     return this.admission.length > 0 || this.changes.length > 0 || this.room.waitsForSpread
-  }
-
-  /** Members that wait for stability to rise are told when much of the history has become free. */
-  private isStableNews(): boolean {
-    return this.state.history.stable - this.saidStable >= Math.max(1, this.state.parameters.historySize / 2)
   }
 
   private armAckTimer(): void {
@@ -505,99 +379,46 @@ export class Sequencer {
     this.host.unanswered(silent)
     // a reset may have begun by that
     if (this.isRetired) return
-    this.laggards.note(this.admission.length > 0, this.present, this.outbox.now)
+    this.laggards.note(this.admission.length > 0, this.broadcasts.present, this.outbox.now)
     this.dealWithLaggards()
     this.room.reportAsked()
     this.broadcast([], true)
-    if (this.ackTries >= TRIES_BEFORE_KNOCKING) this.knock(silent)
+    if (this.ackTries >= TRIES_BEFORE_KNOCKING) this.broadcasts.knock(silent, this.ackTries)
     this.askedAt = this.outbox.now
     this.armAckTimer()
   }
 
   private dealWithLaggards(): void {
     const { now } = this.outbox
-    for (const { id, messages } of this.laggards.toName(this.present, now)) this.host.slow(id, messages)
+    const notice = this.laggards.notice(this.broadcasts.present, now)
+    if (notice !== undefined) {
+      for (const id of this.laggards.toName(notice)) this.host.slow(id, notice.lagMessages)
+      this.broadcasts.saySlow(notice)
+    }
     for (const member of this.laggards.toExpel(this.state.view.members, now)) {
       if (findMember(this.state.latestView, member) === undefined) continue
       this.outbox.trace('expel', { member })
-      this.takeOut(member, LeaveReason.slow)
+      this.changes.takeOut(member, LeaveReason.slow)
     }
-  }
-
-  /** Orders the leave of a member in its place. */
-  private takeOut(member: MemberId, reason: LeaveReason): void {
-    const request = (this.state.requests.get(member) ?? 0) + 1
-    this.changes.addLeave({ change: 'leave', member, request, header: new Uint8Array(0), reason })
-    this.timers.setEarlier('flush', this.outbox.now)
-  }
-
-  /**
-   * Asks those who have said nothing each under its own nonce: where a kernel is alive and the member is not,
-   * the kernel answers that it is gone.
-   */
-  private knock(silent: readonly Member[]): void {
-    const { state, outbox } = this
-    for (const { nonce, address } of silent) {
-      const ackers = ackersToAsk(state, this.ackTries)
-      outbox.unicast(
-        address,
-        orderPacket(state, outbox, PacketKind.order, ORDER_FLAG_REPORT, nonce, [], ackers),
-      )
-    }
-  }
-
-  /** One who may not have heard it is told where the order stands. */
-  tell({ nonce, address }: Member): void {
-    const { state, outbox } = this
-    outbox.unicast(address, orderPacket(state, outbox, PacketKind.order, 0, nonce, [], 0))
   }
 
   /** Others who have said nothing since everybody was asked last. */
   private silent(): Member[] {
-    return this.present.filter(
+    return this.broadcasts.present.filter(
       ({ id }) => id !== this.self.id && (this.progress.get(id)?.heardAt ?? 0) <= this.askedAt,
     )
   }
 
   // ---- broadcasts -------------------------------------------------------------------------------------
 
-  /**
-   * All that are in the view, or about to be, or about to leave. A leaver counts until its leave is accepted:
-   * in a group of two its ack is needed for that, so nothing it lacks may be freed before.
-   */
-  private get present(): readonly Member[] {
-    const { view, latestView } = this.state
-    if (view === latestView) return view.members
-    return [...view.members, ...latestView.members.filter(({ id }) => findMember(view, id) === undefined)]
-  }
-
-  /** Whom a broadcast is for: those present, and those to whom it brings the news that they have left. */
-  private get audience(): readonly Member[] {
-    return this.farewell.length === 0 ? this.present : [...this.present, ...this.farewell]
-  }
-
   private broadcast(entries: readonly Entry[], report: boolean): void {
     const { state, outbox } = this
     this.advanceQuietly()
-    const flags = this.room.wantsReport() || report ? ORDER_FLAG_REPORT : 0
-    const packet = orderPacket(
-      state,
-      outbox,
-      PacketKind.order,
-      flags,
-      0n,
-      entries,
-      ackersToAsk(state, this.ackTries),
-    )
+    const asksReport = this.room.wantsReport() || report
     const last = entries.at(-1)
     if (last !== undefined && state.accepted < last.seq) this.tentativeSince ??= outbox.now
-    if (last !== undefined) this.room.sent(lastSeqOf(last), packet.length)
-    outbox.broadcast(packet, this.audience)
-    this.farewell.length = 0
-    this.saidAccepted = state.accepted
-    this.saidStable = state.history.stable
-    this.heartbeat = this.options.heartbeatFirst
-    this.timers.set('heartbeat', outbox.now + this.heartbeat)
+    const bytes = this.broadcasts.say(entries, asksReport, this.ackTries)
+    if (last !== undefined) this.room.sent(lastSeqOf(last), bytes)
   }
 
   /** Lets a broadcast at r = 0 say that what it carries is accepted: one packet, not two. */
@@ -607,18 +428,12 @@ export class Sequencer {
 
   /** An idle sequencer repeats its highest seq, so that a lost last broadcast is noticed. */
   onHeartbeat(): void {
-    const packet = orderPacket(
-      this.state,
-      this.outbox,
-      PacketKind.order,
-      0,
-      0n,
-      [],
-      ackersToAsk(this.state, this.ackTries),
-    )
-    this.outbox.broadcast(packet, this.audience)
-    this.heartbeat = Math.min(this.heartbeat * 2, this.options.heartbeatIdle)
-    this.timers.set('heartbeat', this.outbox.now + this.heartbeat)
+    this.broadcasts.repeat(this.ackTries)
+  }
+
+  /** One who may not have heard it is told where the order stands. */
+  tell(member: Member): void {
+    this.broadcasts.tell(member)
   }
 
   /** A new sequencer's first words: everybody learns who it is, and reports how far they are. */

@@ -8,7 +8,7 @@ import type { Address, Micros } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind } from '../../kernel/packet.ts'
-import { decodeInspect, encodeHereIs, type Locate, StreamPurpose } from '../../kernel/packets.ts'
+import { decodeInspect, encodeHereIs, StreamPurpose } from '../../kernel/packets.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import { findMember } from '../../kernel/view.ts'
 import type { Sequencer } from '../../sequencer/sequencer.ts'
@@ -44,8 +44,8 @@ export class Concierge {
     this.silence = parts.silence
   }
 
-  onLocate(from: Address, header: PacketHeader, locate: Locate, sequencerHeardAt: Micros): void {
-    if (locate.port !== this.port) return
+  /** Somebody asks for this group's port. */
+  onLocate(from: Address, header: PacketHeader, sequencerHeardAt: Micros): void {
     const answers =
       this.sequencer() !== undefined ||
       this.isAskedSingly ||
@@ -65,7 +65,7 @@ export class Concierge {
       sequencerAddress: sequencer.address,
       members: view.members.length,
       maxMembers: parameters.maxMembers,
-      challenge: this.sequencer()?.currentChallenge() ?? 0n,
+      challenge: this.sequencer()?.changes.currentChallenge() ?? 0n,
     })
     this.outbox.unicast(to, this.outbox.packetOf(PacketKind.hereIs, 0, question.senderNonce, body))
   }
@@ -75,7 +75,7 @@ export class Concierge {
     const inspect = decodeInspect(packet)
     const sequencer = this.sequencer()
     if (inspect === undefined || inspect.port !== this.port) return false
-    if (sequencer === undefined || !sequencer.isCurrentChallenge(inspect.challenge)) {
+    if (sequencer === undefined || !sequencer.changes.isCurrentChallenge(inspect.challenge)) {
       this.tellWhere(from, header)
       return true
     }

@@ -22,6 +22,7 @@ import type { Sequencer } from '../../sequencer/sequencer.ts'
 import type { Intake } from './intake.ts'
 import type { Sender } from './sender.ts'
 import type { Silence } from './silence.ts'
+import type { Slowness } from './slowness.ts'
 
 export interface FellowPacketsHost {
   sequencer(): Sequencer | undefined
@@ -39,6 +40,7 @@ export class FellowPackets {
   private readonly sender: Sender
   private readonly intake: Intake
   private readonly silence: Silence
+  private readonly slowness: Slowness
   private readonly host: FellowPacketsHost
   private readonly packetSize: number
 
@@ -50,6 +52,7 @@ export class FellowPackets {
       sender: Sender
       intake: Intake
       silence: Silence
+      slowness: Slowness
       host: FellowPacketsHost
     },
     options: { packetSize: number },
@@ -60,6 +63,7 @@ export class FellowPackets {
     this.sender = parts.sender
     this.intake = parts.intake
     this.silence = parts.silence
+    this.slowness = parts.slowness
     this.host = parts.host
     this.packetSize = options.packetSize
   }
@@ -122,6 +126,10 @@ export class FellowPackets {
         this.sender.onRequestAck(expected)
         return
       }
+      case PacketKind.slow:
+        if (member.id !== this.state.view.sequencer) return this.reject('phase')
+        if (!this.slowness.onPacket(packet)) this.reject('malformed')
+        return
       case PacketKind.streamData:
         // a join's answer or a result that is here already: acknowledged again, because the ack was lost
         host.onStreamData(from, header, packet)

@@ -9,12 +9,18 @@
  * on, and answers a higher one so that it hears of the lower. One group comes of it if between every two
  * candidates one question and its answer get through and delays stay below T/2. A candidate that was stalled
  * for longer than T/k begins again, because it may have missed the others.
+ *
+ * Before its call returns, who is about to create asks once more and waits for T/k: of two that have both come so far and
+ * meet now, the one with the higher nonce gives up its group, in which nobody is yet, and joins the other.
  */
 import type { Address, Micros, Nonce } from '../../kernel/identity.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { PacketKind } from '../../kernel/packet.ts'
 import { encodeLocate, type Locate, LocatePurpose } from '../../kernel/packets.ts'
 import type { Timers } from '../../kernel/timers.ts'
+
+/** Questions of a candidate beyond the k: what meets in this time becomes one group still. */
+const LAST_CALLS = 1
 
 /** A candidate that yielded looks for the other's group for so many rounds before it is a candidate again. */
 const YIELDED_ROUNDS = 3
@@ -101,13 +107,14 @@ export class Locator {
 
   /** The `locate` timer has run out. */
   onTimer(): void {
+    const isCandidate = this.purpose === LocatePurpose.candidate
     const stalled = this.outbox.now - this.nextAt > this.options.interval
-    if (this.purpose === LocatePurpose.candidate && stalled) {
+    if (isCandidate && stalled) {
       this.outbox.trace('candidate-stalled')
       this.tries = 0
     }
     const rounds = this.yielded ? YIELDED_ROUNDS : 1
-    if (this.tries < this.options.tries * rounds) {
+    if (this.tries < this.options.tries * rounds + (isCandidate ? LAST_CALLS : 0)) {
       this.ask()
     } else if (this.yielded) {
       this.yielded = false

@@ -24,6 +24,9 @@ import { Membership } from './membership.ts'
 import { type OpenCall, Opening } from './opening.ts'
 import { type MemberOptions, timesOf } from './options.ts'
 
+/** No stall that is shorter casts doubt, whatever the times learnt. */
+const STALL_MIN: Micros = 1000
+
 export class Member implements Machine {
   readonly options: MemberOptions
   readonly counters = new Counters()
@@ -74,12 +77,17 @@ export class Member implements Machine {
     return this.phase === 'closed' ? undefined : this.timers.next()
   }
 
+  release(packet: Uint8Array): void {
+    this.outbox.release(packet)
+  }
+
   /** A deadline that is long past says that this process has stood still. */
   private noteStall(now: Micros): void {
     const { membership } = this
     if (membership === undefined || this.phase !== 'member') return
     const due = this.timers.next()
-    if (due !== undefined && now - due > membership.stallLimit) membership.onStall(now - due)
+    if (due === undefined || now - due < STALL_MIN) return
+    if (now - due > membership.stallLimit) membership.onStall(now - due)
   }
 
   private onTick(): void {
@@ -117,13 +125,11 @@ export class Member implements Machine {
         this.peers = call.addresses
         return
       case 'send':
-        this.senderFor(call.token, 1)?.send(call.token, call.channel, call.header, call.body)
+        this.senderFor(call.token, 1)?.send(call.token, call.channel, call.header, [call.body])
         return
       case 'sendMany': {
-        const sender = this.senderFor(call.token, call.bodies.length)
-        call.bodies.forEach((body, i) => {
-          sender?.send(call.token + i, call.channel, NO_BYTES, body)
-        })
+        const { token, channel, bodies } = call
+        this.senderFor(token, bodies.length)?.send(token, channel, NO_BYTES, bodies)
         return
       }
       case 'cancel':
@@ -238,7 +244,8 @@ export class Member implements Machine {
       expelled: (reason: string) => this.expelled(reason),
       lost: (reason: string) => this.lost(reason),
     }
-    const parts = { outbox, timers, counters, streams, roundTrips, prng, host }
+    const peers = () => this.peers
+    const parts = { outbox, timers, counters, streams, roundTrips, prng, peers, host }
     this.membership = new Membership({ port, memberId, baseline }, parts, this.options)
     this.phase = 'member'
     return this.membership
@@ -358,6 +365,7 @@ export class Member implements Machine {
     if (this.phase === 'opening') return this.opening?.phase ?? 'opening'
     if (this.phase !== 'member') return this.phase
     if (this.membership?.failure !== undefined) return 'failed'
+    if (this.membership?.isBound) return 'recovering'
     if (this.membership?.leaver.isLingering) return 'lingering'
     return this.leaving !== undefined ? 'leaving' : 'member'
   }

@@ -34,6 +34,8 @@ export interface OfficeParts {
     asked(member: ViewMember): void
     /** All that a broadcast is for. */
     present(): readonly ViewMember[]
+    /** This member has the office now. */
+    taken(): void
   }
 }
 
@@ -90,6 +92,7 @@ export class Office {
         },
       },
     })
+    host.taken()
   }
 
   /** Bound by a reset: nobody numbers in the older view any more. */

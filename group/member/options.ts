@@ -8,8 +8,9 @@ export interface DetectionTimes {
   /** Floor and cap of what is learnt from round trips. */
   readonly minRtoMs: number
   readonly maxRtoMs: number
-  /** Unanswered tries before a member is suspected. */
+  /** Unanswered tries before a member is suspected; each wait is twice the last, up to the interval (or a round trip). */
   readonly tries: number
+  readonly tryIntervalMs: number
   /** A quiet member reports after this time (the paper's Δt). */
   readonly quietAckMs: number
   /** An idle sequencer repeats its highest seq, first after the one, at last every other. */
@@ -26,6 +27,7 @@ export const detectionPresets: Record<'default' | 'fast' | 'wan', DetectionTimes
     minRtoMs: 2,
     maxRtoMs: 500,
     tries: 6,
+    tryIntervalMs: 80,
     quietAckMs: 20,
     heartbeatFirstMs: 10,
     heartbeatIdleMs: 200,
@@ -37,6 +39,7 @@ export const detectionPresets: Record<'default' | 'fast' | 'wan', DetectionTimes
     minRtoMs: 1,
     maxRtoMs: 50,
     tries: 4,
+    tryIntervalMs: 10,
     quietAckMs: 5,
     heartbeatFirstMs: 4,
     heartbeatIdleMs: 20,
@@ -48,6 +51,7 @@ export const detectionPresets: Record<'default' | 'fast' | 'wan', DetectionTimes
     minRtoMs: 20,
     maxRtoMs: 5_000,
     tries: 6,
+    tryIntervalMs: 1_000,
     quietAckMs: 200,
     heartbeatFirstMs: 200,
     heartbeatIdleMs: 2_000,
@@ -95,6 +99,7 @@ export function timesOf(detection: DetectionTimes) {
     initialRtt: detection.initialRttMs * 1000,
     minRto: detection.minRtoMs * 1000,
     maxRto: detection.maxRtoMs * 1000,
+    tryInterval: detection.tryIntervalMs * 1000,
     quietAck: detection.quietAckMs * 1000,
     heartbeatFirst: detection.heartbeatFirstMs * 1000,
     heartbeatIdle: detection.heartbeatIdleMs * 1000,

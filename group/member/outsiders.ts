@@ -5,7 +5,7 @@
  */
 import { type Ballot, compareBallots, isSameBallot, type ResultName } from '../../kernel/ballot.ts'
 import type { Counters } from '../../kernel/counters.ts'
-import { type MemberId, type Micros, type Nonce, Role } from '../../kernel/identity.ts'
+import { type Address, type MemberId, type Micros, type Nonce, Role } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import type { PacketHeader, RejectReason } from '../../kernel/packet.ts'
@@ -128,7 +128,7 @@ export class Outsiders {
    * lie upon mine; if both lie upon an older one, there are two groups on one port (possible below a
    * majority), and nobody expels anybody.
    */
-  onExpelled(packet: Uint8Array): RejectReason | undefined {
+  onExpelled(from: Address, header: PacketHeader, packet: Uint8Array): RejectReason | undefined {
     const theirs = decodeExpelled(packet)
     if (theirs === undefined) return 'malformed'
     const { state, mine } = this
@@ -144,17 +144,23 @@ export class Outsiders {
       this.expelled('the group has gone on without this member')
       return undefined
     }
-    this.reportSplit(newest)
+    // told once for each other line: who says so hears as much of this one, if it has not yet
+    const isNews = this.reportSplit(newest)
+    if (isNews && !this.recovery.isBound) {
+      this.recovery.tellExpelled({ address: from, nonce: header.senderNonce })
+    }
     return undefined
   }
 
-  private reportSplit({ incarnation, coordinator }: Ballot): void {
+  /** False if it has been told of before. */
+  private reportSplit({ incarnation, coordinator }: Ballot): boolean {
     const name = `${incarnation}/${coordinator}`
-    if (this.reported.has(name)) return
+    if (this.reported.has(name)) return false
     if (this.reported.size >= SPLITS_KEPT) this.reported.clear()
     this.reported.add(name)
     this.counters.splits++
     this.outbox.trace('split', { incarnation, coordinator })
     this.outbox.output({ output: 'event', event: { event: 'split', incarnation, coordinator } })
+    return true
   }
 }

@@ -148,7 +148,7 @@ export class Receiver {
   private takeReference(placed: PlacedEntry): void {
     const { member, firstRequest, seq } = placed
     const block = this.blockOf(placed)
-    if (block !== undefined) this.take({ ...placed, block, isSpread: true })
+    if (block !== undefined) this.take(entryWith(placed, block))
     else if (this.state.history.place(placed)) this.places.set(keyOf(member, firstRequest), seq)
   }
 
@@ -164,7 +164,7 @@ export class Receiver {
     const seq = this.placeOf(member, request)
     const placed = seq === undefined ? undefined : this.state.history.placedAt(seq)
     if (placed === undefined || placed.length !== block.length) return
-    const entry = { ...placed, block, isSpread: true }
+    const entry = entryWith(placed, block)
     if (isReadable(entry)) this.take(entry)
     else this.assemblies.remove(member, request)
     this.acceptHeld()
@@ -172,7 +172,7 @@ export class Receiver {
 
   /** The place of a block that is still missing, if its order is known. */
   placeOf(member: MemberId, request: RequestNumber): Seq | undefined {
-    return this.places.get(keyOf(member, request))
+    return this.places.size === 0 ? undefined : this.places.get(keyOf(member, request))
   }
 
   private take(entry: Entry): void {
@@ -188,7 +188,7 @@ export class Receiver {
   /** An entry has become held, here or by numbering. */
   private held(entry: Entry): void {
     this.state.apply(entry)
-    this.places.delete(keyOf(entry.member, entry.firstRequest))
+    if (this.places.size > 0) this.places.delete(keyOf(entry.member, entry.firstRequest))
     this.noteHeld(entry)
   }
 
@@ -230,8 +230,9 @@ export class Receiver {
     if (this.delivered >= accepted) return
     const deliveries: OrderedEvent[] = []
     let left: LeaveReason | undefined
-    for (const entry of history.entriesFrom(this.delivered + 1)) {
-      if (entry.seq > accepted || left !== undefined) break
+    while (this.delivered < accepted && left === undefined) {
+      const entry = history.entryAt(this.delivered + 1)
+      if (entry === undefined || entry.seq > accepted) break
       assert(entry.seq === this.delivered + 1, 'deliveries are contiguous', entry.seq, this.delivered)
       this.delivered = lastSeqOf(entry)
       if (entry.kind === BlockKind.leave && entry.member === this.self)
@@ -274,9 +275,14 @@ function keyOf(member: MemberId, request: RequestNumber): string {
   return `${member}/${request}`
 }
 
+/** The block of a placed entry is here. */
+function entryWith({ seq, count, kind, member, firstRequest }: PlacedEntry, block: Uint8Array): Entry {
+  return { seq, count, kind, member, firstRequest, block, isSpread: true }
+}
+
 function entryOf({ head, at }: PlacedBlock, packet: Uint8Array, seq: Seq): Entry {
   const { kind, count, member, firstRequest, length } = head
-  return { seq, count, kind, member, firstRequest, block: packet.subarray(at, at + length) }
+  return { seq, count, kind, member, firstRequest, block: packet.subarray(at, at + length), isSpread: false }
 }
 
 /** A change of view that cannot be read must not get into the history, where everybody would stumble over it. */

@@ -7,7 +7,7 @@ import type { AssemblyStore } from '../../kernel/assembly.ts'
 import { type Ballot, compareBallots } from '../../kernel/ballot.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import { ErrorCode } from '../../kernel/errors.ts'
-import type { Address, MemberId, Nonce, Seq } from '../../kernel/identity.ts'
+import type { Address, MemberId, Micros, Nonce, Seq } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
@@ -88,7 +88,7 @@ export class Renewal {
   failure: string | undefined
   private readonly parts: RenewalParts
 
-  constructor(parts: RenewalParts, options: { tries: number }) {
+  constructor(parts: RenewalParts, options: { tries: number; tryInterval: Micros }) {
     this.parts = parts
     const { state, outbox, counters, timers, streams, roundTrips, prng, host, gaps } = parts
     this.recovery = new Recovery(
@@ -123,7 +123,7 @@ export class Renewal {
           expelled: (reason) => host.expelled(reason),
         },
       },
-      { tries: options.tries, isAutomatic: this.isAutomatic },
+      { ...options, isAutomatic: this.isAutomatic },
     )
     const { recovery } = this
     const expelled = (reason: string) => host.expelled(reason)
@@ -220,7 +220,7 @@ export class Renewal {
       case PacketKind.refusal:
         return this.onRefusal(header, packet)
       case PacketKind.expelled:
-        return this.outsiders.onExpelled(packet)
+        return this.outsiders.onExpelled(from, header, packet)
       default:
         return 'not one'
     }

@@ -8,14 +8,7 @@
  * the order of their request numbers, each once.
  */
 import { assert } from '../../kernel/assert.ts'
-import {
-  BLOCK_COUNT_MAX,
-  BLOCK_HEADER_BYTES,
-  BlockKind,
-  recordOverhead,
-  writeBlockHeader,
-  writeRecord,
-} from '../../kernel/block.ts'
+import { BLOCK_COUNT_MAX, BLOCK_HEADER_BYTES, BlockKind, writeBlockHeader } from '../../kernel/block.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import { Deque } from '../../kernel/deque.ts'
 import { ErrorCode, type Outcome } from '../../kernel/errors.ts'
@@ -36,8 +29,9 @@ import type { Token } from '../../kernel/port.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Timers } from '../../kernel/timers.ts'
 import type { Member as ViewMember } from '../../kernel/view.ts'
-import type { Ordered, Outstanding, Waiting } from './sends.ts'
+import { Outstanding } from './sends.ts'
 import { Spreader } from './spreader.ts'
+import { Waiting, WaitingLine } from './waiting-line.ts'
 
 /** With so many blocks on their way, what does not fill a packet waits for more company. */
 const COMPANY_WANTED = 4
@@ -73,15 +67,13 @@ export interface SenderOptions {
 
 export class Sender {
   private nextRequest: RequestNumber
-  /** BOUNDED by the program's own calls that have not returned. */
-  private readonly waiting = new Deque<Waiting>()
-  private waitingBytes = 0
+  private readonly waiting = new WaitingLine()
   private heldAskedAt: Micros = 0
   /** BOUNDED by the send window in bytes (one block may always be on its way). */
   private readonly outstanding = new Deque<Outstanding>()
   private outstandingBytes = 0
   /** Ordered but not accepted. BOUNDED by the history. */
-  private readonly ordered = new Deque<Ordered>()
+  private readonly ordered = new Deque<Outstanding>()
   private orderedMessages = 0
   /** Cancelled on their way, and answered so. BOUNDED by what is outstanding or ordered. */
   private readonly givenUp = new Set<Token>()
@@ -129,7 +121,7 @@ export class Sender {
   }
 
   get waitingSends(): number {
-    return this.waiting.length
+    return this.waiting.count
   }
 
   get outstandingSends(): number {
@@ -138,22 +130,24 @@ export class Sender {
 
   // ---- calls ------------------------------------------------------------------------------------------
 
-  send(token: Token, channel: number, header: Uint8Array, body: Uint8Array): void {
-    const bytes = recordOverhead(header.length, body.length) + header.length + body.length
+  /** Messages under the tokens from `token` on; those that are too large are refused, the others go. */
+  send(token: Token, channel: number, header: Uint8Array, bodies: readonly Uint8Array[]): void {
     const limit = this.host.parameters().maxMessageSize
-    if (header.length + body.length > limit) {
-      const size = header.length + body.length
-      this.outbox.output({
-        output: 'failed',
-        token,
-        code: ErrorCode.tooLarge,
-        message: `the message has ${size} bytes and this group takes ${limit}; send less, or create the group with a larger maxMessageSize`,
-        outcome: 'refused',
-      })
-      return
+    let from = 0
+    for (let i = 0; i < bodies.length; i++) {
+      const size = header.length + bodies[i]!.length
+      if (size <= limit) continue
+      this.wait(new Waiting(token + from, channel, header, bodies, from, i))
+      from = i + 1
+      const message = `the message has ${size} bytes and this group takes ${limit}; send less, or create the group with a larger maxMessageSize`
+      this.fail(token + i, ErrorCode.tooLarge, message, 'refused')
     }
-    this.waiting.push({ token, channel, header, body, bytes, isLeave: false })
-    this.waitingBytes += bytes
+    this.wait(new Waiting(token + from, channel, header, bodies, from))
+  }
+
+  private wait(messages: Waiting): void {
+    if (messages.count === 0) return
+    this.waiting.push(messages)
     this.timers.setEarlier('flush', this.outbox.now)
   }
 
@@ -162,23 +156,12 @@ export class Sender {
 
   leave(header: Uint8Array): void {
     this.isLeaving = true
-    this.waiting.push({
-      token: NO_TOKEN,
-      channel: 0,
-      header,
-      body: NO_BYTES,
-      bytes: header.length,
-      isLeave: true,
-    })
-    this.waitingBytes += header.length
-    this.timers.setEarlier('flush', this.outbox.now)
+    this.wait(new Waiting(NO_TOKEN, 0, header, [NO_BYTES], 0, 1, true))
   }
 
   /** Gives up a send: refused while it still waits, unknown once it is on its way; false if it is not here. */
   cancel(token: Token): boolean {
-    const waiting = this.waiting.remove((item) => item.token === token && !item.isLeave)
-    if (waiting !== undefined) {
-      this.waitingBytes -= waiting.bytes
+    if (this.waiting.remove(token)) {
       this.fail(
         token,
         ErrorCode.aborted,
@@ -206,17 +189,22 @@ export class Sender {
   }
 
   get isWaiting(): boolean {
-    return this.waiting.length > 0 || this.outstanding.length > 0
+    return !this.waiting.isEmpty || this.outstanding.length > 0
   }
 
   /** Gives up all sends that have no place yet: what still waits is refused, of the rest nobody knows. */
   refuse(code: ErrorCode, message: string): void {
     for (const outstanding of this.outstanding) this.giveUpOn(outstanding, code, message)
-    const leaves = [...this.waiting].filter(({ isLeave }) => isLeave)
-    for (const { token, isLeave } of this.waiting) if (!isLeave) this.fail(token, code, message, 'refused')
-    this.waiting.clear()
-    this.waitingBytes = 0
-    for (const leave of leaves) this.waiting.push(leave)
+    for (const leave of this.refuseWaiting(code, message)) this.wait(leave)
+  }
+
+  /** Gives the leave that was among them, if there was one. */
+  private refuseWaiting(code: ErrorCode, message: string): Waiting[] {
+    const all = this.waiting.takeAll()
+    for (const { token, count, isLeave } of all) {
+      for (let i = 0; i < count && !isLeave; i++) this.fail(token + i, code, message, 'refused')
+    }
+    return all.filter(({ isLeave }) => isLeave)
   }
 
   /** Those, too, that have a place which nobody makes official any more. */
@@ -244,9 +232,8 @@ export class Sender {
       }
       queue.clear()
     }
-    for (const { token, isLeave } of this.waiting) if (!isLeave) this.fail(token, code, message, 'refused')
-    this.waiting.clear()
-    this.waitingBytes = this.outstandingBytes = this.outstandingMessages = this.orderedMessages = 0
+    this.refuseWaiting(code, message)
+    this.outstandingBytes = this.outstandingMessages = this.orderedMessages = 0
     this.timers.stop('request')
   }
 
@@ -258,8 +245,8 @@ export class Sender {
 
   /** The end of a turn: whatever waits and may go, goes. */
   flush(): void {
-    while (this.waiting.length > 0 && this.mayGo()) {
-      const outstanding = this.waiting.first()!.isLeave ? this.takeLeave() : this.takeBlock()
+    while (!this.waiting.isEmpty && this.mayGo()) {
+      const outstanding = this.waiting.first!.isLeave ? this.takeLeave() : this.takeBlock()
       this.outstanding.push(outstanding)
       this.outstandingBytes += outstanding.block.length
       this.outstandingMessages += outstanding.count
@@ -271,9 +258,9 @@ export class Sender {
 
   private mayGo(): boolean {
     if (this.outstanding.length === 0) return true
-    if (this.outstandingBytes + Math.min(this.waitingBytes, this.payload) > this.options.sendWindow)
+    if (this.outstandingBytes + Math.min(this.waiting.bytes, this.payload) > this.options.sendWindow)
       return false
-    return this.outstanding.length < COMPANY_WANTED || this.waitingBytes >= this.payload
+    return this.outstanding.length < COMPANY_WANTED || this.waiting.bytes >= this.payload
   }
 
   /** Bytes of records that share a packet, in the request and in the broadcast. */
@@ -285,34 +272,19 @@ export class Sender {
     const { historySize, historyBytes } = this.host.parameters()
     const countLimit = Math.min(BLOCK_COUNT_MAX, Math.max(1, Math.floor(historySize / 4)))
     const bytesLimit = Math.min(this.payload, Math.floor(historyBytes / 4))
-    const { token } = this.waiting.first()!
-    let count = 0
-    let bytes = 0
-    for (let next = this.waiting.first(); next !== undefined; next = this.waiting.at(count)) {
-      // a cancelled send leaves a hole in the tokens; a block answers for neighbouring ones only
-      if (next.isLeave || next.token !== token + count || count === countLimit) break
-      if (count > 0 && bytes + next.bytes > bytesLimit) break
-      bytes += next.bytes
-      count++
-    }
-    const packet = new Uint8Array(HEADER_BYTES + BLOCK_HEADER_BYTES + bytes)
+    const cut = this.waiting.cut(countLimit, bytesLimit)
+    const { token, count } = cut
+    const block = new Uint8Array(BLOCK_HEADER_BYTES + cut.bytes)
     const firstRequest = this.takeRequests(count)
-    const length = BLOCK_HEADER_BYTES + bytes
     const member = this.host.memberId()
-    writeBlockHeader(packet, HEADER_BYTES, { kind: BlockKind.messages, count, length, member, firstRequest })
-    let at = HEADER_BYTES + BLOCK_HEADER_BYTES
-    for (let i = 0; i < count; i++) {
-      const { channel, header, body } = this.waiting.shift()!
-      at = writeRecord(packet, at, channel, header, body)
-    }
-    this.waitingBytes -= bytes
-    assert(at === packet.length, 'a block is as long as its records', at, packet.length)
-    return this.outstandingOf(packet.subarray(HEADER_BYTES), firstRequest, count, token, false)
+    const { length } = block
+    writeBlockHeader(block, 0, { kind: BlockKind.messages, count, length, member, firstRequest })
+    this.waiting.write(cut, block)
+    return this.outstandingOf(block, firstRequest, count, token, false)
   }
 
   private takeLeave(): Outstanding {
-    const { header, bytes } = this.waiting.shift()!
-    this.waitingBytes -= bytes
+    const { header } = this.waiting.takeLeave()
     const request = this.takeRequests(1)
     const block = encodeLeave({
       member: this.host.memberId(),
@@ -338,19 +310,8 @@ export class Sender {
     token: Token,
     isLeave: boolean,
   ): Outstanding {
-    const { now } = this.outbox
-    return {
-      isLarge: block.length > this.payload + BLOCK_HEADER_BYTES,
-      block,
-      firstRequest,
-      count,
-      token,
-      isLeave,
-      firstSentAt: now,
-      lastSentAt: now,
-      tries: 0,
-      held: false,
-    }
+    const isLarge = block.length > this.payload + BLOCK_HEADER_BYTES
+    return new Outstanding({ block, firstRequest, count, token, isLeave, isLarge, now: this.outbox.now })
   }
 
   private transmit(outstanding: Outstanding): void {
@@ -431,9 +392,10 @@ export class Sender {
     this.outstandingMessages -= first.count
     if (first.isLarge) this.spreader.done(first.firstRequest)
     if (!first.held) this.learn(first)
-    this.ordered.push({ ...first, seq: entry.seq })
+    first.seq = entry.seq
+    this.ordered.push(first)
     this.orderedMessages += first.count
-    if (this.waiting.length > 0) this.timers.setEarlier('flush', this.outbox.now)
+    if (!this.waiting.isEmpty) this.timers.setEarlier('flush', this.outbox.now)
     this.arm()
   }
 
@@ -539,8 +501,8 @@ export class Sender {
     for (let last = this.ordered.last(); last !== undefined && last.seq > seq; last = this.ordered.last()) {
       this.ordered.pop()
       this.orderedMessages -= last.count
-      const { seq: _place, ...outstanding } = last
-      again.unshift(outstanding)
+      last.seq = 0
+      again.unshift(last)
     }
     if (again.length === 0) return
     const others = [...this.outstanding]

@@ -1,21 +1,9 @@
-/**
- * A send, or a block of sends that go together, at each stop of its way (sender.ts): waiting for room, on its way to
- * the sequencer, ordered and not official yet.
- */
+/** A block of sends that go together, on its way to the sequencer, or ordered and not official yet (sender.ts). */
 import type { Micros, RequestNumber, Seq } from '../../kernel/identity.ts'
 import type { Token } from '../../kernel/port.ts'
 
-export interface Waiting {
-  readonly token: Token
-  readonly channel: number
-  readonly header: Uint8Array
-  readonly body: Uint8Array
-  readonly bytes: number
-  /** The member's leave goes in line behind its messages. */
-  readonly isLeave: boolean
-}
-
-export interface Outstanding {
+/** A block on its way, from its first packet until its messages are official. */
+export class Outstanding {
   readonly block: Uint8Array
   readonly firstRequest: RequestNumber
   readonly count: number
@@ -25,11 +13,27 @@ export interface Outstanding {
   readonly isLarge: boolean
   firstSentAt: Micros
   lastSentAt: Micros
-  tries: number
+  tries = 0
   /** The sequencer has told that it holds this request. */
-  held: boolean
-}
+  held = false
+  /** Its place, once it has one. */
+  seq: Seq = 0
 
-export interface Ordered extends Outstanding {
-  readonly seq: Seq
+  constructor(of: {
+    block: Uint8Array
+    firstRequest: RequestNumber
+    count: number
+    token: Token
+    isLeave: boolean
+    isLarge: boolean
+    now: Micros
+  }) {
+    this.block = of.block
+    this.firstRequest = of.firstRequest
+    this.count = of.count
+    this.token = of.token
+    this.isLeave = of.isLeave
+    this.isLarge = of.isLarge
+    this.firstSentAt = this.lastSentAt = of.now
+  }
 }

@@ -15,8 +15,9 @@ import type { TimerName, Timers } from '../../kernel/timers.ts'
 import type { View, Member as ViewMember } from '../../kernel/view.ts'
 import { Doubt } from '../../recovery/doubt.ts'
 import { Inquiry } from '../../recovery/inquiry.ts'
+import { Pace } from '../../recovery/pace.ts'
 import { Probes } from '../../recovery/probes.ts'
-import { patience, Suspicion } from '../../recovery/suspicion.ts'
+import { Suspicion } from '../../recovery/suspicion.ts'
 import { Watch } from '../../recovery/watch.ts'
 
 /** Heartbeats of an idle sequencer that a member may miss before it probes it. */
@@ -55,8 +56,7 @@ export class Silence {
   private readonly probes: Probes
   /** How often the others have heard the sequencer and this member has not, in a row. */
   private denials = 0
-  private readonly roundTrips: RoundTrips
-  private readonly triesAllowed: number
+  private readonly pace: Pace
   private readonly outbox: Outbox
   private readonly counters: Counters
   private readonly host: SilenceHost
@@ -69,15 +69,14 @@ export class Silence {
       roundTrips: RoundTrips
       host: SilenceHost
     },
-    options: { tries: number; heartbeatIdle: Micros },
+    options: { tries: number; tryInterval: Micros; heartbeatIdle: Micros },
   ) {
     const { outbox, timers, counters, roundTrips, host } = parts
     this.outbox = outbox
     this.counters = counters
-    this.roundTrips = roundTrips
     this.host = host
-    this.triesAllowed = options.tries
-    this.suspicion = new Suspicion(options.tries, roundTrips)
+    this.pace = new Pace(roundTrips, options)
+    this.suspicion = new Suspicion(this.pace)
     this.probes = new Probes(outbox)
     const { probes } = this
     this.inquiry = new Inquiry({
@@ -124,7 +123,10 @@ export class Silence {
     const watchHost = {
       quiet: () => (host.isSequencer() ? MEMBER_QUIET : SEQUENCER_QUIET) * options.heartbeatIdle,
       watched: () => this.watched(),
+      inQuestion: () => this.inQuestion(),
       lastHeard: (id: MemberId) => this.suspicion.lastHeard(id),
+      nextTryAt: (id: MemberId) => this.suspicion.nextTryAt(id),
+      mayAsk: () => !this.isDoubting,
       asked: (member: ViewMember) => this.onAsked(member),
     }
     this.watch = new Watch({ outbox, timers, roundTrips, probes, host: watchHost })
@@ -141,7 +143,7 @@ export class Silence {
 
   /** The time in which all tries go unanswered, and a member becomes suspect. */
   get patience(): Micros {
-    return patience(this.roundTrips, this.triesAllowed)
+    return this.pace.patience
   }
 
   /** When anybody else was heard last. */
@@ -163,6 +165,11 @@ export class Silence {
     if (host.isSequencer()) return host.others()
     const sequencer = host.sequencer()
     return sequencer === undefined ? [] : [sequencer]
+  }
+
+  private inQuestion(): readonly ViewMember[] {
+    const { host, suspicion } = this
+    return host.isBound() ? [] : host.others().filter(({ id }) => suspicion.isInQuestion(id))
   }
 
   /** A view begins: everybody in it has just been heard, in person or by its coordinator's word. */
@@ -204,10 +211,12 @@ export class Silence {
   }
 
   /** One more packet that wants an answer has gone to a member. */
-  onAsked({ id, address }: ViewMember): void {
+  onAsked(member: ViewMember): void {
     if (this.isDoubting || this.host.isBound()) return
+    const { id, address } = member
     this.outbox.check(address)
     if (this.suspicion.asked(id, this.outbox.now)) this.suspect(id, 'it has not answered for too long')
+    else if (this.suspicion.isInQuestion(id)) this.watch.hasten(member)
   }
 
   /** Its kernel, or the operating system at its address, says that this member is gone: no need to wait. */

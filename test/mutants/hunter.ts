@@ -5,6 +5,7 @@ import type { Mutant } from './patches.ts'
 import type { Workshop } from './workshop.ts'
 
 export interface Find {
+  /** 0 where a schedule made by hand has found it. */
   readonly seed: number
   /** An invariant, `assertion` for the machine's own, `crash` for any other exception, `hang` for no end. */
   readonly by: string
@@ -35,9 +36,14 @@ export async function judgeMutant(
   baseline: string,
 ): Promise<Verdict> {
   try {
-    const { options, expected } = mutant
-    const find = await hunt(await workshop.build(mutant.path), seeds, options)
-    if (find !== undefined && options.length > 0) {
+    const { options, expected, scene } = mutant
+    const script = await workshop.build(mutant.path)
+    const find = scene === undefined ? await hunt(script, seeds, options) : await play(script, scene)
+    if (scene !== undefined) {
+      const other = await play(baseline, scene)
+      if (other !== undefined)
+        throw new Error(`the scene ${scene} fails without the fault: ${other.sentence}`)
+    } else if (find !== undefined && options.length > 0) {
       // with options of its own, the seeds have not been tried without the fault yet
       const other = await hunt(baseline, { from: seeds.from, count: find.seed - seeds.from + 1 }, options)
       if (other !== undefined)
@@ -55,14 +61,21 @@ export async function judgeMutant(
 }
 
 /** The first of `seeds` that fails; undefined if none does. */
-export async function hunt(
+export function hunt(
   script: string,
   { from, count }: Seeds,
   options: readonly string[] = [],
 ): Promise<Find | undefined> {
-  const child = spawn(process.execPath, [script, String(from), String(count), ...options], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  return listen(script, [String(from), String(count), ...options], from)
+}
+
+/** What goes wrong in a schedule made by hand; undefined if nothing does. */
+function play(script: string, scene: string): Promise<Find | undefined> {
+  return listen(script, ['scene', scene], 0)
+}
+
+async function listen(script: string, args: readonly string[], from: number): Promise<Find | undefined> {
+  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   let stderr = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-2000)
@@ -86,7 +99,12 @@ export async function hunt(
       if (said.status !== undefined) find = { seed, by: byWhom(said), sentence: firstLine(said.sentence) }
     }
     const { code, signal } = await ended
-    if (hangs) return { seed, by: 'hang', sentence: `seed ${seed} has not ended after ${SEED_MS / 1000} s` }
+    if (hangs)
+      return {
+        seed,
+        by: 'hang',
+        sentence: `${seed === 0 ? 'it' : `seed ${seed}`} has not ended after ${SEED_MS / 1000} s`,
+      }
     if (find === undefined && code !== 0)
       return { seed, by: 'crash', sentence: `the process ended with ${code ?? signal}: ${stderr.trim()}` }
     return find

@@ -79,7 +79,7 @@ async function main({ seeds: count, from, jobs, sentences }: Arguments, mutants:
   verdicts.sort((a, b) => (a.mutant.name < b.mutant.name ? -1 : 1))
   console.log(table(verdicts, from, sentences).join('\n'))
   const failed = verdicts.filter(({ isFound }) => !isFound)
-  const slowest = Math.max(...verdicts.map(({ find }) => (find === undefined ? 0 : find.seed - from + 1)))
+  const slowest = Math.max(0, ...verdicts.map(({ find }) => (find === undefined ? 0 : find.seed - from + 1)))
   console.log(
     failed.length === 0
       ? `\n${verdicts.length} mutants, all found; the hardest took ${slowest} of ${count} seeds (from ${from})`
@@ -135,7 +135,8 @@ function makeProgress(total: number): { done(verdict: Verdict): void; stop(): vo
 
 function outcome({ find, error }: Verdict): string {
   if (error !== undefined) return error
-  return find === undefined ? 'not found' : `${find.by} at seed ${find.seed}`
+  if (find === undefined) return 'not found'
+  return find.seed === 0 ? `${find.by} in its scene` : `${find.by} at seed ${find.seed}`
 }
 
 /** One row for each mutant: as README.md shows them. */
@@ -144,9 +145,9 @@ function table(verdicts: readonly Verdict[], from: number, sentences: boolean): 
     mutant.name,
     mutant.expected.join(' or '),
     `${find?.by ?? 'nothing'}${isFound ? '' : ' !!'}`,
-    find === undefined ? '' : String(find.seed - from + 1),
+    find === undefined ? '' : find.seed === 0 ? 'scene' : String(find.seed - from + 1),
     mutant.rule,
-    mutant.options.join(' '),
+    mutant.scene ?? mutant.options.join(' '),
   ])
   const head = ['mutant', 'expected', 'found by', 'seeds', 'rule', 'with']
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)))

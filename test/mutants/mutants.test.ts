@@ -3,12 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { scenes } from '../protocol/recovery-rules.ts'
 import { parseOverride } from '../simulator/options.ts'
 import { hunt, judgeMutant } from './hunter.ts'
 import { readMutants } from './patches.ts'
 import { Workshop } from './workshop.ts'
 
-const INVARIANTS = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I8', 'I9', 'I10', 'I11', 'I12', 'packets']
+const INVARIANTS = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9', 'I10', 'I11', 'I12', 'packets']
 
 const mutants = readMutants()
 const workshop = new Workshop()
@@ -16,8 +17,9 @@ const workshop = new Workshop()
 afterAll(() => workshop[Symbol.dispose]())
 
 describe('the planted faults', () => {
-  it.each(mutants)('$name applies', async ({ path, options }) => {
+  it.each(mutants)('$name applies', async ({ path, options, scene }) => {
     await workshop.check(path)
+    if (scene !== undefined) expect(Object.keys(scenes)).toContain(scene)
     for (const option of options) expect(() => parseOverride(option)).not.toThrow()
   })
 
@@ -28,15 +30,21 @@ describe('the planted faults', () => {
   it('are found, and only they', { timeout: 60_000 }, async () => {
     const baseline = await workshop.build()
     const seeds = { from: 1, count: 60 }
-    const [early, ack] = readMutants(['early-request-numbered', 'accepted-with-an-ack-less.patch'])
+    const [early, ack, own] = readMutants([
+      'early-request-numbered',
+      'accepted-with-an-ack-less.patch',
+      'reset-own-events-kept',
+    ])
     const verdicts = await Promise.all([
       judgeMutant(workshop, early!, seeds, baseline),
       judgeMutant(workshop, ack!, seeds, baseline),
+      judgeMutant(workshop, own!, seeds, baseline),
       hunt(baseline, { from: 1, count: 20 }),
     ])
     expect(verdicts).toMatchObject([
       { isFound: true, find: { by: 'I3' } },
       { isFound: true, find: { by: 'I5' } },
+      { isFound: true, find: { by: 'I7', seed: 0 } },
       undefined,
     ])
   })
@@ -49,7 +57,7 @@ describe('the planted faults', () => {
         path,
         '--- a/kernel/view.ts\n+++ b/kernel/view.ts\n@@ -1,1 +1,1 @@\n-no such line\n+other\n',
       )
-      const stale = { name: 'stale', path, expected: ['I1'], rule: '', options: [] }
+      const stale = { name: 'stale', path, expected: ['I1'], rule: '', options: [], scene: undefined }
       const { isFound, error } = await judgeMutant(workshop, stale, { from: 1, count: 1 }, '')
       expect(isFound).toBe(false)
       expect(error).toContain('the patch no longer applies')

@@ -15,6 +15,8 @@ export interface Mutant {
   readonly rule: string
   /** `OPTION=VALUE` for the simulator, where what is drawn leads there too seldom. */
   readonly options: readonly string[]
+  /** A schedule of `test/protocol/recovery-rules.ts` that finds it, where random ones get there too seldom. */
+  readonly scene: string | undefined
 }
 
 export const patchFolder = `${repositoryRoot}test/mutants/`
@@ -49,5 +51,6 @@ function readMutant(name: string): Mutant {
     )
   if (!second.startsWith('Story: ')) throw new Error(`${name}.patch must have "Story: …" as its second line`)
   const options = third.startsWith('With: ') ? third.slice('With: '.length).trim().split(/ +/) : []
-  return { name, path, expected: expected.split(' or '), rule, options }
+  const scene = third.startsWith('Scene: ') ? third.slice('Scene: '.length).trim() : undefined
+  return { name, path, expected: expected.split(' or '), rule, options, scene }
 }

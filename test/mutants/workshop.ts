@@ -14,6 +14,7 @@ const SOURCES = [
   'recovery',
   'group/member',
   'test/simulator',
+  'test/protocol',
   'test/mutants/hunt.ts',
   'tsconfig.json',
   'package.json',

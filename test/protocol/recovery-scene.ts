@@ -30,12 +30,12 @@ import { GroupOf, type Passing, type Seat } from './group-of.ts'
 /** The machine has no window on its recovery. */
 interface Inside {
   readonly state: OrderState
-  readonly renewal: { readonly recovery: Recovery }
+  readonly parts: { readonly renewal: { readonly recovery: Recovery } }
 }
 
 export function inside(seat: Seat): { state: OrderState; recovery: Recovery } {
   const { membership } = seat.machine as unknown as { membership: Inside }
-  return { state: membership.state, recovery: membership.renewal.recovery }
+  return { state: membership.state, recovery: membership.parts.renewal.recovery }
 }
 
 export const NO_BYTES = new Uint8Array(0)

@@ -1,6 +1,7 @@
 /** Members that do not receive: named, and, if the group was created so, expelled (design section 4.9). */
 import { describe, expect, test } from 'vitest'
 import type { MemberEvent } from '../../kernel/port.ts'
+import { Prng } from '../../kernel/prng.ts'
 import { GroupOf, type Seat } from './group-of.ts'
 
 const historySize = 32
@@ -37,6 +38,39 @@ describe("slowMember: 'block'", () => {
     keepSending(group, [group.seats[1]!], 100)
     group.until(() => slowEvents(group.first).length === 2, 'it is named again', 2000)
     expect(group.living.length).toBe(3)
+  })
+
+  test('every member is told who it is, itself as well, though half of all notices are lost', () => {
+    const group = GroupOf.open(4, { parameters: { historySize } })
+    const prng = new Prng(7)
+    let notices = 0
+    group.isLost = ({ kind }) => kind === 'slow' && ++notices > 0 && prng.chance(1, 2)
+    const holder = group.seats[2]!
+    for (let episode = 1; episode <= 2; episode++) {
+      holder.holds = true
+      keepSending(group, [group.seats[1]!], 100)
+      group.until(
+        () => group.seats.every((seat) => slowEvents(seat).length === episode),
+        'all are told',
+        10_000,
+      )
+      group.advance(10_000)
+      for (const seat of group.seats) {
+        const told = Array.from({ length: episode }, () => holder.memberId)
+        expect(
+          slowEvents(seat).map(({ member }) => member),
+          seat.name,
+        ).toEqual(told)
+        expect(slowEvents(seat).at(-1)!.lagMessages).toBe(historySize)
+      }
+      holder.resume()
+      group.until(() => group.seats[1]!.unanswered === 0, 'the group goes on')
+      group.settle()
+    }
+    expect(notices).toBeGreaterThan(0)
+    const before = notices
+    group.advance(10_000)
+    expect(notices, 'a group that goes on says nothing').toBe(before)
   })
 
   test('of several that do not receive the ones that are furthest behind are named', () => {

@@ -5,6 +5,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { detectionPresets } from '../../group/member/options.ts'
+import { decodeLocate, LocatePurpose } from '../../kernel/packets.ts'
 import { completeParameters } from '../../kernel/parameters.ts'
 import { Prng } from '../../kernel/prng.ts'
 import { GroupOf, Seat } from './group-of.ts'
@@ -33,6 +34,29 @@ function start(seed: number, count: number, spread: number, slowest: number, los
   return group
 }
 
+/** Two starters within `spread`, packets up to `slowest` under way. As candidates each hears one question of the other, the kth. */
+function startMissing(seed: number, spread: number, slowest: number): GroupOf {
+  const prng = new Prng(seed)
+  const group = new GroupOf()
+  group.delayOf = () => prng.between(50, slowest)
+  const startedAt = new Map<Seat, number>()
+  group.isLost = ({ from, kind, bytes }) => {
+    if (kind !== 'locate' || decodeLocate(bytes)?.purpose !== LocatePurpose.candidate) return false
+    const intervals = (group.queue.now - startedAt.get(from)!) / (locateIntervalMs * 1000)
+    // an answer to the other's question comes in between
+    return Number.isInteger(intervals) && intervals !== locateTries - 1
+  }
+  const isLowerFirst = prng.unit() < 0.5
+  for (const nonce of isLowerFirst ? [1n, 2n] : [2n, 1n]) {
+    const seat = new Seat(group, group.seats.length, { nonce, seed: prng.u32(), peers: [] })
+    group.seats.push(seat)
+    const at = group.seats.length === 1 ? 0 : prng.below(spread + 1)
+    startedAt.set(seat, at)
+    group.queue.at(at, () => seat.open('joinOrCreate', completeParameters()))
+  }
+  return group
+}
+
 function groupsOf(group: GroupOf): Set<bigint> {
   return new Set(group.living.map(({ view }) => view.groupId))
 }
@@ -52,5 +76,29 @@ describe('ten starters at the same moment', () => {
       group.until(() => group.seats.every(({ memberId }) => memberId !== 0), `seed ${seed}: all are members`)
       expect(groupsOf(group).size, `seed ${seed}`).toBe(1)
     }
+  })
+})
+
+describe('two starters that miss each other at first', () => {
+  test('end in one group, though the last question and its answer are all that gets through', () => {
+    for (let seed = 1; seed <= 300; seed++) {
+      const group = startMissing(seed, 10_000, locateIntervalMs * 1000 - 1000)
+      group.until(() => group.seats.every(({ memberId }) => memberId !== 0), `seed ${seed}: both are members`)
+      expect(groupsOf(group).size, `seed ${seed}`).toBe(1)
+    }
+  })
+})
+
+describe('who is alone', () => {
+  test('creates after one interval more than its questions take, and not later', () => {
+    const group = new GroupOf()
+    const seat = new Seat(group, 0, { peers: [] })
+    group.seats.push(seat)
+    seat.open('joinOrCreate', completeParameters())
+    group.advance(T / 1000 + locateIntervalMs - 1)
+    expect(seat.memberId).toBe(0)
+    group.advance(1)
+    expect(seat.memberId).toBe(1)
+    expect(group.counts().locate).toBe(locateTries + 1)
   })
 })

@@ -20,6 +20,8 @@ interface Participant {
   readonly lives: { readonly openAt: Micros; readonly plan: ProgramPlan }[]
   /** How many lives there were, failed opens included. */
   tries: number
+  /** A life of it is to begin in a moment: one address holds one life at a time. */
+  isOpening: boolean
 }
 
 /** How long before the start numbers' edge a group begins: some messages, so that a run crosses it. */
@@ -53,7 +55,8 @@ export class Cluster {
     const { members, early, late, healAt } = options
     for (let i = 0; i < members; i++) {
       const address = `n${i}`
-      this.participants.push({ node: new SimulatedNode(address, this.world), address, lives: [], tries: 0 })
+      const node = new SimulatedNode(address, this.world)
+      this.participants.push({ node, address, lives: [], tries: 0, isOpening: false })
     }
     const leavers = this.chooseLeavers()
     const share = Math.ceil(options.sends / members)
@@ -113,11 +116,17 @@ export class Cluster {
 
   private openNext(participant: Participant): void {
     const next = participant.lives.shift()
-    if (next === undefined) return
+    if (next !== undefined) this.openAt(participant, next.openAt, next.plan)
+  }
+
+  private openAt(participant: Participant, time: Micros, plan: ProgramPlan): void {
+    const { queue } = this.world
     this.planned++
-    this.world.queue.at(Math.max(next.openAt, this.world.queue.now), () => {
+    participant.isOpening = true
+    queue.at(Math.max(time, queue.now), () => {
       this.planned--
-      this.open(participant, next.plan)
+      participant.isOpening = false
+      this.open(participant, plan)
     })
   }
 
@@ -202,11 +211,7 @@ export class Cluster {
       throw new Violation('I9', `${record.name} cannot ${plan.how}: ${code}, and nothing was wrong`)
     // with the group gone, or full for good, there is nothing to wait for
     if (!this.hasGroup() || (code === ErrorCode.full && this.isHealed)) return this.openNext(participant)
-    this.planned++
-    queue.after(this.prng.between(1000, 50_000), () => {
-      this.planned--
-      this.open(participant, plan)
-    })
+    this.openAt(participant, queue.now + this.prng.between(1000, 50_000), plan)
   }
 
   /** A join may be dropped by any reset, also by one that an unfounded suspicion has led to. */
@@ -242,7 +247,8 @@ export class Cluster {
     this.planned++
     this.world.queue.after(after, () => {
       this.planned--
-      if (participant.node.current === undefined) this.open(participant, plan)
+      // (whoever crashes between two tries to open comes back by the next of them)
+      if (participant.node.current === undefined && !participant.isOpening) this.open(participant, plan)
     })
   }
 

@@ -115,6 +115,27 @@ describe('I5, resilience through resets', () => {
     expectWrong('I5', () => returned(5, 0, [1], false))
     expectWrong('I5', () => droppedTail(5, 0, [1], false))
   })
+  it('lets a leaver hear of its sends as the witness of a reset', () => {
+    const witnessed = (isOfficial: boolean) => {
+      const it = scene(3, { resilience: 2 })
+      const [one, two] = [it.life(1), it.life(2)]
+      it.holdAt(3, 2)
+      it.hold(5)
+      const send = it.send(1)
+      const message = it.message(send, 3)
+      const before = two.view!
+      const left = { ...before, seq: 4, sequencer: 2, members: before.members.slice(1) }
+      const header = new Uint8Array(0)
+      const leave = { kind: 'leave', seq: 4, sender: 1, header, view: left } as const
+      const reset = { ...it.reset(5, 2, [1, 3], { coordinator: 2 }), removed: [3] }
+      it.judge.call(one, { call: 'leave', token: 99, header })
+      if (isOfficial) it.deliver(two, message, leave, reset)
+      it.judge.output(one, { output: 'sent', token: send.token, count: 1, seq: 3 })
+      it.deliver(one, message)
+    }
+    expect(verdictOf(() => witnessed(true))).toBe('')
+    expectWrong('I5', () => witnessed(false))
+  })
   it('has a reset held by its whole view', () => {
     const it = scene(3)
     it.crash(1)
@@ -138,6 +159,21 @@ describe('I7 and I8, one way from view to view', () => {
     const it = scene(5)
     it.deliver(it.life(2), it.reset(5, 2, [1], { coordinator: 2 }))
     expectWrong('I8', () => it.deliver(it.life(2), it.reset(6, 2, [], { coordinator: 3 })))
+  })
+  it('tells the sides of a split apart where their names clash', () => {
+    // each side takes in a member 3, which makes the next view of its side
+    const twoSides = (second: { host: number; key: number }) => {
+      const it = scene(2, { minMembers: 1 })
+      for (const alone of [1, 2])
+        it.deliver(it.life(alone), it.reset(2, 2, [3 - alone], { coordinator: alone }))
+      it.join(1, 3)
+      if (second.key !== 3) it.join(second.host, 3, second.key)
+      it.deliver(it.life(3), it.reset(4, 3, [], { coordinator: 3 }))
+      it.deliver(it.life(second.host), it.message(it.send(second.host), 4))
+      it.deliver(it.life(second.host), it.reset(5, 3, [], { coordinator: second.key }))
+    }
+    expect(verdictOf(() => twoSides({ host: 2, key: 30 }))).toBe('')
+    expectWrong('I7', () => twoSides({ host: 1, key: 3 }))
   })
   it('has everybody told who is out', () => {
     const it = scene(3)
@@ -195,6 +231,11 @@ describe('I6, resets in the order', () => {
     expectWrong('I6', () => first({ removed: [1, 3] }))
     expectWrong('I6', () => first({ sender: 3 }))
     expectWrong('I6', () => first({ incarnation: 0 }))
+  })
+  it('are delivered by nobody whom they put out', () => {
+    const it = scene(3)
+    const reset = it.reset(3, 2, [1], { coordinator: 2 })
+    expectWrong('I6', () => it.deliver(it.life(1), reset))
   })
   it('take in nobody', () => {
     const it = scene(3)
@@ -273,6 +314,16 @@ describe('I9, progress', () => {
     expect(isProgressDemanded(living(5, [1, 2, 3]).judge.ledger)).toBe(false)
     expect(isProgressDemanded(living(5, [1, 2, 3], { minMembers: 2 }).judge.ledger)).toBe(true)
     expect(isProgressDemanded(living(2, [1], { minMembers: 1 }).judge.ledger)).toBe(true)
+  })
+  it('is not where only the lost know that the view is a smaller one', () => {
+    const it = scene(4)
+    it.crash(1)
+    const reset = it.reset(4, 2, [1], { coordinator: 2 })
+    it.deliver(it.life(2), reset)
+    it.crash(2)
+    expect(isProgressDemanded(it.judge.ledger)).toBe(false)
+    it.deliver(it.life(3), reset)
+    expect(isProgressDemanded(it.judge.ledger)).toBe(true)
   })
   it('is not where a lost coordinator or joiner may have changed the view', () => {
     const it = living(5, [])

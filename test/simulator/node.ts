@@ -43,6 +43,9 @@ const EFFECTS_MOST = 20_000
 /** A machine that wants so many ticks without time going on never stops. */
 const TICKS_AT_ONCE = 10_000
 
+/** What a buffer is full of that its machine gets back. */
+const SPOILT = 0xa5
+
 type Effect = () => void
 
 export class SimulatedNode implements Endpoint {
@@ -77,6 +80,7 @@ export class SimulatedNode implements Endpoint {
   }
 
   begin(life: Life): void {
+    if (this.life !== undefined) throw new Error(`${this.address} has a life already: a fault of the harness`)
     this.life = life
     this.isSilent = false
   }
@@ -240,6 +244,13 @@ export class Life {
   private cutAfter: number | undefined
   private cutIsSilent = false
   private recorded = 0
+  /**
+   * Half of the machines get the buffers of their packets back at once, spoilt: they may hold on to nothing that they
+   * have sent. The network keeps those of the others, and looks whether they are written to.
+   */
+  private readonly givesBack: boolean
+  /** Handed to the sink in this step. BOUNDED by what one step does. */
+  private readonly sent = new Set<Uint8Array>()
   private hasCrashed = false
   private readonly crashed: () => void
 
@@ -257,6 +268,7 @@ export class Life {
     this.node = parts.node
     this.world = parts.world
     this.program = parts.program
+    this.givesBack = parts.machine.options.nonce % 2n === 0n
     this.node.begin(this)
   }
 
@@ -305,16 +317,32 @@ export class Life {
       if (this.hasCrashed) return
     }
     if (this.cutAfter !== undefined) return this.node.crash(this.cutIsSilent)
+    this.giveBack()
     if (this.steps++ % STEPS_PER_SAMPLE === 0) this.sample()
     judge.stepped(this.record)
+  }
+
+  /** What goes onto the network for a packet of the machine's. */
+  private leave(packet: Uint8Array): Uint8Array {
+    if (!this.givesBack) return packet
+    this.sent.add(packet)
+    return packet.slice()
+  }
+
+  private giveBack(): void {
+    for (const packet of this.sent) {
+      packet.fill(SPOILT)
+      this.machine.release?.(packet)
+    }
+    this.sent.clear()
   }
 
   private sink(record: (effect: Effect) => void): Sink {
     const { network, judge, trace, queue, marks } = this.world
     const { address } = this.node
     return {
-      unicast: (to, packet) => record(() => network.unicast(address, to, packet)),
-      multicast: (packet) => record(() => network.multicast(address, packet)),
+      unicast: (to, packet) => record(() => network.unicast(address, to, this.leave(packet))),
+      multicast: (packet) => record(() => network.multicast(address, this.leave(packet))),
       output: (output) =>
         record(() => {
           trace?.add(queue.now, this.record.name, describeOutput(output))

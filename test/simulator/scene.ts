@@ -69,11 +69,23 @@ export class Scene {
     return { id, nonce, name, address: name, role: 0 }
   }
 
-  private joined(life: LifeRecord, id: MemberId, view: View): void {
+  private joined(life: LifeRecord, id: MemberId, view: View, key = id): void {
     const { parameters } = this
     const common = { port: 'p', nonce: life.nonce, parameters, view }
-    this.lives.set(id, life)
+    this.lives.set(key, life)
     this.judge.output(life, { output: 'joined', token: -1, memberId: id, ...common })
+  }
+
+  /** One more member in the view of `host`. The two sides of a split give the same id, so the test names it by `key`. */
+  join(host: MemberId, id: MemberId, key = id): void {
+    const before = this.life(host).view!
+    const seq = this.life(host).delivered + 1
+    const life = this.begin(key)
+    const view = withJoined(before, this.member(life, id), seq)
+    this.heldByAll = Math.max(this.heldByAll, seq)
+    for (const other of this.judge.ledger.livesOf(before))
+      this.deliver(other, { kind: 'join', seq, sender: id, header: NO_BYTES, view })
+    this.joined(life, id, view, key)
   }
 
   life(id: MemberId): LifeRecord {
@@ -126,19 +138,21 @@ export class Scene {
     this.judge.output(this.life(id), { output: 'failed', token, code, message: code, outcome })
   }
 
-  /** From the newest view of the coordinator. */
+  /** From the newest view of the coordinator, which the test names by its key. */
   reset(
     seq: Seq,
     incarnation: number,
     removed: readonly MemberId[],
     { coordinator, lossPossible = true }: { coordinator: MemberId; lossPossible?: boolean },
   ): ResetEvent {
-    const before = this.life(coordinator).view!
+    const { view, memberId } = this.life(coordinator)
+    const before = view!
     const members = before.members.filter(({ id }) => !removed.includes(id))
-    const view = { ...before, incarnation, coordinator, seq, sequencer: coordinator, members }
+    const after = { ...before, incarnation, coordinator: memberId, seq, sequencer: memberId, members }
     const gone = before.members.map(({ id }) => id).filter((id) => removed.includes(id))
     this.heldByAll = Math.max(this.heldByAll, seq)
-    return { kind: 'reset', seq, sender: coordinator, header: NO_BYTES, view, removed: gone, lossPossible }
+    const sides = { view: after, removed: gone, lossPossible }
+    return { kind: 'reset', seq, sender: memberId, header: NO_BYTES, ...sides }
   }
 
   crash(id: MemberId): void {

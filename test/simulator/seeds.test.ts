@@ -6,6 +6,23 @@ import { runSeed } from './run.ts'
 const SEEDS = 300
 const BASE = Number(process.env.AMOEBACAST_SIM_BASE ?? 1)
 
+/**
+ * Seeds that have found something once: two lives on one node (17416, 18336, 90608); a result that only the dead know
+ * to be official (83217, 89563); ids of two sides of a split (88432); a leaver that bears witness (110525).
+ */
+const KNOWN = [17416, 18336, 83217, 88432, 89563, 90608, 110525]
+
+it.each(KNOWN)('seed %i, which has found something once', { timeout: 60_000 }, (seed) => {
+  const outcome = runSeed(seed)
+  expect(outcome.status, verdict(outcome)).toBe('ok')
+})
+
+it('two sides of a split, whose views have one name', { timeout: 60_000 }, () => {
+  const overrides = { recovery: 'manual', resets: 0.5, members: 4, loss: 0.2, aimed: 2, pauses: 1 } as const
+  const outcome = runSeed(34, { overrides })
+  expect(outcome.status, verdict(outcome)).toBe('ok')
+})
+
 it(`runs ${SEEDS} seeds from ${BASE} on`, { timeout: 300_000 }, () => {
   const began = performance.now()
   const totals = noTotals()

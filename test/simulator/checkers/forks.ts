@@ -11,6 +11,7 @@ import { describeEvent } from '../trace.ts'
 import { type Checker, check } from './checker.ts'
 import { isLiving, type Ledger, type LifeRecord } from './ledger.ts'
 import { isOnLineTo, needsMajority, type Order, type OrderedRecord } from './order.ts'
+import { isOfOneIncarnation } from './views.ts'
 
 export class Forks implements Checker {
   readonly invariant = 'I12'
@@ -33,7 +34,7 @@ export class Forks implements Checker {
     const { order, view, event, by } = record
     for (const other of order.records) {
       if (other === record || other.event?.kind !== 'reset') continue
-      const isSame = isSameName(other.view, view)
+      const isSame = isOfOneIncarnation(other.view, view)
       check(
         !isSame || other.parent === record.parent,
         'I7',
@@ -109,10 +110,6 @@ function judgeTail(reset: OrderedRecord, tail: OrderedRecord): void {
 /** How many of `before` are not in the view of a reset any more. */
 export function lostBetween(before: View, after: View): number {
   return before.members.filter(({ nonce }) => after.members.every((member) => member.nonce !== nonce)).length
-}
-
-function isSameName(a: View, b: View): boolean {
-  return a.incarnation === b.incarnation && a.coordinator === b.coordinator
 }
 
 function inWords({ by, event }: OrderedRecord): string {

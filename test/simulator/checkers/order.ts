@@ -11,7 +11,7 @@ import type { OrderedEvent } from '../../../kernel/port.ts'
 import type { View } from '../../../kernel/view.ts'
 import { readTag } from '../tag.ts'
 import type { LifeRecord } from './ledger.ts'
-import { viewKey } from './views.ts'
+import { isOfOneIncarnation, viewKey } from './views.ts'
 
 export type DeliveredEvent = OrderedEvent
 
@@ -77,10 +77,7 @@ export class Orders {
     }
     // below a majority two lines of views may give the same id at the same place
     const own = order.records.find(
-      ({ event, view: there }) =>
-        isJoinOf(event, view.seq, life.memberId) &&
-        there.incarnation === view.incarnation &&
-        there.coordinator === view.coordinator,
+      ({ event, view: there }) => isJoinOf(event, view.seq, life.memberId) && isOfOneIncarnation(there, view),
     )
     if (own !== undefined) return own
     const record = makeRecord(order, undefined, view.seq, life, undefined, view, 0)

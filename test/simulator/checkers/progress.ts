@@ -3,8 +3,9 @@
  * that live are in one view, or have been told that they are out.
  *
  * When it is demanded: if members may have suspected each other at all, only where recovery can end. V is the
- * newest view that anybody has delivered. Of V so many must live as the minimum asks of V, and also of V with a
- * joiner or without a leaver whose change of view may be under way. A coordinator that is lost may have had a
+ * newest view that anybody who lives has delivered, and each later one that those who are lost have delivered: of
+ * these nobody can know that they were official. Of each V so many must live as the minimum asks of V, and also of V
+ * with a joiner or without a leaver whose change of view may be under way. A coordinator that is lost may have had a
  * result accepted without anybody's having delivered it; then the living must be enough for each view that it may
  * have made of V. A member that is out must know somebody who lives, to be told. Where living sides have parted for good (a minimum below a majority), nothing is demanded.
  */
@@ -64,15 +65,16 @@ function isDemandedOf(ledger: Ledger, order: Order): boolean {
   if (living.some((life) => isStranded(life, living))) return false
   const isAlive = new Set(living.map(({ nonce }) => nonce))
   const view = order.tip.view.members.map(({ nonce }) => nonce)
+  const counted = countedViews(order, living)
   const joiners = ledger.lives.filter((life) => life.group === undefined && mayBeJoining(ledger, life))
   const leavers = lives.filter((life) => life.phase === 'leaving' || life.phaseBefore === 'leaving')
-  const views = [
-    view,
-    ...joiners.filter(({ nonce }) => !view.includes(nonce)).map(({ nonce }) => [...view, nonce]),
+  const views = counted.flatMap((one) => [
+    one,
+    ...joiners.filter(({ nonce }) => !one.includes(nonce)).map(({ nonce }) => [...one, nonce]),
     ...leavers
-      .map((leaver) => view.filter((nonce) => nonce !== leaver.nonce))
-      .filter((one) => one.length > 0),
-  ]
+      .map((leaver) => one.filter((nonce) => nonce !== leaver.nonce))
+      .filter((without) => without.length > 0),
+  ])
   // a joiner that lives can vote for the view with it
   for (const life of joiners) if (life.phase === 'opening') isAlive.add(life.nonce)
   if (!views.every((one) => one.filter((nonce) => isAlive.has(nonce)).length >= minimumOf(order, one.length)))
@@ -80,6 +82,21 @@ function isDemandedOf(ledger: Ledger, order: Order): boolean {
   const hidden = lives.filter((life) => life.hasResultOut && !isLiving(life)).length
   if (hidden === 0) return true
   return hidden === 1 && survivesHidden(order, view.length, view.filter((nonce) => isAlive.has(nonce)).length)
+}
+
+/**
+ * From the newest that a living member has delivered to the newest of all. (Four members; the sequencer dies, the next
+ * has its reset of three acked by all, delivers it alone, and dies: the two that hold it do not know that it was official,
+ * and they are no majority of the four.)
+ */
+function countedViews(order: Order, living: readonly LifeRecord[]): LifeRecord['nonce'][][] {
+  const views = new Set<Order['tip']['view']>()
+  for (let one: Order['tip'] | undefined = order.tip; one !== undefined; one = one.parent) {
+    views.add(one.view)
+    const here = one
+    if (living.some(({ at }) => isOnLineTo(here, at!))) break
+  }
+  return [...views].map(({ members }) => members.map(({ nonce }) => nonce))
 }
 
 /** Whether none of those that it knows, itself excepted, is there to tell it that it is out. */

@@ -9,7 +9,7 @@ import { resilienceFor } from '../../../kernel/parameters.ts'
 import { majorityOf, type View } from '../../../kernel/view.ts'
 import { type Checker, check } from './checker.ts'
 import { isLiving, type Ledger, type LifeRecord, type SendRecord } from './ledger.ts'
-import { needsMajority, type OrderedRecord, placeBefore } from './order.ts'
+import { isOnLineTo, needsMajority, type OrderedRecord, placeBefore } from './order.ts'
 
 export class Resilience implements Checker {
   readonly invariant = 'I5'
@@ -56,7 +56,7 @@ export class Resilience implements Checker {
   private judge(life: LifeRecord, { seq, counter }: SendRecord): void {
     if (life.parameters === undefined) return
     // what a reset has taken over is held by all of its view, as many as they are
-    const { view } = resetAfter(life.at!, seq!) ?? placeBefore(life.at!, seq!)
+    const { view } = this.resetBehind(life, seq!) ?? placeBefore(life.at!, seq!)
     const lives = this.ledger.livesOf(view)
     const holders = lives.filter(({ heldMost }) => heldMost >= seq!)
     // where fewer are left, all that are left must hold it
@@ -68,6 +68,16 @@ export class Resilience implements Checker {
       () =>
         `the send ${counter} of ${life.name} returned at ${seq}, held by ${holders.map(({ name }) => name).join(', ') || 'nobody'} only; ${needed} members must hold it`,
     )
+  }
+
+  /**
+   * A leaver never gets to a reset behind its own leave: it is told that its sends have returned when it hears, as a
+   * witness, that the reset is official; somebody has delivered that by then.
+   */
+  private resetBehind({ at, phase, isExpelled }: LifeRecord, seq: number): OrderedRecord | undefined {
+    const { tip } = at!.order
+    const isLeaver = phase !== 'member' && !isExpelled && isOnLineTo(at!, tip)
+    return resetAfter(at!, seq) ?? (isLeaver ? resetAfter(tip, seq) : undefined)
   }
 
   /** A reset is accepted when all that are in the new view have acked it. */

@@ -45,6 +45,9 @@ export class Views implements Checker {
       () => `${life.name} is handed its own leave at ${event.seq}`,
     )
     check(event.seq !== life.joinedAt, 'I6', () => `${life.name} is handed its own join at ${event.seq}`)
+    // a witness holds the result like a member, and delivers nothing
+    const isOut = event.kind === 'reset' && event.view.members.every(({ nonce }) => nonce !== life.nonce)
+    check(!isOut, 'I6', () => `${life.name} is handed the reset at ${event.seq}, whose view it is not in`)
   }
 
   ordered(record: OrderedRecord, before: View): void {
@@ -128,7 +131,9 @@ export class Views implements Checker {
       if (life.group === undefined || (life.phase !== 'left' && life.phase !== 'closed')) continue
       if (life.isExpelled || mayGoUnordered(this.ledger, life)) continue
       const { tip } = this.ledger.orderOf(life)
-      const isOver = findMember(tip.view, life.memberId) === undefined || tip.last === life.delivered
+      // (by its nonce: below a majority the other side of a split may have given the same id to somebody else)
+      const isIn = findMember(tip.view, life.memberId)?.nonce === life.nonce
+      const isOver = !isIn || tip.last === life.delivered
       check(isOver, 'I6', () => `${life.name} has left, and ${describeView(tip.view)} still has it`)
     }
   }
@@ -141,8 +146,16 @@ function mayGoUnordered(ledger: Ledger, life: LifeRecord): boolean {
   return isLast || life.isLeftBehind
 }
 
-function isOfOneIncarnation(a: View, b: View): boolean {
-  return a.incarnation === b.incarnation && a.coordinator === b.coordinator
+/**
+ * Whether both are made by one attempt, or by joins and leaves since. A name (incarnation, coordinator) does not say
+ * so by itself: below a majority the two sides of a split give the same member id to two processes, and these may
+ * both rebuild their sides under the same incarnation. Which process it was tells them apart; it never attempts
+ * anything twice under one incarnation.
+ */
+export function isOfOneIncarnation(a: View, b: View): boolean {
+  if (a.incarnation !== b.incarnation || a.coordinator !== b.coordinator) return false
+  const [mine, theirs] = [findMember(a, a.coordinator), findMember(b, b.coordinator)]
+  return mine === undefined || theirs === undefined || mine.nonce === theirs.nonce
 }
 
 /** Two groups on one port at once: nobody may be told that a port is free while its group lives. */

@@ -1,0 +1,202 @@
+/**
+ * What comes in from outside, and who in this member hears it: the door says who may say anything, and the rest
+ * follows from who it is. Packets of fellow members go on to fellow-packets.ts, those of a reset to renewal.ts,
+ * questions to the concierge. The word that somebody lives no more comes in here, too.
+ */
+import type { Counters } from '../../kernel/counters.ts'
+import type { Address, MemberId, Nonce } from '../../kernel/identity.ts'
+import type { OrderState } from '../../kernel/order-state.ts'
+import type { Outbox } from '../../kernel/outbox.ts'
+import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
+import { decodeJoinRequest, encodeLeft, type Locate, readStreamAck } from '../../kernel/packets.ts'
+import type { Streams } from '../../kernel/streams.ts'
+import type { Timers } from '../../kernel/timers.ts'
+import type { Member as ViewMember } from '../../kernel/view.ts'
+import type { Concierge } from './concierge.ts'
+import { admit } from './door.ts'
+import type { FellowPackets } from './fellow-packets.ts'
+import type { Fellows } from './fellows.ts'
+import type { Gaps } from './gaps.ts'
+import type { Leaver } from './leaver.ts'
+import type { Lookout } from './lookout.ts'
+import type { Office } from './office.ts'
+import type { Renewal } from './renewal.ts'
+import type { Silence } from './silence.ts'
+
+export interface ArrivalsHost {
+  /** Whether the own join is accepted. */
+  hasJoined(): boolean
+  onOrder(member: ViewMember | undefined, header: PacketHeader, packet: Uint8Array): void
+  /** Nobody needs this member any more, which has left. */
+  onLeftGroup(): void
+}
+
+export class Arrivals {
+  private readonly port: string
+  private readonly self: MemberId
+  private readonly state: OrderState
+  private readonly outbox: Outbox
+  private readonly timers: Timers
+  private readonly counters: Counters
+  private readonly streams: Streams
+  private readonly concierge: Concierge
+  private readonly fellows: Fellows
+  private readonly fellowPackets: FellowPackets
+  private readonly gaps: Gaps
+  private readonly leaver: Leaver
+  private readonly lookout: Lookout
+  private readonly office: Office
+  private readonly renewal: Renewal
+  private readonly silence: Silence
+  private readonly host: ArrivalsHost
+
+  constructor(parts: {
+    port: string
+    self: MemberId
+    state: OrderState
+    outbox: Outbox
+    timers: Timers
+    counters: Counters
+    streams: Streams
+    concierge: Concierge
+    fellows: Fellows
+    fellowPackets: FellowPackets
+    gaps: Gaps
+    leaver: Leaver
+    lookout: Lookout
+    office: Office
+    renewal: Renewal
+    silence: Silence
+    host: ArrivalsHost
+  }) {
+    this.port = parts.port
+    this.self = parts.self
+    this.state = parts.state
+    this.outbox = parts.outbox
+    this.timers = parts.timers
+    this.counters = parts.counters
+    this.streams = parts.streams
+    this.concierge = parts.concierge
+    this.fellows = parts.fellows
+    this.fellowPackets = parts.fellowPackets
+    this.gaps = parts.gaps
+    this.leaver = parts.leaver
+    this.lookout = parts.lookout
+    this.office = parts.office
+    this.renewal = parts.renewal
+    this.silence = parts.silence
+    this.host = parts.host
+  }
+
+  private reject(reason: RejectReason): void {
+    this.counters.rejected[reason]++
+  }
+
+  // ---- packets ----------------------------------------------------------------------------------------
+
+  /** Somebody asks for a port: to open it, to look at it, or to see whether it is the only group there. */
+  onLocate(from: Address, header: PacketHeader, locate: Locate): void {
+    if (locate.port !== this.port || !this.host.hasJoined() || this.leaver.isLingering) return
+    if (this.lookout.onLocate(from, header, locate)) return
+    // a group that stands still lives: nobody may take its port for free
+    const heardAt = this.renewal.recovery.isBound
+      ? Number.NEGATIVE_INFINITY
+      : this.silence.suspicion.lastHeard(this.state.view.sequencer)
+    this.concierge.onLocate(from, header, heardAt)
+  }
+
+  onPacket(from: Address, header: PacketHeader, packet: Uint8Array): void {
+    const { recovery } = this.renewal
+    if (header.kind === PacketKind.inspect && header.groupId === this.state.view.groupId) {
+      if (!this.concierge.onInspect(from, header, packet)) this.reject('malformed')
+      return
+    }
+    if (header.kind === PacketKind.streamAck) return this.onStreamAck(header, packet)
+    if (header.groupId === this.state.view.groupId && !this.leaver.isLingering) {
+      const rejected = this.renewal.onResetPacket(from, header, packet)
+      if (rejected !== 'not one') return rejected === undefined ? undefined : this.reject(rejected)
+    }
+    if (this.renewal.onOlderGap(from, header, packet)) return
+    const admittance = admit(this.state, header, this.self, this.outbox.identity, recovery.leader)
+    if (typeof admittance === 'string') {
+      const { outsiders } = this.renewal
+      const isSequencer = this.office.sequencer !== undefined
+      if (admittance === 'group' && header.kind === PacketKind.hereIs) {
+        return this.lookout.onHereIs(from, header, packet)
+      }
+      if (admittance === 'incarnation') outsiders.onForeign(from, header, isSequencer)
+      return this.reject(admittance)
+    }
+    if (recovery.isBound && admittance.who !== 'member') return this.reject('phase')
+    switch (admittance.who) {
+      case 'joiner':
+        this.onJoiner(from, header, packet)
+        return
+      case 'former':
+        this.onFormer(admittance.leftAt, from, header, packet)
+        return
+      case 'beyond':
+        this.host.onOrder(undefined, header, packet)
+        return
+      case 'member':
+        this.silence.onHeard(admittance.member)
+        if (recovery.isBound) this.renewal.onPacketWhileBound(admittance.member, from, header, packet)
+        else this.fellowPackets.on(admittance.member, from, header, packet)
+        return
+    }
+  }
+
+  private onJoiner(from: Address, header: PacketHeader, packet: Uint8Array): void {
+    const { sequencer } = this.office
+    const request = decodeJoinRequest(packet)
+    if (request === undefined || request.port !== this.port) return this.reject('malformed')
+    if (this.state.former.some(({ member }) => member.nonce === header.senderNonce)) {
+      // it was let in without ever hearing of it, and removed: only another life can join again
+      this.renewal.recovery.tellExpelled({ address: from, nonce: header.senderNonce })
+    } else if (sequencer === undefined) this.concierge.tellWhere(from, header)
+    else sequencer.changes.onJoinRequest(from, header.senderNonce, request)
+  }
+
+  private onFormer(leftAt: number, from: Address, header: PacketHeader, packet: Uint8Array): void {
+    // two who have both left must not tell each other so for ever; and an old sequencer waits for the
+    // word of its successor, who may not have heard yet that it is the successor
+    if (header.kind === PacketKind.left) return
+    if (header.kind === PacketKind.order && this.office.sequencer === undefined) return
+    if (header.kind === PacketKind.gap) this.fellowPackets.repairFor(from, header, packet)
+    const seq = encodeLeft(leftAt)
+    this.outbox.unicast(from, this.outbox.packetOf(PacketKind.left, 0, header.senderNonce, seq))
+  }
+
+  /** Streams go to joiners and askers, too, who are no members; the stream knows its receiver by the nonce. */
+  private onStreamAck(header: PacketHeader, packet: Uint8Array): void {
+    const ack = readStreamAck(packet)
+    if (ack === undefined) return this.reject('malformed')
+    this.streams.onAck(header.senderNonce, ack)
+    this.timers.setEarlier('flush', this.outbox.now)
+  }
+
+  // ---- who lives no more ------------------------------------------------------------------------------
+
+  /** The kernel at somebody's address says that this nonce lives no more. */
+  onGone(from: Address, header: PacketHeader): void {
+    const member = this.fellows.present.find(({ nonce }) => nonce === header.senderNonce)
+    if (header.groupId !== this.state.view.groupId || member?.address !== from) return this.reject('stranger')
+    this.tellGone(member)
+    if (this.leaver.isLingering && member.id === this.state.view.sequencer) this.host.onLeftGroup()
+  }
+
+  /** The operating system says that nobody listens at this address: whoever was there is gone. */
+  onRefused(address: Address): void {
+    for (const member of this.fellows.present) {
+      if (member.address === address && member.id !== this.self) this.tellGone(member)
+    }
+    this.timers.setEarlier('flush', this.outbox.now)
+  }
+
+  private tellGone({ id, nonce }: { id: MemberId; nonce: Nonce }): void {
+    this.office.sequencer?.onGone(nonce)
+    this.gaps.onGone(id)
+    this.renewal.onGone(nonce)
+    if (this.office.sequencer === undefined) this.silence.onGone(id)
+  }
+}
