@@ -8,28 +8,38 @@
 
 /** Smaller packets are not worth it. */
 const SMALL = 1024
-/** Buffers kept at once. */
-const KEPT_MAX = 64
+/** Bytes kept at once: all that a step of a busy sequencer sends. */
+const KEPT_BYTES = 1024 * 1024
 
 export class PacketPool {
   /** Bytes of every buffer. */
   private readonly capacity: number
-  /** BOUNDED by KEPT_MAX. */
+  private readonly most: number
+  /** BOUNDED by `most`. */
   private readonly free: ArrayBufferLike[] = []
+  private readonly isFree = new Set<ArrayBufferLike>()
 
   constructor(packetSize: number) {
     this.capacity = packetSize
+    this.most = Math.max(16, Math.floor(KEPT_BYTES / packetSize))
   }
 
   take(bytes: number): Uint8Array {
     if (bytes < SMALL || bytes > this.capacity) return new Uint8Array(bytes)
-    const buffer = this.free.pop() ?? new ArrayBuffer(this.capacity)
+    const buffer = this.free.pop()
+    if (buffer === undefined) return new Uint8Array(new ArrayBuffer(this.capacity), 0, bytes)
+    this.isFree.delete(buffer)
     return new Uint8Array(buffer, 0, bytes)
   }
 
-  /** Nobody reads it any more. Buffers that are not from here are left to the collector; one given twice counts once. */
+  /**
+   * Nobody reads it any more. Buffers that are not from here are left to the collector; one that is given twice, as
+   * after a fan-out, counts once.
+   */
   give({ buffer, byteLength }: Uint8Array): void {
     if (byteLength < SMALL || buffer.byteLength !== this.capacity) return
-    if (this.free.length < KEPT_MAX && !this.free.includes(buffer)) this.free.push(buffer)
+    if (this.free.length >= this.most || this.isFree.has(buffer)) return
+    this.free.push(buffer)
+    this.isFree.add(buffer)
   }
 }

@@ -191,10 +191,20 @@ export class Renewal {
     if (this.parts.silence.isAnybodySuspect) this.onMemberFailed()
   }
 
-  /** One who leaves, with nobody else there, has left. */
+  /**
+   * One who leaves, with nobody else there, has left. Whether in order, its log says: the others may have gone on without
+   * it while it stood still, and have left, too.
+   */
   onSuspected(): void {
     const { sender, silence, host } = this.parts
-    if (sender.isLeaving && silence.isEverybodySuspect) host.left()
+    if (!sender.isLeaving || !silence.isEverybodySuspect) return
+    if (this.holdsOwnLeave) host.left()
+    else host.leftBehind('nobody else answers any more')
+  }
+
+  private get holdsOwnLeave(): boolean {
+    const { state, self } = this.parts
+    return state.pending.some(({ leave }) => leave?.member === self)
   }
 
   onGone(nonce: Nonce): void {
@@ -400,9 +410,8 @@ export class Renewal {
    * that is as orderly a leave as any, with what was sent before it.
    */
   private onWitnessed(seq: Seq): void {
-    const { state, self, receiver, host } = this.parts
-    const hasLeft = state.pending.some(({ leave }) => leave?.member === self)
-    if (hasLeft) receiver.acceptUpTo(seq)
+    const { receiver, host } = this.parts
+    if (this.holdsOwnLeave) receiver.acceptUpTo(seq)
     else host.expelled('the group has gone on without this member')
   }
 

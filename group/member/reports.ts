@@ -58,10 +58,11 @@ export class Reports {
   /**
    * Answers of many at the same moment overrun the sequencer's socket, and with equal distances it would be
    * the same member's answer that is lost each time (seen with 13 members and room for 8 packets: the group
-   * stood still for ever). So answers are spread by rank, and who comes first goes round.
+   * stood still for ever). So answers are spread, each time in another way. (Rank and count added up are the same for
+   * members that have joined one after the other, with one question in between: they all answered at one moment.)
    */
   private stagger(rank: number, asked: number): Micros {
-    return asked <= ANSWERS_AT_ONCE ? 0 : ((rank + this.timesAsked) % asked) * ANSWER_SPACING
+    return asked <= ANSWERS_AT_ONCE ? 0 : (scattered(rank, this.timesAsked) % asked) * ANSWER_SPACING
   }
 
   /** Something has been received or taken. */
@@ -111,4 +112,11 @@ export class Reports {
     this.reportedTaken = 0
     this.onProgress()
   }
+}
+
+/** The same two numbers give the same one, and neighbours have nothing in common. */
+function scattered(rank: number, times: number): number {
+  let mixed = Math.imul(rank + 1, 0x9e3779b1) ^ Math.imul(times + 1, 0x85ebca6b)
+  mixed = Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d)
+  return (mixed ^ (mixed >>> 12)) >>> 0
 }

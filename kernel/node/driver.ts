@@ -188,7 +188,8 @@ export class Driver {
   // ---- in -----------------------------------------------------------------------------------------------
 
   private receive(from: Address, bytes: Uint8Array): void {
-    if (!this.router.admit(bytes, this.transport.staysInMemory)) return this.incompatible.note(from, bytes, this.clock)
+    if (!this.router.admit(bytes, this.transport.staysInMemory))
+      return this.incompatible.note(from, bytes, this.clock)
     this.route(from, bytes)
     this.drain()
   }

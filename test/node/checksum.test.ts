@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { readU32 } from '../../kernel/bytes.ts'
 import { seal, verify } from '../../kernel/node/checksum.ts'
 import { packet } from './support.ts'
@@ -36,4 +36,36 @@ test('every single flipped bit is noticed', () => {
 
 test('what is too short to have a checksum has none', () => {
   for (let length = 0; length < 8; length++) expect(verify(new Uint8Array(length))).toBe(false)
+})
+
+describe('where packets never leave memory', () => {
+  const plain = () => {
+    const bytes = new Uint8Array(500).fill(9)
+    bytes.fill(0, 3, 8)
+    return bytes
+  }
+
+  test('the checksum covers the header, and says so', () => {
+    const bytes = plain()
+    seal(bytes, true)
+    expect(verify(bytes, true)).toBe(true)
+    bytes[499]! ^= 1
+    expect(verify(bytes, true)).toBe(true)
+    bytes[20]! ^= 1
+    expect(verify(bytes, true)).toBe(false)
+  })
+
+  test('such a packet counts for nothing where they do leave it', () => {
+    const bytes = plain()
+    seal(bytes, true)
+    expect(verify(bytes)).toBe(false)
+  })
+
+  test('one whose checksum covers all of it counts there as well', () => {
+    const bytes = plain()
+    seal(bytes)
+    expect(verify(bytes, true)).toBe(true)
+    bytes[499]! ^= 1
+    expect(verify(bytes, true)).toBe(false)
+  })
 })
