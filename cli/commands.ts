@@ -5,6 +5,7 @@ import { completionCommand } from './completion.ts'
 import { demoCommand } from './demo.ts'
 import { gatewayCommand } from './gateway-command.ts'
 import { infoCommand } from './info.ts'
+import { keygenCommand } from './keygen-command.ts'
 import { nodeCommand } from './node-command.ts'
 import { topCommand } from './top.ts'
 
@@ -14,6 +15,7 @@ export const commands: readonly Command[] = [
   infoCommand,
   topCommand,
   gatewayCommand,
+  keygenCommand,
   benchCommand,
   completionCommand,
 ]

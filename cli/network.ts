@@ -11,6 +11,8 @@ export function kernelOptions(options: OptionValues): KernelOptions {
     dnsServers: list(options.text('dns-servers')),
     udpPort: options.whole('udp-port'),
     advertise: options.text('advertise'),
+    keyFile: options.text('key-file'),
+    insecure: options.flag('insecure'),
     method: options.text('method') as KernelOptions['method'],
     detection: options.text('detection') as KernelOptions['detection'],
     logLevel: options.text('log-level') as KernelOptions['logLevel'],

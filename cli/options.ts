@@ -87,6 +87,12 @@ export const networkOptions: OptionTable = {
     placeholder: 'HOST[:PORT]',
     describe: 'The address that others reach this process at, if it differs',
   },
+  'key-file': {
+    kind: 'text',
+    placeholder: 'FILE',
+    describe: "The group key, from 'amoebacast keygen'; packets are encrypted and authenticated with it",
+  },
+  insecure: { kind: 'flag', describe: 'Beyond loopback without a key: this is meant, do not warn' },
   method: {
     kind: 'choice',
     choices: ['auto', 'pb', 'bb'],

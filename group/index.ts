@@ -1,6 +1,13 @@
 /** The package's one public door: ordered group communication. */
 export { ErrorCode, GroupError, type Outcome } from '../kernel/errors.ts'
 export type { MemberId, RoleName, Seq } from '../kernel/identity.ts'
+export type {
+  DeliveryMessage,
+  ResetMessage,
+  SendMessage,
+  TraceMessage,
+  ViewMessage,
+} from '../kernel/node/diagnostics.ts'
 export { type GroupParameters, parameterDefaults, parameterLimits } from '../kernel/parameters.ts'
 export type { Codec, CodecOption } from './codec.ts'
 export { createGroup, joinGroup, joinOrCreateGroup } from './default-kernel.ts'

@@ -7,6 +7,8 @@ import type { RoleName } from '../kernel/identity.ts'
 import { splitHostPort } from '../kernel/node/addresses.ts'
 import { parseDnsServers } from '../kernel/node/lookup.ts'
 import { parsePeers } from '../kernel/node/peers.ts'
+import type { GroupKey } from '../kernel/node/secure/group-key.ts'
+import { groupKeys } from '../kernel/node/secure/key-options.ts'
 import { checkToken } from '../kernel/node/token.ts'
 import {
   completeParameters,
@@ -75,6 +77,15 @@ export interface KernelOptions {
    * a browser once as `?token=`. /healthz and /readyz are for everybody. Default: none, on loopback only.
    */
   readonly httpToken?: string
+  /**
+   * The group key, as `amoebacast keygen` writes it, or several, the newest first: it seals, all open. With a key
+   * every packet is encrypted and authenticated, and packets that are not are ignored. Default: none.
+   */
+  readonly key?: string | readonly string[]
+  /** The file that `amoebacast keygen` wrote, read once at the start; in place of `key`. */
+  readonly keyFile?: string
+  /** Without a key beyond loopback: this is meant, do not warn. Default false. */
+  readonly insecure?: boolean
   /** A pino logger of the program's own; else one on standard error at `logLevel`. */
   readonly logger?: Logger
   /** Default 'warn'. */
@@ -125,6 +136,9 @@ const kernelFields = [
   'metricsPort',
   'httpInterface',
   'httpToken',
+  'key',
+  'keyFile',
+  'insecure',
   'logger',
   'logLevel',
   'name',
@@ -145,7 +159,7 @@ const NAME_BYTES = 255
 /** No message is larger, so nothing beyond it would make a difference. */
 const METHOD_THRESHOLD_MAX = parameterLimits.maxMessageSize
 
-export interface CheckedKernelOptions extends Omit<KernelOptions, 'detection'> {
+export interface CheckedKernelOptions extends Omit<KernelOptions, 'detection' | 'key' | 'keyFile'> {
   readonly interface: string
   readonly transport: 'multicast' | 'unicast'
   readonly peers: string | readonly string[]
@@ -157,6 +171,9 @@ export interface CheckedKernelOptions extends Omit<KernelOptions, 'detection'> {
   readonly detection: DetectionTimes
   readonly method: 'auto' | 'pb' | 'bb'
   readonly logLevel: LogLevel
+  /** The newest first. Empty: packets are not sealed. */
+  readonly keys: readonly GroupKey[]
+  readonly insecure: boolean
 }
 
 export function checkKernelOptions(given: KernelOptions = {}): CheckedKernelOptions {
@@ -206,8 +223,12 @@ export function checkKernelOptions(given: KernelOptions = {}): CheckedKernelOpti
     throw invalidArgument('advertise', advertise, 'an address, or host:port')
   }
   const detection = checkDetection(given.detection)
+  const { key, keyFile, insecure = false, ...rest } = given
+  if (typeof insecure !== 'boolean') throw invalidArgument('insecure', insecure, 'true or false')
   return {
-    ...given,
+    ...rest,
+    keys: groupKeys({ key, keyFile }),
+    insecure,
     interface: address,
     transport,
     peers,

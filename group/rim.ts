@@ -8,7 +8,7 @@ import type { Registry } from 'prom-client'
 import type { Counters } from '../kernel/counters.ts'
 import { invalidArgument } from '../kernel/errors.ts'
 import type { Address, Micros, Nonce } from '../kernel/identity.ts'
-import { type Clock, systemWakeups, type Wakeups } from '../kernel/node/clock.ts'
+import { type Clock, monotonicClock, systemWakeups, type Wakeups } from '../kernel/node/clock.ts'
 import { Console } from '../kernel/node/console/console.ts'
 import { addConsoleRoutes } from '../kernel/node/console/routes.ts'
 import { Driver, type MachineHandle } from '../kernel/node/driver.ts'
@@ -19,8 +19,13 @@ import { Metrics } from '../kernel/node/metrics.ts'
 import { countPeerFailures } from '../kernel/node/peer-metrics.ts'
 import { PeerWatch } from '../kernel/node/peers.ts'
 import { randomNonce, randomSeed } from '../kernel/node/random.ts'
+import { SEAL_OVERHEAD } from '../kernel/node/secure/envelope.ts'
+import { countSealFaults } from '../kernel/node/secure/seal-metrics.ts'
+import { SealedTransport } from '../kernel/node/secure/sealed-transport.ts'
+import { faultTeller, warnWithoutKey } from '../kernel/node/secure/warnings.ts'
 import type { Transport } from '../kernel/node/transport.ts'
 import { UdpTransport } from '../kernel/node/udp.ts'
+import { PACKET_BYTES_MIN } from '../kernel/packet.ts'
 import { type GroupParameters, resilienceFor } from '../kernel/parameters.ts'
 import type { GroupInspection, Output } from '../kernel/port.ts'
 import type { View } from '../kernel/view.ts'
@@ -44,11 +49,20 @@ export interface Outside {
 
 export async function openRim(options: CheckedKernelOptions, outside?: Outside): Promise<Rim> {
   const log = options.logger ?? startLog(options.logLevel)
-  const transport = outside?.transport ?? (await openUdp(options, (message) => log.warn(message)))
+  const open = outside?.transport ?? (await openUdp(options, (message) => log.warn(message)))
+  const sealed = sealedOver(open, options, log, outside)
+  const transport = sealed ?? open
   try {
-    const packetSize = checkPacketSize(options.packetSize, transport)
+    const packetSize = checkPacketSize(
+      options.packetSize,
+      transport,
+      sealed === undefined ? 0 : SEAL_OVERHEAD,
+    )
+    if (sealed === undefined && outside === undefined)
+      warnWithoutKey(log, options.interface, options.insecure)
     const driver = new Driver({ transport, clock: outside?.clock, wakeups: outside?.wakeups, log })
     const metrics = new Metrics(options.registry)
+    if (sealed !== undefined) metrics.onClose(countSealFaults(metrics.registry, sealed.faults))
     const http = await openHttp(options)
     const dice = outside ?? { nonce: randomNonce, seed: randomSeed }
     const lookup = outside === undefined ? lookupFor(options) : noLookup
@@ -61,6 +75,18 @@ export async function openRim(options: CheckedKernelOptions, outside?: Outside):
     await transport.close()
     throw error
   }
+}
+
+/** With a key, what goes over the transport is sealed. */
+function sealedOver(
+  transport: Transport,
+  { keys }: CheckedKernelOptions,
+  log: Log,
+  outside: Outside | undefined,
+): SealedTransport | undefined {
+  if (keys.length === 0) return undefined
+  const clock = outside?.clock ?? monotonicClock()
+  return new SealedTransport(transport, { keys, clock, onFault: faultTeller(log) })
 }
 
 function openUdp(options: CheckedKernelOptions, onWarning: (message: string) => void): Promise<UdpTransport> {
@@ -89,14 +115,15 @@ async function openHttp({
   return HttpServer.open({ host: httpInterface, port: metricsPort, token: httpToken })
 }
 
-function checkPacketSize(given: number | undefined, transport: Transport): number {
+/** What is given counts on the wire, where a seal needs `overhead` bytes of it. */
+function checkPacketSize(given: number | undefined, transport: Transport, overhead: number): number {
   if (given === undefined) return transport.packetSizeDefault
-  if (given <= transport.packetSizeMax) return given
-  throw invalidArgument(
-    'packetSize',
-    given,
-    `at most ${transport.packetSizeMax}, which the socket's buffer allows`,
-  )
+  const max = transport.packetSizeMax + overhead
+  if (given > max)
+    throw invalidArgument('packetSize', given, `at most ${max}, which the socket's buffer allows`)
+  const least = PACKET_BYTES_MIN + overhead
+  if (given < least) throw invalidArgument('packetSize', given, `at least ${least} with a key`)
+  return given - overhead
 }
 
 type RimOptions = CheckedKernelOptions & {
@@ -172,7 +199,7 @@ class KernelRim implements Rim {
       name: machine.options.name,
       counters,
       info: () => machine.info(),
-      historyCapacity: () => group.parameters?.historySize,
+      historyCapacity: () => group.historyCapacity,
       sequencerBusySeconds: () => handle.sequencerBusySeconds,
     }
     const metrics = this.metrics.addMember(source)
@@ -309,6 +336,11 @@ class GroupFacts {
   parameters: GroupParameters | undefined
   /** Acks of others that a message needs in the present view. */
   resilience = 0
+
+  get historyCapacity(): { readonly messages: number; readonly bytes: number } | undefined {
+    const { parameters } = this
+    return parameters && { messages: parameters.historySize, bytes: parameters.historyBytes }
+  }
 
   learn(output: Output): void {
     if (output.output === 'joined') {

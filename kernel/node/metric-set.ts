@@ -15,8 +15,8 @@ export interface MemberSource {
   readonly name: string
   readonly counters: Counters
   info(): MemberInfo
-  /** The group's `historySize`; undefined while the group is not known. */
-  historyCapacity(): number | undefined
+  /** The group's `historySize` and `historyBytes`; undefined while the group is not known. */
+  historyCapacity(): { readonly messages: number; readonly bytes: number } | undefined
   sequencerBusySeconds(): number
 }
 
@@ -160,10 +160,17 @@ export class MetricSet {
     const gauge = (name: string, help: string, read: (entry: Entry) => number | undefined) =>
       this.gauge(registers, name, help, read)
     gauge('history_messages', 'Messages in the history buffer', ({ source }) => source.info().historyMessages)
-    gauge('history_capacity_messages', 'Room in the history buffer, used or not', ({ source }) =>
-      source.historyCapacity(),
+    gauge(
+      'history_capacity_messages',
+      'Room in the history buffer, used or not',
+      ({ source }) => source.historyCapacity()?.messages,
     )
     gauge('history_bytes', 'Bytes in the history buffer', ({ source }) => source.info().historyBytes)
+    gauge(
+      'history_capacity_bytes',
+      'Bytes that the history buffer has room for, used or not',
+      ({ source }) => source.historyCapacity()?.bytes,
+    )
   }
 
   private definePackets(registers: Registry[]): void {

@@ -19,6 +19,7 @@ export class Metrics {
   private readonly set: MetricSet
   private readonly own = new Set<MemberMetrics>()
   private rim: RimSource | undefined
+  private readonly closing: (() => void)[] = []
 
   constructor(registry: Registry = new Registry()) {
     this.registry = registry
@@ -44,6 +45,11 @@ export class Metrics {
     this.set.rims.add(rim)
   }
 
+  /** Something else in the registry is this kernel's; `remove` takes it away. */
+  onClose(remove: () => void): void {
+    this.closing.push(remove)
+  }
+
   /** The page, in the registry's format. */
   page(): Promise<string> {
     return this.registry.metrics()
@@ -57,5 +63,6 @@ export class Metrics {
   close(): void {
     for (const member of [...this.own]) member.remove()
     if (this.rim !== undefined) this.set.rims.delete(this.rim)
+    for (const remove of this.closing.splice(0)) remove()
   }
 }

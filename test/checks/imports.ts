@@ -39,7 +39,17 @@ export const layers: readonly Layer[] = [
     name: 'cli',
     has: below('cli'),
     imports: ['group', 'kernel/node', 'kernel'],
-    packages: ['node:', 'yargs', 'log-update', 'cli-progress', 'string-width', 'prom-client', 'pino'],
+    packages: [
+      'node:',
+      'yargs',
+      'log-update',
+      'cli-progress',
+      'string-width',
+      'fastify',
+      'ws',
+      'prom-client',
+      'pino',
+    ],
   },
   {
     name: 'bench',

@@ -12,7 +12,7 @@ export async function publishedSeries(): Promise<Map<string, Set<string>>> {
     group: 'orders',
     counters: new Counters(),
     info: () => info(),
-    historyCapacity: () => 1024,
+    historyCapacity: () => ({ messages: 1024, bytes: 65_536 }),
     sequencerBusySeconds: () => 1,
   }
   metrics.addMember({ ...source, name: 'first' }).observeSend('auto', 1, 0.001)

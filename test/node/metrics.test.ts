@@ -14,7 +14,7 @@ function source(given: Partial<MemberInfo> = {}, name = 'host-1'): MemberSource 
     name,
     counters: new Counters(),
     info: () => member,
-    historyCapacity: () => 128,
+    historyCapacity: () => ({ messages: 128, bytes: 4096 }),
     sequencerBusySeconds: () => 1.5,
   }
 }
@@ -35,6 +35,7 @@ const interfaceList: Record<string, readonly [type: 'gauge' | 'counter' | 'histo
     sequencer_batch_messages: ['histogram'],
     history_messages: ['gauge'],
     history_capacity_messages: ['gauge'],
+    history_capacity_bytes: ['gauge'],
     history_bytes: ['gauge'],
     packets_total: ['counter', 'direction', 'type'],
     packet_bytes_total: ['counter', 'direction', 'type'],
@@ -123,6 +124,7 @@ test('values are those of the machine at the time of asking', async () => {
     [`sequencer_batch_messages_sum{${g}}`]: 112,
     [`history_messages{${g}}`]: 3,
     [`history_capacity_messages{${g}}`]: 128,
+    [`history_capacity_bytes{${g}}`]: 4096,
     [`history_bytes{${g}}`]: 300,
     [`packets_total{direction="out",${g},type="order"}`]: 2,
     [`packets_total{direction="in",${g},type="request"}`]: 1,

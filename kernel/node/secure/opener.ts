@@ -1,0 +1,94 @@
+/**
+ * Opens what arrives: says for each packet what it was, or why it counts for nothing. What is dropped is dropped
+ * here, before anything of the protocol has seen it, and is never answered.
+ */
+import { createDecipheriv } from 'node:crypto'
+import { readU32, readU53, writeU53 } from '../../bytes.ts'
+import type { Micros } from '../../identity.ts'
+import { HEADER_BYTES, MAGIC } from '../../packet.ts'
+import {
+  CIPHER,
+  COUNTER_AT,
+  KEY_ID_AT,
+  NONCE_BYTES,
+  NONCE_COUNTER_AT,
+  SEAL_MAGIC,
+  SEAL_OVERHEAD,
+  SEAL_VERSION,
+  SEALED_AT,
+  TAG_BYTES,
+} from './envelope.ts'
+import type { GroupKey } from './group-key.ts'
+import { type Sender, Senders } from './senders.ts'
+
+/** Why a packet was not opened. A closed list: each has a counter. */
+export const sealFaults = [
+  /** No packet of this system, or too short for one. */
+  'foreign',
+  /** A packet that is not sealed: its sender has no key. */
+  'plain',
+  /** Of another version of the envelope. */
+  'version',
+  /** Sealed with a key that is not here. */
+  'key',
+  /** Its tag does not fit: forged, or damaged on its way. */
+  'forged',
+  /** Opened before, or older than what is remembered of its sender. */
+  'replayed',
+  /** From a process not heard before, when too many such had come. */
+  'hurried',
+] as const
+export type SealFault = (typeof sealFaults)[number]
+
+export class Opener {
+  readonly senders: Senders
+  /** BOUNDED by the keys of the process. */
+  private readonly keys: ReadonlyMap<number, GroupKey>
+  private readonly nonce = new Uint8Array(NONCE_BYTES)
+
+  constructor(keys: readonly GroupKey[], senders = new Senders()) {
+    this.keys = new Map(keys.map((key) => [key.id, key]))
+    this.senders = senders
+  }
+
+  /** The packet, in a buffer of its own. `now` rations what strangers cost. */
+  open(sealed: Uint8Array, now: Micros): Uint8Array | SealFault {
+    if (sealed[0] === MAGIC) return 'plain'
+    if (sealed[0] !== SEAL_MAGIC || sealed.length < SEAL_OVERHEAD + HEADER_BYTES) return 'foreign'
+    if (sealed[1] !== SEAL_VERSION) return 'version'
+    const key = this.keys.get(readU32(sealed, KEY_ID_AT))
+    if (key === undefined) return 'key'
+    const counter = readU53(sealed, COUNTER_AT)
+    if (counter <= 0) return 'forged'
+    const known = this.senders.find(sealed)
+    if (known !== undefined && !known.window.isNew(counter)) return 'replayed'
+    const sender = known ?? this.senders.derive(sealed, key, now)
+    if (sender === undefined) return 'hurried'
+    const packet = this.decipher(sealed, sender, counter)
+    if (packet === undefined) return 'forged'
+    if (known === undefined) this.senders.add(sender)
+    this.senders.hear(sender)
+    sender.window.note(counter)
+    return packet
+  }
+
+  private decipher(sealed: Uint8Array, { key }: Sender, counter: number): Uint8Array | undefined {
+    writeU53(this.nonce, NONCE_COUNTER_AT, counter)
+    const tagAt = sealed.length - TAG_BYTES
+    const decipher = createDecipheriv(CIPHER, key, this.nonce)
+    decipher.setAAD(sealed.subarray(0, SEALED_AT))
+    decipher.setAuthTag(sealed.subarray(tagAt))
+    const packet = decipher.update(sealed.subarray(SEALED_AT, tagAt))
+    // Forged packets come in floods, and the trace of an error costs more than the rest of it.
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = 0
+    try {
+      decipher.final()
+      return packet
+    } catch {
+      return undefined
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit
+    }
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * The processes whose packets have been opened here, by key and salt: the key derived for each, and which of its
+ * counters have been seen.
+ *
+ * BOUNDED by SENDERS_MAX, the one not heard for longest goes first. Only who has sealed a packet with a group key
+ * gets in, so strangers push nobody out. Deriving the key of an unknown salt costs something before that is known,
+ * so it is rationed; those who are in already are not touched by a flood of new salts.
+ */
+import type { KeyObject } from 'node:crypto'
+import { readU32 } from '../../bytes.ts'
+import type { Micros } from '../../identity.ts'
+import { KEY_ID_AT, SALT_AT, SALT_BYTES } from './envelope.ts'
+import type { GroupKey } from './group-key.ts'
+import { ReplayWindow } from './replay-window.ts'
+
+/** Twice the members that a group may have: as many may be joining, or be gone already. */
+export const SENDERS_MAX = 2048
+/** Unknown salts at once: a whole group that starts together; and one more each so many microseconds (500 a second). */
+export const DERIVE_BURST = 1024
+const DERIVE_INTERVAL: Micros = 2_000
+
+export interface Sender {
+  readonly keyId: number
+  readonly salt: Uint8Array
+  readonly key: KeyObject
+  readonly window: ReplayWindow
+  /** When it was heard, in packets opened here. */
+  heardAt: number
+}
+
+export class Senders {
+  /** By the first word of the salt, which is random; those that share it, in a list. */
+  private readonly bySalt = new Map<number, Sender[]>()
+  private count = 0
+  private heard = 0
+  private readonly max: number
+  private rations = DERIVE_BURST
+  private rationedAt: Micros = 0
+
+  constructor(max = SENDERS_MAX) {
+    this.max = max
+  }
+
+  get size(): number {
+    return this.count
+  }
+
+  /** Who sealed this packet, if it is known. */
+  find(sealed: Uint8Array): Sender | undefined {
+    const list = this.bySalt.get(readU32(sealed, SALT_AT))
+    if (list === undefined) return undefined
+    for (const sender of list) if (isOf(sender, sealed)) return sender
+    return undefined
+  }
+
+  /** One that is not known yet; undefined when too many have been of late. It is not kept before `add`. */
+  derive(sealed: Uint8Array, key: GroupKey, now: Micros): Sender | undefined {
+    if (!this.mayDerive(now)) return undefined
+    const salt = sealed.slice(SALT_AT, SALT_AT + SALT_BYTES)
+    return { keyId: key.id, salt, key: key.sealKey(salt), window: new ReplayWindow(), heardAt: 0 }
+  }
+
+  /** It has sealed a packet that is authentic. */
+  add(sender: Sender): void {
+    if (this.count >= this.max) this.removeQuietest()
+    const word = readU32(sender.salt, 0)
+    const list = this.bySalt.get(word)
+    if (list === undefined) this.bySalt.set(word, [sender])
+    else list.push(sender)
+    this.count++
+  }
+
+  hear(sender: Sender): void {
+    sender.heardAt = ++this.heard
+  }
+
+  private mayDerive(now: Micros): boolean {
+    const earned = Math.floor((now - this.rationedAt) / DERIVE_INTERVAL)
+    if (earned > 0) {
+      this.rations = Math.min(DERIVE_BURST, this.rations + earned)
+      this.rationedAt = now
+    }
+    if (this.rations === 0) return false
+    this.rations--
+    return true
+  }
+
+  private removeQuietest(): void {
+    let quietest: Sender | undefined
+    for (const list of this.bySalt.values())
+      for (const sender of list)
+        if (quietest === undefined || sender.heardAt < quietest.heardAt) quietest = sender
+    if (quietest === undefined) return
+    const word = readU32(quietest.salt, 0)
+    const rest = this.bySalt.get(word)!.filter((one) => one !== quietest)
+    if (rest.length > 0) this.bySalt.set(word, rest)
+    else this.bySalt.delete(word)
+    this.count--
+  }
+}
+
+function isOf({ keyId, salt }: Sender, sealed: Uint8Array): boolean {
+  if (readU32(sealed, KEY_ID_AT) !== keyId) return false
+  for (let i = 0; i < SALT_BYTES; i++) if (salt[i] !== sealed[SALT_AT + i]) return false
+  return true
+}
