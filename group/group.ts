@@ -241,10 +241,14 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
     let isDone = false
     const done = { value: undefined, done: true } as const
     const iterator: AsyncIterableIterator<Delivery<T>> = {
-      next: async () => {
-        const value = isDone ? undefined : await this.next(undefined)
-        if (value === undefined) return done
-        return { value, done: false }
+      next: () => {
+        if (isDone) return Promise.resolve(done)
+        // a loop that has fallen behind is not made to wait for anything
+        const waiting = this.queue.tryTake()
+        if (waiting !== undefined) return Promise.resolve({ value: waiting, done: false })
+        const next = this.next(undefined).then((value) => (value === undefined ? done : { value, done: false }))
+        next.catch(doNothing)
+        return next
       },
       return: async () => {
         isDone = true
