@@ -16,6 +16,7 @@ test('one that was cut off, wants to leave and finds nobody has not left in orde
     it.until(() => it.seat(id).isOver, `member ${id} has left`)
   }
   const sent = it.send(3)
+  it.advance(1)
   it.seat(3).leave()
   for (const id of [1, 2]) it.refuse(3, id)
   it.until(() => it.seat(3).isOver, 'the third has left')

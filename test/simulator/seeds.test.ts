@@ -8,9 +8,10 @@ const BASE = Number(process.env.AMOEBACAST_SIM_BASE ?? 1)
 
 /**
  * Seeds that have found something once: two lives on one node (17416, 18336, 90608); a result that only the dead know
- * to be official (83217, 89563); ids of two sides of a split (88432); a leaver that bears witness (110525).
+ * to be official (83217, 89563); ids of two sides of a split (88432); a leaver that bears witness (110525), and one
+ * that finds nobody (139815).
  */
-const KNOWN = [17416, 18336, 83217, 88432, 89563, 90608, 110525]
+const KNOWN = [17416, 18336, 83217, 88432, 89563, 90608, 110525, 139815]
 
 it.each(KNOWN)('seed %i, which has found something once', { timeout: 60_000 }, (seed) => {
   const outcome = runSeed(seed)
@@ -20,6 +21,13 @@ it.each(KNOWN)('seed %i, which has found something once', { timeout: 60_000 }, (
 it('two sides of a split, whose views have one name', { timeout: 60_000 }, () => {
   const overrides = { recovery: 'manual', resets: 0.5, members: 4, loss: 0.2, aimed: 2, pauses: 1 } as const
   const outcome = runSeed(34, { overrides })
+  expect(outcome.status, verdict(outcome)).toBe('ok')
+})
+
+it('many answers at one moment, and room for few: not of the same members each time', {
+  timeout: 60_000,
+}, () => {
+  const outcome = runSeed(159, { overrides: { faults: false, members: 13, queuePackets: 8 } })
   expect(outcome.status, verdict(outcome)).toBe('ok')
 })
 
