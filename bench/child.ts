@@ -31,7 +31,8 @@ export class Child<From extends Told, To extends Told> {
   private readonly child: ChildProcess
   private readonly name: string
   private readonly onHeard: ((told: From) => void) | undefined
-  private waiting: { say: string; resolve: (told: From) => void; reject: (e: Error) => void } | undefined
+  /** Questions under way, by what answers them: one of each at a time. */
+  private readonly waiting = new Map<string, { resolve: (told: From) => void; reject: (e: Error) => void }>()
   private problem: string | undefined
   private errorText = ''
   private isClosing = false
@@ -62,7 +63,7 @@ export class Child<From extends Told, To extends Told> {
   ): Promise<Extract<From, { say: S }>> {
     if (this.problem !== undefined) throw this.error()
     const answer = new Promise<From>((resolve, reject) => {
-      this.waiting = { say, resolve, reject }
+      this.waiting.set(say, { resolve, reject })
     })
     const timer = setTimeout(() => this.fail(`did not say ${say} within ${withinMs} ms`), withinMs)
     if (told !== undefined) this.child.send(told)
@@ -83,21 +84,23 @@ export class Child<From extends Told, To extends Told> {
   kill(signal: 'SIGKILL' | 'SIGSTOP' = 'SIGKILL'): void {
     this.isClosing = true
     this.child.kill(signal)
+    // It will answer nothing any more.
+    this.fail('was ended')
   }
 
   private hear(told: From): void {
     this.onHeard?.(told)
     if (told.say === 'failed') this.fail(`failed: ${(told as { message?: string }).message}`)
-    else if (told.say === this.waiting?.say) {
-      this.waiting.resolve(told)
-      this.waiting = undefined
+    else {
+      this.waiting.get(told.say)?.resolve(told)
+      this.waiting.delete(told.say)
     }
   }
 
   private fail(why: string): void {
     this.problem ??= why
-    this.waiting?.reject(this.error())
-    this.waiting = undefined
+    for (const { reject } of this.waiting.values()) reject(this.error())
+    this.waiting.clear()
   }
 
   private error(): BenchError {

@@ -7,7 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { BenchError, Child } from './child.ts'
 import type { FailoverOrder, FromFailover, Mark, RoundReport, ToFailover } from './failover-messages.ts'
-import type { Metrics } from './harness.ts'
+import type { Metrics } from './metrics.ts'
 import { sharedClock } from './shared-clock.ts'
 
 const script = fileURLToPath(new URL('./failover-member.js', import.meta.url))

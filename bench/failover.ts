@@ -4,12 +4,13 @@
  */
 import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
 import { FailoverGroup, type FailoverSettings } from './failover-group.ts'
-import type { MetricName, Metrics } from './harness.ts'
-import type { Bench } from './plan.ts'
-import { linePlot } from './plot.ts'
+import type { MetricName, Metrics } from './metrics.ts'
+import { type Bench, plainCluster } from './plan.ts'
+import type { Figure, Table } from './report/parts.ts'
+import { list, say } from './report/series.ts'
 import { type Result, summarize } from './results.ts'
 import { SilentHost } from './silent-host.ts'
-import { figure, range, table } from './table.ts'
+import { figure, range } from './table.ts'
 
 /** Fewer cannot lose one and still be a majority. */
 const MEMBERS_LEAST = 3
@@ -74,8 +75,7 @@ export const failoverBench: Bench = {
   },
   report(results) {
     const counts = [...new Set(results.map(({ members }) => members))]
-    const files = Object.fromEntries(counts.map((count) => [`failover-${count}.svg`, plotOf(results, count)]))
-    return { text: tableOf(results), files }
+    return { tables: [tableOf(results)], figures: counts.map((count) => figureOf(results, count)) }
   },
 }
 
@@ -109,21 +109,13 @@ async function killAll(
 
 function resultsOf(settings: FailoverSettings & Situation, runs: readonly Metrics[]): Result[] {
   const { members, resilience, size, situation, detection } = settings
-  const cluster = {
-    subject: 'amoebacast',
-    members,
-    resilience,
-    method: 'auto',
-    transport: 'multicast',
-    packetSize: PACKET_BYTES_LOOPBACK,
-  } as const
-  return summarize({ bench: 'failover', settings: cluster, size, senders: 'all' }, runs, METRICS).map(
-    (result) => {
-      const samples = runs.flatMap((run) => run[result.metric] ?? []).sort((a, b) => a - b)
-      const common = { ...result, situation, detection, p90: percentile(samples, 90) }
-      return result.metric === 'failover' || result.metric === 'expelled' ? { ...common, samples } : common
-    },
-  )
+  const cluster = plainCluster(members, PACKET_BYTES_LOOPBACK, { resilience })
+  const workload = { pattern: 'steady', senders: 'all', size } as const
+  return summarize({ bench: 'failover', settings: cluster, workload }, runs, METRICS).map((result) => {
+    const samples = runs.flatMap((run) => run[result.metric] ?? []).sort((a, b) => a - b)
+    const common = { ...result, situation, detection, p90: percentile(samples, 90) }
+    return result.metric === 'failover' || result.metric === 'expelled' ? { ...common, samples } : common
+  })
 }
 
 /** The least that so many per cent of the sorted samples do not exceed. */
@@ -131,7 +123,7 @@ function percentile(samples: readonly number[], percent: number): number {
   return samples[Math.max(0, Math.ceil((percent / 100) * samples.length) - 1)]!
 }
 
-function tableOf(results: readonly Result[]): string {
+function tableOf(results: readonly Result[]): Table {
   const rows = results
     .filter(({ metric }) => metric === 'failover')
     .map((whole) => {
@@ -175,26 +167,40 @@ function tableOf(results: readonly Result[]): string {
     'first delivery',
     'expelled alive',
   ]
-  const note = results.some(({ situation }) => situation === 'process stopped')
-    ? '\n\nprocess stopped: by SIGSTOP, in place of a silent host; that takes a network namespace, so Linux, root and `ip`'
-    : ''
-  return `${table(headings, rows)}${note}`
+  const isStopped = results.some(({ situation }) => situation === 'process stopped')
+  const note = `Milliseconds. Process gone: the host answers that the port is closed. Host silent: nobody is told. The parts are medians of their own and need not add up.${
+    isStopped
+      ? ' Process stopped: by SIGSTOP, in place of a silent host; that takes a network namespace, so Linux, root and `ip`.'
+      : ''
+  }`
+  return { headings, rows, note }
 }
 
-function plotOf(results: readonly Result[], members: number): string {
-  const series = results
-    .filter(({ metric, members: count }) => metric === 'failover' && count === members)
-    .map(({ situation, detection, samples = [] }) => ({
-      name: `${situation?.split(' ')[1]}, ${detection}`,
-      points: PERCENTS.map((x) => {
-        const y = percentile(samples, x)
-        return { x, y, low: y, high: y }
-      }),
-    }))
-  return linePlot({
-    title: `from the death of the sequencer to the next delivery, ${members} members`,
-    xLabel: 'per cent of the kills took no longer',
-    yLabel: 'milliseconds',
-    series,
-  })
+function figureOf(results: readonly Result[], members: number): Figure {
+  const wholes = results.filter(({ metric, members: count }) => metric === 'failover' && count === members)
+  const series = wholes.map(({ situation, detection, samples = [] }) => ({
+    name: `${situation}, ${detection}`,
+    role: 'own' as const,
+    points: PERCENTS.map((x) => {
+      const y = percentile(samples, x)
+      return { x, y, low: y, high: y }
+    }),
+  }))
+  const medians = wholes.map(
+    ({ situation, detection, value, p90 = value }) =>
+      `${figure(value)} ms (${situation}, detection ${detection}; nine of ten within ${figure(p90)} ms)`,
+  )
+  return {
+    name: `failover-${members}`,
+    plot: {
+      title: `From the death of the sequencer to the next delivery, ${members} members`,
+      x: { label: 'share of the kills that took no longer (%)', scale: 'linear', ticks: PERCENTS },
+      y: { label: 'time at the slowest survivor (ms)', scale: 'log' },
+      series,
+    },
+    says: say(
+      medians.length > 0 &&
+        `After the sequencer is killed, the slowest survivor has the next ordered message in the median after ${list(medians)}.`,
+    ),
+  }
 }

@@ -3,6 +3,8 @@
  * one process, the root, which multicasts what comes as it comes; a sender may have as many bytes on their way as
  * the library's would. Packets are full, built once and sent again and again. No order is kept, nothing is
  * repaired or checked, and messages are not looked at one by one: no protocol over this pattern can be faster.
+ *
+ * As `floor-delivered` it does what a program does at both ends (floor-program.ts), and still nothing between.
  */
 import { randomInt } from 'node:crypto'
 import type { Socket } from 'node:dgram'
@@ -15,12 +17,13 @@ import {
   setMulticast,
   windowOf,
 } from '../kernel/node/socket-options.ts'
+import { FloorProgram } from './floor-program.ts'
 import { Latencies } from './latencies.ts'
 import type { BenchMember, MemberOrder, RunOrder, RunReport } from './messages.ts'
 import { cpuSeconds, MeasuringWindow } from './window.ts'
 
 const INTERFACE = '127.0.0.1'
-/** Sender's index and payload bytes. */
+/** Sender's index and payload bytes; two bytes each, and four for where the payload is in its message. */
 const HEADER_BYTES = 8
 /** A packet that has not come back by then is lost, and its sender goes on. */
 const LOST_AFTER_MS = 50
@@ -38,6 +41,9 @@ interface Run {
   sent: number
   packetsOut: number
   bytesOut: number
+  packetsIn: number
+  /** Writes and reads messages, where they are delivered. */
+  readonly program: FloorProgram | undefined
   lost: number
   /** Bytes of own packets on their way, and when the last came back. */
   outstanding: number
@@ -90,7 +96,10 @@ export class FloorMember implements BenchMember {
     this.group = group
     this.sendWindow = Math.max(4 * order.packetSize, Math.floor(window / 4))
     this.address = `${formatAddress(INTERFACE, socket.address().port)} ${group.port}`
-    socket.on('message', (packet: Buffer) => this.multicast(packet))
+    socket.on('message', (packet: Buffer) => {
+      if (this.current !== undefined) this.current.packetsIn++
+      this.multicast(packet)
+    })
     groupSocket.on('message', (packet: Buffer) => this.arrive(packet))
   }
 
@@ -100,7 +109,7 @@ export class FloorMember implements BenchMember {
     const perPacket = Math.max(1, Math.floor(most / size))
     const payload = pattern === 'lone' ? size : size * perPacket
     const packets: Buffer[] = []
-    for (let left = payload; left > 0; left -= most) packets.push(this.packetOf(Math.min(left, most)))
+    for (let at = 0; at < payload; at += most) packets.push(this.packetOf(Math.min(payload - at, most), at))
     const run: Run = {
       order,
       root: parseAddress(order.addresses[0]!.split(' ')[0]!),
@@ -113,6 +122,8 @@ export class FloorMember implements BenchMember {
       sent: 0,
       packetsOut: 0,
       bytesOut: 0,
+      packetsIn: 0,
+      program: this.order.subject === 'floor' ? undefined : new FloorProgram(size),
       lost: 0,
       outstanding: 0,
       heardAt: 0,
@@ -155,6 +166,7 @@ export class FloorMember implements BenchMember {
       cpuSeconds: cpuSeconds() - run.cpu,
       packetsOut: run.packetsOut,
       bytesOut: run.bytesOut,
+      packetsIn: run.packetsIn,
       repeated: run.lost,
     }
   }
@@ -163,10 +175,11 @@ export class FloorMember implements BenchMember {
     await Promise.all([this.socket, this.groupSocket].map((each) => new Promise<void>((r) => each.close(r))))
   }
 
-  private packetOf(payload: number): Buffer {
+  private packetOf(payload: number, offset: number): Buffer {
     const packet = Buffer.alloc(HEADER_BYTES + payload, this.order.index)
-    packet.writeUInt32LE(this.order.index, 0)
-    packet.writeUInt32LE(payload, 4)
+    packet.writeUInt16LE(this.order.index, 0)
+    packet.writeUInt16LE(payload, 2)
+    packet.writeUInt32LE(offset, 4)
     return packet
   }
 
@@ -185,13 +198,13 @@ export class FloorMember implements BenchMember {
   private async sendStream(run: Run): Promise<void> {
     run.heardAt = performance.now()
     while (!run.isOver) {
-      for (const packet of run.packets) {
+      for (const built of run.packets) {
         // An own packet that comes back opens the window again, at the end of the loop's turn.
-        if (run.outstanding + packet.length > this.sendWindow) {
-          await this.untilBack(run, this.sendWindow - packet.length)
+        if (run.outstanding + built.length > this.sendWindow) {
+          await this.untilBack(run, this.sendWindow - built.length)
           await new Promise(setImmediate)
         }
-        this.send(run, packet)
+        this.send(run, run.program?.write(built, HEADER_BYTES) ?? built)
       }
     }
     await this.untilBack(run, 0)
@@ -236,8 +249,10 @@ export class FloorMember implements BenchMember {
   private arrive(packet: Buffer): void {
     const run = this.current
     if (run === undefined) return
-    const sender = packet.readUInt32LE(0)
-    const payload = packet.readUInt32LE(4)
+    const sender = packet.readUInt16LE(0)
+    const payload = packet.readUInt16LE(2)
+    run.packetsIn++
+    run.program?.read(sender, packet.subarray(HEADER_BYTES), packet.readUInt32LE(4))
     run.total += payload
     run.bytes.set(sender, (run.bytes.get(sender) ?? 0) + payload)
     if (sender !== this.order.index) return

@@ -1,59 +1,86 @@
-/** A member of a real group under measurement, over the public API: sendMany and receiveBatch, binary bodies. */
-import { type Group, type Kernel, startKernel } from '../group/index.ts'
+/** A member of a real group under measurement, over the public API; by default in batches of binary bodies. */
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
+import { type Group, type Kernel, parameterDefaults, type Visitor } from '../group/index.ts'
+import type { Run } from './group-run.ts'
+import type { Kernels } from './kernels.ts'
 import { Latencies } from './latencies.ts'
-import type { BenchMember, MemberOrder, RunOrder, RunReport } from './messages.ts'
-import { RunDigest, writeCount } from './run-digest.ts'
-import { cpuSeconds, MeasuringWindow } from './window.ts'
+import type { BenchMember, Calls, Health, MemberOrder, RunOrder, RunReport } from './messages.ts'
+import { nap } from './nap.ts'
+import { RunDigest } from './run-digest.ts'
+import { type CountedText, startSenders } from './senders.ts'
+import { trafficOf, trafficSince } from './traffic.ts'
+import { MeasuringWindow } from './window.ts'
 
-/** What a sender hands over in one sendMany; and enough such calls under way to keep its window full. */
-const BATCH_BYTES = 64 * 1024
-const BYTES_UNDER_WAY = 1024 * 1024
-/** So that one batch can be written while another is on its way, however large the messages are. */
-const BATCHES_LEAST = 2
 const RECEIVE_MAX = 4096
 /** Beyond a run's own time, for what is under way. */
-const PATIENCE_MS = 20_000
-
-interface Run {
-  readonly order: RunOrder
-  readonly digest: RunDigest
-  readonly latencies: Latencies
-  readonly window: MeasuringWindow
-  readonly before: Traffic
-  sent: number
-  lastOwnSeq: number
-  isOver: boolean
-}
-
-interface Traffic {
-  readonly cpu: number
-  readonly packets: number
-  readonly bytes: number
-  readonly repeated: number
-}
+const PATIENCE_MS = 60_000
+const LOOP_DELAY_RESOLUTION_MS = 1
+/**
+ * Before a member is suspected; the other times are the defaults. A process that has to wait for a processor, or
+ * stands still on purpose, is not to end a bench; how long a real death takes to be seen is failover's to measure.
+ */
+const TRIES = 20
 
 export class GroupMember implements BenchMember {
   readonly address: string
   private readonly kernel: Kernel
-  private readonly group: Group<Uint8Array>
+  private readonly group: Group<unknown>
+  private readonly calls: Calls
+  private readonly index: number
+  private readonly groups: number
   private readonly receiving: Promise<void>
   private current: Run | undefined
   private awaited: { seq: number; resolve: () => void } | undefined
+  private isAway = false
+  private wakeBack: (() => void) | undefined
+  private loopDelay: IntervalHistogram | undefined
 
-  static async open(order: MemberOrder): Promise<GroupMember> {
-    const { method, transport, packetSize, peers, port, index, resilience } = order
-    const kernel = await startKernel({ method, transport, packetSize, peers, logLevel: 'error' })
+  static async open(order: MemberOrder, kernels: Kernels): Promise<GroupMember> {
+    const { method, transport, packetSize, peers, port, index, resilience, members, calls = 'batch' } = order
+    const kernel = await kernels.for(port, {
+      method,
+      transport,
+      packetSize,
+      peers,
+      logLevel: 'error',
+      detection: { tries: TRIES },
+      key: order.key,
+    })
+    const codec = calls === 'each' ? ('msgpack' as const) : ('binary' as const)
+    const own = { codec, rejoin: order.expelAfterMs !== undefined }
+    const expelAfterMs = order.expelAfterMs ?? 0
     const group = await (index === 0
-      ? kernel.createGroup<Uint8Array>(port, { codec: 'binary', resilience })
-      : kernel.joinGroup<Uint8Array>(port, { codec: 'binary' }))
-    return new GroupMember(kernel, group)
+      ? kernel.createGroup<unknown>(port, {
+          ...own,
+          resilience,
+          maxMembers: Math.max(parameterDefaults.maxMembers, 2 * members),
+          slowMember: expelAfterMs === 0 ? 'block' : { expelAfterMs },
+          historySize: order.historySize,
+        } as never)
+      : kernel.joinGroup<unknown>(port, own as never))
+    return new GroupMember(kernel, group, order)
   }
 
-  private constructor(kernel: Kernel, group: Group<Uint8Array>) {
+  private constructor(
+    kernel: Kernel,
+    group: Group<unknown>,
+    { calls = 'batch', index, groups = 1 }: MemberOrder,
+  ) {
     this.kernel = kernel
     this.group = group
+    this.calls = calls
+    this.index = index
+    this.groups = groups
     this.address = kernel.address
-    this.receiving = this.receive()
+    group.on('expelled', () => {
+      this.isAway = true
+      if (this.current !== undefined) this.current.expelled++
+    })
+    group.on('rejoined', () => {
+      this.isAway = false
+      this.wakeBack?.()
+    })
+    this.receiving = calls === 'each' ? this.receiveEach() : this.receiveBatches()
     this.receiving.catch(() => {})
   }
 
@@ -61,44 +88,46 @@ export class GroupMember implements BenchMember {
     const digest = new RunDigest(order.size)
     this.current = {
       order,
+      calls: this.calls,
+      groups: this.groups,
       digest,
       latencies: new Latencies(),
       window: new MeasuringWindow(() => digest.total),
-      before: await this.traffic(),
+      before: await trafficOf(this.kernel, this.group.port),
       sent: 0,
       lastOwnSeq: 0,
+      expelled: 0,
+      resets: 0,
       isOver: false,
     }
   }
 
   async run(): Promise<number> {
     const run = this.current!
-    const { order } = run
-    const passed = run.window.pass(order.rampMs, order.measureMs).then(() => {
+    const { rampMs, measureMs, asleep = 0 } = run.order
+    const passed = run.window.pass(rampMs, measureMs).then(() => {
       run.isOver = true
     })
-    const senders = order.isSender
-      ? order.pattern === 'lone'
-        ? [this.sendOneByOne(run)]
-        : Array.from(
-            { length: Math.max(BATCHES_LEAST, Math.ceil(BYTES_UNDER_WAY / batchOf(order.size).bytes)) },
-            () => this.sendBatches(run),
-          )
-      : []
-    await this.within(order.rampMs + order.measureMs, 'its sends did not return', [passed, ...senders])
+    const naps = asleep > 0 ? [nap(asleep, this.index, () => run.isOver)] : []
+    await this.within(rampMs + measureMs, 'its sends did not return', [
+      passed,
+      ...naps,
+      ...startSenders(this.group, run),
+    ])
     return run.lastOwnSeq
   }
 
   async finish(lastSeq: number): Promise<RunReport> {
     const run = this.current!
     const { digest, window, before, sent } = run
-    if (digest.lastSeq < lastSeq) {
+    if (this.isAway) await this.within(0, 'it did not come back after its expulsion', [this.untilBack()])
+    if (run.expelled === 0 && digest.lastSeq < lastSeq) {
       const arrived = new Promise<void>((resolve) => {
         this.awaited = { seq: lastSeq, resolve }
       })
       await this.within(0, `not everything up to seq ${lastSeq} arrived`, [arrived])
     }
-    const after = await this.traffic()
+    const after = await trafficOf(this.kernel, this.group.port)
     this.current = undefined
     return {
       messages: window.messages,
@@ -109,16 +138,48 @@ export class GroupMember implements BenchMember {
       digest: digest.value,
       outOfOrder: digest.outOfOrder,
       latency: run.latencies.percentiles,
-      cpuSeconds: after.cpu - before.cpu,
-      packetsOut: after.packets - before.packets,
-      bytesOut: after.bytes - before.bytes,
-      repeated: after.repeated - before.repeated,
+      ...trafficSince(before, after),
+      expelled: run.expelled,
+      resets: run.resets,
     }
   }
 
+  examine(): Health {
+    if (this.loopDelay === undefined) {
+      this.loopDelay = monitorEventLoopDelay({ resolution: LOOP_DELAY_RESOLUTION_MS })
+      this.loopDelay.enable()
+    }
+    const { rss, heapUsed } = process.memoryUsage()
+    const { historyMessages, historyBytes } = this.group.getInfoGroup()
+    // The histogram holds the times between two looks, of which the resolution is no delay.
+    const delay = (percent: number): number =>
+      this.loopDelay!.count === 0
+        ? 0
+        : Math.max(0, this.loopDelay!.percentile(percent) / 1e6 - LOOP_DELAY_RESOLUTION_MS)
+    const health: Health = {
+      rssMiB: rss / 2 ** 20,
+      heapMiB: heapUsed / 2 ** 20,
+      loopDelayP50: delay(50),
+      loopDelayP99: delay(99),
+      latency: this.current?.latencies.take() ?? null,
+      total: this.current?.digest.total ?? 0,
+      historyMessages,
+      historyBytes,
+    }
+    this.loopDelay.reset()
+    return health
+  }
+
   async close(): Promise<void> {
+    this.loopDelay?.disable()
     await this.kernel.close()
     await this.receiving.catch(() => {})
+  }
+
+  private untilBack(): Promise<void> {
+    return new Promise((resolve) => {
+      this.wakeBack = resolve
+    })
   }
 
   /** Waits for `all`, or fails with what the group looks like here: a bench that hangs has found something. */
@@ -141,69 +202,45 @@ export class GroupMember implements BenchMember {
     }
   }
 
-  private async sendOneByOne(run: Run): Promise<void> {
-    const body = new Uint8Array(run.order.size)
-    while (!run.isOver) {
-      writeCount(body, run.sent++)
-      const { isOpen } = run.window
-      const calledAt = performance.now()
-      run.lastOwnSeq = Math.max(run.lastOwnSeq, await this.group.sendToGroup(body))
-      if (isOpen) run.latencies.add(performance.now() - calledAt)
-      // The group is idle again before the next: what came back with the answer has been received.
-      await new Promise(setImmediate)
-    }
-  }
-
-  private async sendBatches(run: Run): Promise<void> {
-    const { size } = run.order
-    const { count, bytes: length } = batchOf(size)
-    const bytes = new Uint8Array(length)
-    const bodies = Array.from({ length: count }, (_, i) => bytes.subarray(i * size, (i + 1) * size))
-    while (!run.isOver) {
-      for (const body of bodies) writeCount(body, run.sent++)
-      const seqs = await this.group.sendMany(bodies)
-      run.lastOwnSeq = Math.max(run.lastOwnSeq, seqs[count - 1]!)
-    }
-  }
-
   /** Ends with the group; rejects if it was lost. */
-  private async receive(): Promise<void> {
-    for (;;) {
-      const batch = await this.group.receiveBatch({ max: RECEIVE_MAX }).catch((error: unknown) => {
-        if (this.current !== undefined) throw error
-      })
-      if (batch === undefined) return
-      const digest = this.current?.digest
-      for (const { kind, seq, sender, body } of batch) {
-        if (kind === 'message') digest?.add(seq, sender, body!)
+  private async receiveBatches(): Promise<void> {
+    const visitor: Visitor<unknown> = {
+      message: (bytes, from, to, seq, sender) => this.current?.digest.addFrom(seq, sender, bytes, from, to),
+      change: ({ kind }) => {
+        if (kind === 'reset') this.noteReset()
+      },
+    }
+    try {
+      for (;;) {
+        await this.group.receiveEach(visitor, { max: RECEIVE_MAX })
+        this.checkAwaited()
       }
-      if (this.awaited !== undefined && (digest?.lastSeq ?? 0) >= this.awaited.seq) {
-        this.awaited.resolve()
-        this.awaited = undefined
+    } catch (error) {
+      if (this.current !== undefined) throw error
+    }
+  }
+
+  private async receiveEach(): Promise<void> {
+    try {
+      for await (const { kind, seq, sender, body } of this.group) {
+        if (kind === 'reset') this.noteReset()
+        if (kind !== 'message') continue
+        const { count, text } = body as CountedText
+        this.current?.digest.addCounted(seq, sender, count, text.length)
+        this.checkAwaited()
       }
+    } catch (error) {
+      if (this.current !== undefined) throw error
     }
   }
 
-  private async traffic(): Promise<Traffic> {
-    return {
-      cpu: cpuSeconds(),
-      packets: await this.sum('amoebacast_packets_total', 'out'),
-      bytes: await this.sum('amoebacast_packet_bytes_total', 'out'),
-      repeated: await this.sum('amoebacast_retransmissions_total'),
-    }
+  private noteReset(): void {
+    if (this.current !== undefined) this.current.resets++
   }
 
-  private async sum(name: string, direction?: string): Promise<number> {
-    const metric = await this.kernel.registry.getSingleMetric(name)?.get()
-    let sum = 0
-    for (const { value, labels } of metric?.values ?? []) {
-      if (direction === undefined || labels.direction === direction) sum += value
-    }
-    return sum
+  private checkAwaited(): void {
+    if (this.awaited === undefined || (this.current?.digest.lastSeq ?? 0) < this.awaited.seq) return
+    this.awaited.resolve()
+    this.awaited = undefined
   }
-}
-
-function batchOf(size: number): { readonly count: number; readonly bytes: number } {
-  const count = Math.max(1, Math.floor(BATCH_BYTES / size))
-  return { count, bytes: count * size }
 }

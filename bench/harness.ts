@@ -1,41 +1,52 @@
 /**
- * Starts the member processes of what is measured, takes them through runs, and checks every run: all members
- * received the same messages in the same order, none is missing, each sender's in its own order. A run that
- * fails the check is a failed run, however fast. Every wait has an end.
+ * Starts the processes of what is measured, takes them through runs, and checks every run: all members received
+ * the same messages in the same order, none is missing, each sender's in its own order. A run that fails the
+ * check is a failed run, however fast. Every wait has an end.
  */
 import { randomBytes } from 'node:crypto'
-import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { BenchError, Child } from './child.ts'
-import type { ClusterSettings, FromMember, MemberOrder, RunOrder, RunReport, ToMember } from './messages.ts'
+import { checkRun, guaranteeOf } from './check-run.ts'
+import { Child } from './child.ts'
+import {
+  type ClusterSettings,
+  type FromMember,
+  type Health,
+  isPeer,
+  type RunOrder,
+  type RunReport,
+  type ToMember,
+} from './messages.ts'
+import { type Metrics, metricsOf } from './metrics.ts'
+import { type Servers, startServers } from './peers/servers.ts'
+import { type Place, placesOf } from './places.ts'
+import { processorTime, usedByOthers } from './processor-time.ts'
 
 const script = fileURLToPath(new URL('./member-process.js', import.meta.url))
 
-const READY_WITHIN_MS = 30_000
+const OPEN_WITHIN_MS = 60_000
 /** Beyond the run's own time: what is under way must come to its end. */
-const ANSWER_WITHIN_MS = 30_000
-type MemberProcess = Child<FromMember, ToMember> & { address: string }
-
-function startMember(order: MemberOrder, execArgv: readonly string[]): MemberProcess {
-  const { subject, index, members, method, transport, packetSize } = order
-  const name = `${subject} member ${index} of ${members} (${method}, ${transport}, packets of ${packetSize} bytes)`
-  return Object.assign(new Child<FromMember, ToMember>({ name, script, order, execArgv }), { address: '' })
-}
+const ANSWER_WITHIN_MS = 90_000
 
 /** Which members send: the sequencer, one that is not, all that are not, or all. */
 export type Senders = 'sequencer' | 'other' | 'others' | 'all'
 
 /** The member with index 0 created the group, and is its sequencer. */
-function isAmong(senders: Senders, index: number, members: number): boolean {
+function isAmong(senders: Senders, index: number): boolean {
   if (senders === 'all') return true
   if (senders === 'sequencer') return index === 0
-  return senders === 'others' ? index > 0 : index === members - 1
+  return senders === 'others' ? index > 0 : index === 1
 }
 
 export interface Workload {
   readonly pattern: RunOrder['pattern']
   readonly senders: Senders
   readonly size: number
+  /** Messages a second of all senders together, in a steady run. */
+  readonly perSecond?: number
+  /** So many members, counted from the last, stand still for so much of the time (0 to 0.9). */
+  readonly asleep?: { readonly members: number; readonly share: number }
+  /** Only the first group sends, where there are several. */
+  readonly isFirstGroupOnly?: boolean
 }
 
 export interface Timing {
@@ -43,156 +54,169 @@ export interface Timing {
   readonly measureMs: number
 }
 
-/** What one run came to; a metric that the run does not have is absent. */
-export type Metrics = Partial<Record<MetricName, number>>
-
-export const metricUnits = {
-  rate: 'messages/s',
-  p50: 'µs',
-  p99: 'µs',
-  p999: 'µs',
-  wire: 'bytes/message',
-  packets: 'packets/message',
-  cpu: 'µs/message',
-  repeated: 'packets',
-  /** Of the machine's processor time, what programs used that are no part of the run. */
-  others: '%',
-  /** From the kill to the next ordered delivery at the slowest survivor. */
-  failover: 'ms',
-  /** To the first suspicion anywhere. */
-  detection: 'ms',
-  /** The others are asked, until somebody invites. */
-  inquiry: 'ms',
-  /** Invitations and votes. */
-  phase1: 'ms',
-  /** Collection, result and acks. */
-  phase2: 'ms',
-  /** From the accepted result to the first delivery of a message. */
-  first: 'ms',
-  /** Invitations that members made. */
-  attempts: 'a kill',
-  /** Members that live, and were taken for dead. */
-  expelled: 'a kill',
-} as const
-export type MetricName = keyof typeof metricUnits
+type MemberProcess = Child<FromMember, ToMember>
 
 export class Cluster {
   readonly settings: ClusterSettings
-  private readonly members: readonly MemberProcess[]
+  private readonly processes: readonly MemberProcess[]
+  private readonly places: readonly Place[]
+  private readonly addresses: readonly string[]
+  private readonly servers: Servers | undefined
 
   static async start(settings: ClusterSettings, execArgv: readonly string[] = []): Promise<Cluster> {
-    const members: MemberProcess[] = []
-    const port = `bench-${randomBytes(8).toString('hex')}`
+    const { subject, members, method, transport, packetSize, groups } = settings
+    const places = placesOf(members, groups, settings.processes)
+    const servers = isPeer(subject) ? await startServers(subject) : undefined
+    const count = Math.max(...places.map(({ process }) => process)) + 1
+    const processes = Array.from({ length: count }, (_, i): MemberProcess => {
+      const what = `${method}, ${transport}, packets of ${packetSize} bytes`
+      const name = `${subject} process ${i} of ${count} (${members} members, ${what})`
+      return new Child<FromMember, ToMember>({ name, script, order: {}, execArgv })
+    })
     try {
-      for (let index = 0; index < settings.members; index++) {
-        const peers = index === 0 ? [] : [members[0]!.address]
-        const member = startMember({ ...settings, port, index, peers }, execArgv)
-        members.push(member)
-        member.address = (await member.ask('ready', undefined, READY_WITHIN_MS)).address
+      const ports = Array.from({ length: groups ?? 1 }, () => `bench-${randomBytes(8).toString('hex')}`)
+      const addresses: string[] = []
+      for (const { group, index, process } of places) {
+        const first = places.findIndex((place) => place.group === group)
+        const peers = servers?.addresses ?? (index === 0 ? [] : [addresses[first]!])
+        const order = { ...settings, port: ports[group]!, index, peers }
+        const opened = await processes[process]!.ask('opened', { say: 'open', order }, OPEN_WITHIN_MS)
+        addresses.push(opened.address)
       }
-      return new Cluster(settings, members)
+      return new Cluster(settings, processes, places, addresses, servers)
     } catch (error) {
-      for (const member of members) member.kill()
+      for (const process of processes) process.kill()
+      servers?.end()
       throw error
     }
   }
 
-  private constructor(settings: ClusterSettings, members: readonly MemberProcess[]) {
+  private constructor(
+    settings: ClusterSettings,
+    processes: readonly MemberProcess[],
+    places: readonly Place[],
+    addresses: readonly string[],
+    servers: Servers | undefined,
+  ) {
     this.settings = settings
-    this.members = members
+    this.processes = processes
+    this.places = places
+    this.addresses = addresses
+    this.servers = servers
   }
 
-  async run({ pattern, senders, size }: Workload, { rampMs, measureMs }: Timing): Promise<Metrics> {
+  async run(workload: Workload, timing: Timing): Promise<Metrics> {
     const before = processorTime()
-    const addresses = this.members.map(({ address }) => address)
-    const common = { pattern, size, rampMs, measureMs, addresses }
-    await this.askAll('prepared', 0, (index) => {
-      const isSender = isAmong(senders, index, this.members.length)
-      return { say: 'prepare', order: { ...common, isSender } }
+    const serverBefore = this.servers?.cpuSeconds() ?? 0
+    await this.prepare(workload, timing)
+    const stopped = await this.ask('stopped', timing.rampMs + timing.measureMs, () => ({ say: 'run' }))
+    const groups = await this.finish(stopped.map(({ lastSeqs }) => lastSeqs))
+    const serverSeconds = (this.servers?.cpuSeconds() ?? 0) - serverBefore
+    const own = groups.flat().reduce((sum, { cpuSeconds }) => sum + cpuSeconds, serverSeconds)
+    const metrics = metricsOf(groups, workload.asleep?.members, serverSeconds)
+    return { ...metrics, others: usedByOthers(before, own) }
+  }
+
+  /** A run that is looked at while it goes on: every `everyMs`, the first member of each process. */
+  async watch(
+    workload: Workload,
+    timing: Timing,
+    everyMs: number,
+    onHealth: (healths: readonly Health[]) => void,
+  ): Promise<Metrics> {
+    await this.prepare(workload, timing)
+    const lasting = timing.rampMs + timing.measureMs
+    // A process answers one question at a time, so the end of the run is heard beside them.
+    const stopped = this.ask('stopped', lasting, () => ({ say: 'run' }))
+    let isOver = false
+    const over = stopped.finally(() => {
+      isOver = true
     })
-    const stopped = await this.askAll('stopped', rampMs + measureMs, () => ({ say: 'run' }))
-    const lastSeq = Math.max(...stopped.map((each) => each.lastSeq))
-    const answers = await this.askAll('report', 0, () => ({ say: 'finish', lastSeq }))
-    const reports = answers.map(({ report }) => report)
-    if (this.settings.subject !== 'floor') checkRun(reports)
-    return { ...metricsOf(reports), others: usedByOthers(before, reports) }
+    over.catch(() => {})
+    while (!isOver) {
+      let timer: NodeJS.Timeout | undefined
+      const pause = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, everyMs)
+      })
+      await Promise.race([pause, over])
+      clearTimeout(timer)
+      if (isOver) break
+      const healths = await this.ask('health', 0, () => ({ say: 'examine' }))
+      onHealth(healths.map(({ health }) => health))
+    }
+    const ends = await stopped
+    return metricsOf(await this.finish(ends.map(({ lastSeqs }) => lastSeqs)))
   }
 
   /** Leaves in order; what has not left then is ended. */
   async close(): Promise<void> {
-    for (const member of this.members) member.close({ say: 'close' })
+    for (const process of this.processes) process.close({ say: 'close' })
     const timer = setTimeout(() => this.kill(), ANSWER_WITHIN_MS)
-    await Promise.all(this.members.map(({ gone }) => gone))
+    await Promise.all(this.processes.map(({ gone }) => gone))
     clearTimeout(timer)
+    this.servers?.end()
   }
 
   kill(): void {
-    for (const member of this.members) member.kill()
+    for (const process of this.processes) process.kill()
+    this.servers?.end()
   }
 
-  private askAll<S extends FromMember['say']>(
+  private async prepare(workload: Workload, { rampMs, measureMs }: Timing): Promise<void> {
+    const { pattern, senders, size, perSecond, asleep, isFirstGroupOnly = false } = workload
+    const { members } = this.settings
+    const sending = ({ group, index }: Place): boolean =>
+      isAmong(senders, index) && (group === 0 || !isFirstGroupOnly)
+    const many = this.places.filter(sending).length
+    await this.ask('prepared', 0, (process) => ({
+      say: 'prepare',
+      orders: this.in(process).map((place): RunOrder => {
+        const isAsleep = asleep !== undefined && place.index >= members - asleep.members
+        return {
+          pattern,
+          size,
+          rampMs,
+          measureMs,
+          isSender: sending(place),
+          addresses: this.addresses.filter((_, i) => this.places[i]!.group === place.group),
+          ...(perSecond === undefined ? {} : { perSecond: perSecond / many }),
+          ...(isAsleep ? { asleep: asleep.share } : {}),
+        }
+      }),
+    }))
+  }
+
+  /** The reports of each group's members, the sequencer's first; checked. */
+  private async finish(lastSeqs: readonly (readonly number[])[]): Promise<RunReport[][]> {
+    const groups = Array.from({ length: this.settings.groups ?? 1 }, (_, group) => group)
+    const last = groups.map((group) =>
+      Math.max(...lastSeqs.flatMap((seqs, p) => seqs.filter((_, i) => this.in(p)[i]!.group === group))),
+    )
+    const answers = await this.ask('report', 0, (process) => ({
+      say: 'finish',
+      lastSeqs: this.in(process).map(({ group }) => last[group]!),
+    }))
+    const reports = groups.map((group) =>
+      this.places
+        .filter((place) => place.group === group)
+        .map((place) => answers[place.process]!.reports[this.in(place.process).indexOf(place)]!),
+    )
+    for (const each of reports) checkRun(each, guaranteeOf(this.settings.subject))
+    return reports
+  }
+
+  /** The members of a process, in its own order. */
+  private in(process: number): readonly Place[] {
+    return this.places.filter((place) => place.process === process)
+  }
+
+  private ask<S extends FromMember['say']>(
     say: S,
     extraMs: number,
-    told: (index: number) => ToMember,
+    told: (process: number) => ToMember,
   ): Promise<Extract<FromMember, { say: S }>[]> {
-    return Promise.all(this.members.map((member, i) => member.ask(say, told(i), ANSWER_WITHIN_MS + extraMs)))
-  }
-}
-
-/** Throws a BenchError if members received different things, or not all that was sent. */
-export function checkRun(reports: readonly RunReport[]): void {
-  const sent = reports.reduce((sum, report) => sum + report.sent, 0)
-  const [first] = reports
-  for (const [i, report] of reports.entries()) {
-    if (report.total !== sent)
-      throw new BenchError(`of ${sent} messages member ${i} received ${report.total}; this run is wrong`)
-    if (report.outOfOrder > 0)
-      throw new BenchError(`member ${i} received ${report.outOfOrder} messages out of their sender's order`)
-    if (
-      report.digest !== first!.digest ||
-      JSON.stringify(report.bySender) !== JSON.stringify(first!.bySender)
+    return Promise.all(
+      this.processes.map((process, i) => process.ask(say, told(i), ANSWER_WITHIN_MS + extraMs)),
     )
-      throw new BenchError(`members 0 and ${i} received the messages in different orders; this run is wrong`)
-  }
-}
-
-interface ProcessorTime {
-  readonly busy: number
-  readonly all: number
-}
-
-/** Seconds, of all cores together. */
-function processorTime(): ProcessorTime {
-  let busy = 0
-  let idle = 0
-  for (const { times } of cpus()) {
-    busy += times.user + times.nice + times.sys
-    idle += times.idle
-  }
-  return { busy: busy / 1000, all: (busy + idle) / 1000 }
-}
-
-function usedByOthers(before: ProcessorTime, reports: readonly RunReport[]): number {
-  const after = processorTime()
-  const own = reports.reduce((sum, report) => sum + report.cpuSeconds, 0)
-  const share = (after.busy - before.busy - own) / Math.max(1e-3, after.all - before.all)
-  return Math.min(100, Math.max(0, 100 * share))
-}
-
-export function metricsOf(reports: readonly RunReport[]): Metrics {
-  const sum = (of: (report: RunReport) => number): number => reports.reduce((all, each) => all + of(each), 0)
-  const sent = Math.max(
-    1,
-    sum((report) => report.sent),
-  )
-  const latency = reports.find((report) => report.latency !== null)?.latency
-  return {
-    // What the slowest receiver got: nobody is faster than the group for long.
-    rate: Math.min(...reports.map(({ messages, seconds }) => messages / seconds)),
-    ...(latency ?? {}),
-    wire: sum((report) => report.bytesOut) / sent,
-    packets: sum((report) => report.packetsOut) / sent,
-    cpu: (sum((report) => report.cpuSeconds) * 1e6) / sent,
-    repeated: sum((report) => report.repeated),
   }
 }

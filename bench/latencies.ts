@@ -9,6 +9,13 @@ export class Latencies {
     this.histogram.record(Math.max(1, Math.round(milliseconds * 1e6)))
   }
 
+  /** As `percentiles`, and begins anew. */
+  take(): { p50: number; p99: number; p999: number } | null {
+    const { percentiles } = this
+    this.histogram.reset()
+    return percentiles
+  }
+
   /** In microseconds; null if nothing was measured. */
   get percentiles(): { p50: number; p99: number; p999: number } | null {
     const { histogram } = this

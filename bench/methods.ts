@@ -5,10 +5,11 @@
  */
 import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
 import type { Method, TransportName } from './messages.ts'
-import type { Bench, Round } from './plan.ts'
-import { linePlot } from './plot.ts'
+import { type Bench, plainCluster, type Round } from './plan.ts'
+import type { Figure, Table } from './report/parts.ts'
+import { list, say, seriesOf, valuesOf } from './report/series.ts'
 import type { Result } from './results.ts'
-import { bytes, range, ratio, table } from './table.ts'
+import { bytes, range, ratio } from './table.ts'
 
 const SIZES = [100, 1024, 4096, 8192, 16_384, 32_768, 65_536, 262_144, 1_048_576]
 const TRANSPORTS: readonly TransportName[] = ['multicast', 'unicast']
@@ -22,14 +23,7 @@ export const methodsBench: Bench = {
       packetSizes.map(
         (packetSize): Round => ({
           clusters: TRANSPORTS.flatMap((transport) =>
-            METHODS.map((method) => ({
-              subject: 'amoebacast' as const,
-              members: count,
-              resilience: 0,
-              method,
-              transport,
-              packetSize,
-            })),
+            METHODS.map((method) => plainCluster(count, packetSize, { method, transport })),
           ),
           workloads: sizes.flatMap((size) => [
             { pattern: 'lone' as const, senders: 'other' as const, size },
@@ -41,11 +35,13 @@ export const methodsBench: Bench = {
     )
   },
   report(results) {
-    const text = TRANSPORTS.map((transport) => tableOf(transport, results)).join('\n\n')
-    const files = Object.fromEntries(
-      TRANSPORTS.flatMap((transport) => plotsOf(transport, results)).filter(([, svg]) => svg !== ''),
-    )
-    return { text, files }
+    const of = (transport: TransportName): Result[] =>
+      results.filter((result) => result.transport === transport)
+    const transports = TRANSPORTS.filter((transport) => of(transport).length > 0)
+    return {
+      tables: transports.map((transport) => tableOf(transport, results)),
+      figures: transports.flatMap((transport) => figuresOf(transport, of(transport))),
+    }
   },
 }
 
@@ -69,7 +65,7 @@ function pick(
   )
 }
 
-function tableOf(transport: TransportName, results: readonly Result[]): string {
+function tableOf(transport: TransportName, results: readonly Result[]): Table {
   const rows = results
     .filter(
       (result) =>
@@ -114,41 +110,62 @@ function tableOf(transport: TransportName, results: readonly Result[]): string {
     'wire/body, 1',
     'wire/body, 2',
   ]
-  return `${transport}, ${results[0]?.members ?? 0} members; latency of one sender, rate with all sending but the sequencer\n\n${table(headings, rows)}`
+  const title = `${transport}, ${results[0]?.members ?? 0} members; latency of one sender, rate with all sending but the sequencer`
+  return { title, headings, rows }
 }
 
-function plotsOf(transport: TransportName, results: readonly Result[]): [string, string][] {
+/** Of one transport; with the first member count and packet size. */
+function figuresOf(transport: TransportName, results: readonly Result[]): Figure[] {
+  const first = results[0]!
+  const shown = results.filter(
+    ({ members, packetSize }) => members === first.members && packetSize === first.packetSize,
+  )
   const plot = (
     name: string,
     metric: Result['metric'],
     senders: Result['senders'],
     label: string,
-    value: (result: Result) => number,
-  ): [string, string] => {
-    const series = METHODS.map((method) => ({
-      name: method === 'pb' ? 'method 1' : 'method 2',
-      points: results
-        .filter(
-          (result) =>
-            result.transport === transport &&
-            result.method === method &&
-            result.metric === metric &&
-            result.senders === senders &&
-            result.packetSize === results[0]!.packetSize,
-        )
-        .map((result) => {
-          const scale = value(result) / result.value
-          return { x: result.size, y: value(result), low: result.min * scale, high: result.max * scale }
-        }),
-    }))
-    return [
-      `methods-${transport}-${name}.svg`,
-      linePlot({ title: `${label}, ${transport}`, xLabel: 'message size (bytes)', yLabel: label, series }),
-    ]
+    isLessBetter: boolean,
+    scale: (result: Result) => number,
+  ): Figure => {
+    const [one, two] = METHODS.map((method) =>
+      seriesOf(
+        method === 'pb' ? 'method 1' : 'method 2',
+        'own',
+        shown.filter(
+          (result) => result.method === method && result.metric === metric && result.senders === senders,
+        ),
+        ({ size }) => size,
+        scale,
+      ),
+    )
+    const better = one!.points.flatMap(({ x, y }, i) => {
+      const other = two!.points[i]
+      return other !== undefined && (isLessBetter ? other.y < y : other.y > y) ? [bytes(x)] : []
+    })
+    return {
+      name: `methods-${transport}-${name}`,
+      plot: {
+        title: `${label}, ${transport}, ${first.members} members`,
+        x: {
+          label: 'message size (bytes)',
+          scale: 'log',
+          ticks: valuesOf(shown, ({ size }) => size),
+          format: bytes,
+        },
+        y: { label, scale: 'log' },
+        series: [one!, two!],
+      },
+      says: say(
+        better.length === 0
+          ? `Method 1, to the sequencer and from there to all, is never the worse here.`
+          : `Method 2, where the sender broadcasts, is the better of the two at ${list(better)}.`,
+      ),
+    }
   }
   return [
-    plot('latency', 'p50', 'other', 'lone send, p50 (µs)', ({ value }) => value),
-    plot('throughput', 'rate', 'others', 'bodies ordered (MB/s)', ({ value, size }) => (value * size) / 1e6),
-    plot('wire', 'wire', 'others', 'bytes on the wire per byte of body', ({ value, size }) => value / size),
+    plot('latency', 'p50', 'other', 'lone send, p50 (µs)', true, () => 1),
+    plot('throughput', 'rate', 'others', 'bodies ordered (MB/s)', false, ({ size }) => size / 1e6),
+    plot('wire', 'wire', 'others', 'bytes on the wire per byte of body', true, ({ size }) => 1 / size),
   ]
 }

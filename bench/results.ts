@@ -1,12 +1,16 @@
-/** The figures of a bench: medians with their ranges, on one kind of machine; as JSON for programs. */
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { availableParallelism, cpus, release, totalmem } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import type { MetricName, Metrics, Senders } from './harness.ts'
-import { metricUnits } from './harness.ts'
-import type { ClusterSettings, Method, Subject, TransportName } from './messages.ts'
+/** The figures of a bench: medians with their ranges, and how they are found again. */
+import { guaranteeOf } from './check-run.ts'
+import type { Senders, Workload } from './harness.ts'
+import {
+  type Calls,
+  type ClusterSettings,
+  isPeer,
+  type Method,
+  type Pattern,
+  type Subject,
+  type TransportName,
+} from './messages.ts'
+import { type MetricName, type Metrics, metricUnits } from './metrics.ts'
 
 /** One figure. The fields up to `runs` are held on to by readers outside; what follows says more of the setting. */
 export interface Result {
@@ -28,30 +32,47 @@ export interface Result {
   readonly transport: TransportName
   /** Bytes of the largest packet. */
   readonly packetSize: number
-  /** Of every run: members received all messages, in one order. The floor keeps none. */
+  /** Of every run: members received all messages, in one order. The floor keeps none, core NATS each sender's. */
   readonly orderChecked: boolean
+  readonly pattern: Pattern
+  readonly calls: Calls
+  /** Groups in the same processes, and how many processes there are. */
+  readonly groups: number
+  readonly processes: number
+  /** Of the bench slow: the load in messages a second (0: as much as goes), and who stands still how much. */
+  readonly perSecond?: number
+  readonly asleep?: { readonly members: number; readonly share: number }
+  /** As the group's parameter; 0 is block. */
+  readonly expelAfterMs?: number
+  /** As the group's parameter; absent where it is the default. */
+  readonly historySize?: number
+  /** Of the bench secure: whether packets were sealed. */
+  readonly isSealed?: boolean
   /** Of failovers: how the sequencer went, and the preset by which members detect it. */
   readonly situation?: string
   readonly detection?: string
   readonly p90?: number
-  /** Every kill's figure, from least to most. */
+  /** Every kill's figure, from least to most; in the bench soak, one after the other. */
   readonly samples?: readonly number[]
+  /** When the samples were taken, seconds from the start. */
+  readonly times?: readonly number[]
 }
 
 export interface Case {
   readonly bench: string
   readonly settings: ClusterSettings
-  readonly size: number
-  readonly senders: Senders
+  readonly workload: Workload
 }
 
 /** One result for each of `metrics` that the runs have. */
 export function summarize(
-  { bench, settings, size, senders }: Case,
+  { bench, settings, workload }: Case,
   runs: readonly Metrics[],
   metrics: readonly MetricName[],
 ): Result[] {
-  const { subject, members, resilience, method, transport, packetSize } = settings
+  const { subject, members, resilience, method, transport, packetSize, calls = 'batch' } = settings
+  const { groups = 1, processes = members, expelAfterMs, historySize } = settings
+  const { size, senders, asleep, pattern, perSecond = 0 } = workload
   return metrics.flatMap((metric) => {
     const values = runs.flatMap((run) => run[metric] ?? []).sort((a, b) => a - b)
     if (values.length === 0) return []
@@ -71,56 +92,53 @@ export function summarize(
       senders,
       transport,
       packetSize,
-      orderChecked: subject !== 'floor',
+      orderChecked: guaranteeOf(subject) === 'order',
+      pattern,
+      calls,
+      groups,
+      processes,
+      ...(expelAfterMs === undefined ? {} : { perSecond, asleep, expelAfterMs, historySize }),
     }
   })
+}
+
+/**
+ * The figure of another metric, and perhaps another subject, under the same setting. What a floor or a peer does not
+ * have (a method, r, ways to call) does not count.
+ */
+export function find(
+  results: readonly Result[],
+  like: Result,
+  metric: MetricName,
+  subject: Subject = like.subject,
+): Result | undefined {
+  return results.find(
+    (result) =>
+      result.subject === subject &&
+      result.metric === metric &&
+      result.bench === like.bench &&
+      result.members === like.members &&
+      result.size === like.size &&
+      result.senders === like.senders &&
+      result.pattern === like.pattern &&
+      result.groups === like.groups &&
+      result.processes === like.processes &&
+      result.perSecond === like.perSecond &&
+      result.asleep?.members === like.asleep?.members &&
+      result.asleep?.share === like.asleep?.share &&
+      result.expelAfterMs === like.expelAfterMs &&
+      result.historySize === like.historySize &&
+      (isPeer(subject) || result.packetSize === like.packetSize) &&
+      (subject !== 'amoebacast' ||
+        (result.method === like.method &&
+          result.transport === like.transport &&
+          result.calls === like.calls &&
+          result.resilience === like.resilience)),
+  )
 }
 
 /** Of sorted values, at least one. */
 export function median(sorted: readonly number[]): number {
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
-}
-
-export interface Machine {
-  readonly cpu: string
-  readonly cores: number
-  readonly memoryGiB: number
-  readonly system: string
-  readonly node: string
-  readonly commit: string
-  readonly date: string
-}
-
-export function describeMachine(): Machine {
-  return {
-    cpu: cpus()[0]?.model.trim() || 'unknown',
-    cores: availableParallelism(),
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
-    system: `${process.platform} ${release()}`,
-    node: process.version,
-    commit: commit(),
-    date: new Date().toISOString(),
-  }
-}
-
-function commit(): string {
-  const cwd = fileURLToPath(new URL('.', import.meta.url))
-  const git = (...args: string[]): string =>
-    execFileSync('git', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
-  try {
-    const changed = git('status', '--porcelain', '--untracked-files=no') !== ''
-    return git('rev-parse', '--short=12', 'HEAD') + (changed ? ' with changes' : '')
-  } catch {
-    return 'unknown'
-  }
-}
-
-/** Writes `results.json` and `machine.json` into `directory`, which is made if it is not there. */
-export function writeResults(directory: string, results: readonly Result[], machine: Machine): void {
-  mkdirSync(directory, { recursive: true })
-  const write = (name: string, value: unknown): void =>
-    writeFileSync(join(directory, name), `${JSON.stringify(value, undefined, 2)}\n`)
-  write('results.json', results)
-  write('machine.json', machine)
 }

@@ -20,31 +20,57 @@ export class RunDigest {
   private buffer: ArrayBufferLike | undefined
   private from = 0
   private to = 0
-  /** Next count of each sender; bounded by the members. */
+  /** Next count of each sender but the last; bounded by the members. */
   private readonly counts = new Map<number, number>()
+  private lastSender = -1
+  private nextCount = 0
 
-  constructor(bodySize: number) {
-    this.gap = recordOverhead(0, bodySize)
+  /** `gap`: bytes between two bodies of one buffer. */
+  constructor(bodySize: number, gap = recordOverhead(0, bodySize)) {
+    this.gap = gap
   }
 
   add(seq: number, sender: number, body: Uint8Array): void {
-    const count = readCount(body)
-    if (count !== (this.counts.get(sender) ?? 0)) this.outOfOrder++
-    this.counts.set(sender, count + 1)
+    this.addFrom(seq, sender, body, 0, body.length)
+  }
+
+  /** A message that lies in `bytes` from `from` to `to`. */
+  addFrom(seq: number, sender: number, bytes: Uint8Array, from: number, to: number): void {
+    this.place(seq, sender, readCount(bytes, from))
+    const { buffer, byteOffset } = bytes
+    if (buffer !== this.buffer || byteOffset + from - this.to !== this.gap) {
+      this.flush()
+      this.buffer = buffer
+      this.from = byteOffset + from
+    }
+    this.to = byteOffset + to
+  }
+
+  /** A message that is no bytes any more: by its count and its length. */
+  addCounted(seq: number, sender: number, count: number, length: number): void {
+    this.place(seq, sender, count)
+    this.places = Math.imul(this.places ^ length, PRIME)
+  }
+
+  private place(seq: number, sender: number, count: number): void {
+    if (sender !== this.lastSender) this.turnTo(sender)
+    if (count !== this.nextCount) this.outOfOrder++
+    this.nextCount = count + 1
     this.total++
     this.lastSeq = seq
     this.places = Math.imul(this.places ^ (seq | 0), PRIME)
     this.places = Math.imul(this.places ^ sender, PRIME)
-    const { buffer, byteOffset } = body
-    if (buffer !== this.buffer || byteOffset - this.to !== this.gap) {
-      this.flush()
-      this.buffer = buffer
-      this.from = byteOffset
-    }
-    this.to = byteOffset + body.length
+  }
+
+  /** Messages come in blocks of one sender. */
+  private turnTo(sender: number): void {
+    if (this.lastSender >= 0) this.counts.set(this.lastSender, this.nextCount)
+    this.lastSender = sender
+    this.nextCount = this.counts.get(sender) ?? 0
   }
 
   get bySender(): Record<string, number> {
+    this.turnTo(-1)
     return Object.fromEntries(this.counts)
   }
 
@@ -68,6 +94,6 @@ export function writeCount(body: Uint8Array, count: number): void {
   body[3] = count >>> 24
 }
 
-function readCount(body: Uint8Array): number {
-  return (body[0]! | (body[1]! << 8) | (body[2]! << 16) | (body[3]! << 24)) >>> 0
+function readCount(body: Uint8Array, at: number): number {
+  return (body[at]! | (body[at + 1]! << 8) | (body[at + 2]! << 16) | (body[at + 3]! << 24)) >>> 0
 }

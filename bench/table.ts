@@ -1,13 +1,21 @@
 /** Tables as text: a heading for each column, numbers to the right, three figures where it is measured. */
+import type { Table } from './report/parts.ts'
 
-export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table({ title, headings, rows, note }: Table): string {
   const all = [headings, ...rows]
   const widths = headings.map((_, i) => Math.max(...all.map((row) => row[i]!.length)))
-  const isNumber = headings.map((_, i) => rows.every((row) => /^[-\d.<]|^$/.test(row[i]!)))
+  const numeric = headings.map((_, i) => isNumeric(rows.map((row) => row[i]!)))
   const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell, i) => (isNumber[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join(' | ')} |`
-  const rule = `| ${widths.map((width, i) => (isNumber[i] ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width))).join(' | ')} |`
-  return [line(headings), rule, ...rows.map(line)].join('\n')
+    `| ${cells.map((cell, i) => (numeric[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join(' | ')} |`
+  const rule = `| ${widths.map((width, i) => (numeric[i] ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width))).join(' | ')} |`
+  const above = title === undefined ? [] : [title, '']
+  const below = note === undefined ? [] : ['', note]
+  return [...above, line(headings), rule, ...rows.map(line), ...below].join('\n')
+}
+
+/** Whether a column holds figures, which stand to the right. */
+export function isNumeric(cells: readonly string[]): boolean {
+  return cells.every((cell) => /^[-–\d.<]|^$/.test(cell))
 }
 
 /** Three figures, thousands as k, millions as M. */

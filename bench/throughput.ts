@@ -1,19 +1,31 @@
-/** Messages a second, one sender or all of them, through the batch calls; beside the floor in the same run. */
+/** Messages a second, one sender or all of them, through the batch calls; beside floors and peers in the same run. */
 import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
 import type { Senders } from './harness.ts'
-import type { Subject } from './messages.ts'
-import { type Bench, besideFloor } from './plan.ts'
-import type { Result } from './results.ts'
-import { bytes, figure, range, ratio, table } from './table.ts'
+import { isPeer } from './messages.ts'
+import { type Bench, floorOf, peersOf, plainCluster } from './plan.ts'
+import type { Figure, Series, Table } from './report/parts.ts'
+import { amount, list, nameOf, roleOf, say, seriesOf, subjectsOf, times, valuesOf } from './report/series.ts'
+import { find, type Result } from './results.ts'
+import { bytes, figure, range, ratio } from './table.ts'
 
 const SIZES = [100, 1024, 10_240, 102_400]
+const PACKET_SIZES = [1400, PACKET_BYTES_LOOPBACK]
 
 export const throughputBench: Bench = {
   name: 'throughput',
-  describe: 'messages a second: sendMany and receiveBatch, one sender and all, against the floor',
-  plan({ members = [3], sizes = SIZES, packetSizes = [1400, PACKET_BYTES_LOOPBACK], method }) {
+  describe: 'messages a second at the slowest receiver, one sender and all, in batches and one by one',
+  plan({ members = [3], sizes = SIZES, packetSizes = PACKET_SIZES, method, against }) {
     return members.map((count) => ({
-      clusters: besideFloor(count, packetSizes, method),
+      clusters: [
+        ...packetSizes.flatMap((packetSize) => {
+          const own = plainCluster(count, packetSize, { method })
+          return [own, floorOf(own), floorOf(own, 'floor-delivered'), { ...own, calls: 'each' as const }]
+        }),
+        ...peersOf(
+          against.filter((peer) => peer !== 'etcd'),
+          count,
+        ),
+      ],
       workloads: sizes.flatMap((size) =>
         (['other', 'all'] as const).map((senders) => ({ pattern: 'stream' as const, senders, size })),
       ),
@@ -21,35 +33,54 @@ export const throughputBench: Bench = {
     }))
   },
   report(results) {
-    const rows = results
-      .filter(({ metric, subject }) => metric === 'rate' && subject === 'amoebacast')
-      .map((rate) => {
-        const floor = find(results, rate, 'floor', 'rate')
-        const wire = find(results, rate, 'amoebacast', 'wire')
-        return [
-          String(rate.members),
-          bytes(rate.size),
-          String(rate.packetSize),
-          sendersName(rate.senders),
-          range(rate),
-          range(floor),
-          ratio(rate.value, floor?.value),
-          figure((rate.value * rate.size) / 1e6),
-          ratio(wire?.value, rate.size),
-          find(results, rate, 'amoebacast', 'packets')?.value.toPrecision(2) ?? '',
-          figure(find(results, rate, 'amoebacast', 'cpu')?.value ?? Number.NaN),
-          figure(find(results, rate, 'floor', 'cpu')?.value ?? Number.NaN),
-          range(find(results, rate, 'amoebacast', 'repeated')),
-          figure(find(results, rate, 'amoebacast', 'others')?.value ?? Number.NaN),
-        ]
-      })
-    const headings = [
+    const rates = results.filter(({ metric }) => metric === 'rate')
+    return { tables: [tableOf(results, rates)], figures: figuresOf(rates) }
+  },
+}
+
+export function sendersName(senders: Senders): string {
+  return senders === 'other' ? 'one' : senders
+}
+
+function tableOf(results: readonly Result[], rates: readonly Result[]): Table {
+  const rows = rates
+    .filter(({ subject }) => subject === 'amoebacast' || isPeer(subject))
+    .map((rate) => {
+      const isOwn = !isPeer(rate.subject)
+      const bare = find(results, rate, 'rate', 'floor')
+      const delivered = find(results, rate, 'rate', 'floor-delivered')
+      const wire = find(results, rate, 'wire')
+      return [
+        nameOf(rate.subject) + (rate.calls === 'each' ? ', one by one' : ''),
+        String(rate.members),
+        bytes(rate.size),
+        isOwn ? String(rate.packetSize) : '',
+        sendersName(rate.senders),
+        range(rate),
+        range(bare),
+        ratio(rate.value, bare?.value),
+        range(delivered),
+        ratio(rate.value, delivered?.value),
+        figure((rate.value * rate.size) / 1e6),
+        isOwn ? ratio(wire?.value, rate.size) : '',
+        isOwn ? (find(results, rate, 'packets')?.value.toPrecision(2) ?? '') : '',
+        figure(find(results, rate, 'cpu')?.value ?? Number.NaN),
+        isOwn ? figure(find(results, rate, 'cpu', 'floor')?.value ?? Number.NaN) : '',
+        isOwn ? range(find(results, rate, 'repeated')) : '',
+        figure(find(results, rate, 'others')?.value ?? Number.NaN),
+      ]
+    })
+  return {
+    headings: [
+      'subject',
       'members',
       'message',
       'packet',
       'senders',
       'messages/s at the slowest',
       'floor',
+      'ratio',
+      'floor, delivered',
       'ratio',
       'MB/s',
       'wire/body',
@@ -58,31 +89,76 @@ export const throughputBench: Bench = {
       'floor',
       'repeated',
       'others %',
-    ]
-    return { text: table(headings, rows) }
-  },
+    ],
+    rows,
+    note: "amoebacast: sendMany, receiveEach, binary bodies. One by one: sendToGroup with many calls on their way, `for await`, objects through msgpack. Floor: full packets built once, never looked into. Floor, delivered: each sending process copies its messages into the packets, each receiving one hands every message to a callback and into the digest, as programs do with the library; what remains between it and amoebacast is the protocol. Peers: their servers' processor time is in the cpu column.",
+  }
 }
 
-export function sendersName(senders: Senders): string {
-  return senders === 'other' ? 'one' : senders
-}
-
-/** The figure of another metric or subject under the same setting. */
-export function find(
-  results: readonly Result[],
-  like: Result,
-  subject: Subject,
-  metric: Result['metric'],
-): Result | undefined {
-  return results.find(
-    (result) =>
-      result.subject === subject &&
-      result.metric === metric &&
-      result.bench === like.bench &&
-      result.members === like.members &&
-      result.size === like.size &&
-      result.senders === like.senders &&
-      result.packetSize === like.packetSize &&
-      (subject === 'floor' || (result.method === like.method && result.transport === like.transport)),
+function figuresOf(rates: readonly Result[]): Figure[] {
+  const members = rates[0]?.members
+  const packetSizes = valuesOf(
+    rates.filter(({ subject }) => !isPeer(subject)),
+    ({ packetSize }) => packetSize,
   )
+  return packetSizes.flatMap((packetSize) =>
+    (['all', 'other'] as const).flatMap((senders) => {
+      const shown = rates.filter(
+        (each) =>
+          each.members === members &&
+          each.senders === senders &&
+          (each.packetSize === packetSize || isPeer(each.subject)),
+      )
+      return shown.length === 0 ? [] : [figureOf(shown, packetSize, senders)]
+    }),
+  )
+}
+
+function figureOf(shown: readonly Result[], packetSize: number, senders: Senders): Figure {
+  const of = (subject: Result['subject'], calls: Result['calls'] = 'batch'): Result[] =>
+    shown.filter((each) => each.subject === subject && each.calls === calls)
+  const line = (name: string, role: Series['role'], results: readonly Result[]): Series =>
+    seriesOf(name, role, results, ({ size }) => size)
+  const series = [
+    line(nameOf('amoebacast'), 'own', of('amoebacast')),
+    line(`${nameOf('amoebacast')}, one by one`, 'own', of('amoebacast', 'each')),
+    ...subjectsOf(shown)
+      .filter((subject) => subject !== 'amoebacast')
+      .map((subject) => line(nameOf(subject), roleOf(subject), of(subject))),
+  ]
+  const who = senders === 'other' ? 'one sender' : 'all sending'
+  const sizes = valuesOf(shown, ({ size }) => size)
+  const at = (results: readonly Result[], size: number): Result | undefined =>
+    results.find((each) => each.size === size)
+  const least = sizes[0]!
+  const ratios = sizes.flatMap((size) => {
+    const [own, floor] = [at(of('amoebacast'), size), at(of('floor'), size)]
+    return own === undefined || floor === undefined
+      ? []
+      : `${(own.value / floor.value).toFixed(2)} at ${bytes(size)}`
+  })
+  const own = at(of('amoebacast'), least)
+  const each = at(of('amoebacast', 'each'), least)
+  const peers = subjectsOf(shown)
+    .filter(isPeer)
+    .flatMap((subject) => at(of(subject), least) ?? [])
+  return {
+    name: `throughput-${packetSize}-${senders === 'other' ? 'one' : 'all'}`,
+    plot: {
+      title: `Messages a second, ${shown[0]!.members} members, ${who}, packets of ${packetSize} B`,
+      x: { label: 'message size (bytes)', scale: 'log', ticks: sizes, format: bytes },
+      y: { label: 'messages a second at the slowest receiver', scale: 'log' },
+      series: series.filter(({ points }) => points.length > 0),
+    },
+    says: say(
+      own &&
+        `With messages of ${bytes(least)}, ${who}, each of ${own.members} members receives ${amount(own)}.`,
+      ratios.length > 0 && `Of the bare packets' rate that is ${list(ratios)}.`,
+      own &&
+        each &&
+        `One call and one object a message come to ${amount(each)}, ${times(each.value, own.value)} the rate of batches.`,
+      peers.length > 0 &&
+        `Beside it at ${bytes(least)}: ${list(peers.map((peer) => `${nameOf(peer.subject)} ${amount(peer)}`))}.`,
+    ),
+  }
 }

@@ -18,7 +18,7 @@ export const keygenCommand: Command = {
   },
   examples: [
     ['amoebacast keygen --out group.key', 'make a key; it is copied to every machine of the group'],
-    ['amoebacast node --group chat --key-file group.key', 'use it; all members of a group need it'],
+    ['amoebacast keygen >> group.key', 'a second key below the first, for a change of keys'],
   ],
   run: runKeygen,
 }

@@ -7,7 +7,7 @@ import { BLOCK_HEADER_BYTES, type BlockHeader, readBlockHeader } from './block.t
 import { readU32, readU53, writeU32, writeU53 } from './bytes.ts'
 import type { SeqRange } from './history.ts'
 import { type Address, type MemberId, type Nonce, type RequestNumber, Role, type Seq } from './identity.ts'
-import { HEADER_BYTES } from './packet.ts'
+import { HEADER_BYTES, KIND_AT, PacketKind, WIRE_VERSION, WIRE_VERSION_LOWEST } from './packet.ts'
 import { parameterLimits } from './parameters.ts'
 import { Reader, Writer } from './wire.ts'
 
@@ -102,6 +102,8 @@ export function readRequestBlocks(packet: Uint8Array): PlacedBlock[] | undefined
 }
 
 export const REQUEST_ACK_BYTES = 8
+/** Flag of a requestAck: later requests are here, so the one at `expected` has been lost on the way. */
+export const REQUEST_ACK_FLAG_GAP = 1
 
 /** Up to but not including `expected`, the sequencer holds all requests of the asker. */
 export function writeRequestAck(packet: Uint8Array, expected: RequestNumber): void {
@@ -251,24 +253,77 @@ function readRanges(reader: Reader): ByteRange[] | undefined {
 
 // ---- finding a group and joining it -------------------------------------------------------------------
 
+/** Versions of the wire format, both included. */
+export interface Versions {
+  readonly lowest: number
+  readonly highest: number
+}
+
+export const ownVersions: Versions = { lowest: WIRE_VERSION_LOWEST, highest: WIRE_VERSION }
+
+export function hasVersion({ lowest, highest }: Versions, version: number): boolean {
+  return lowest <= version && version <= highest
+}
+
+/** "version 1", "versions 1 to 3", for people. */
+export function versionsText({ lowest, highest }: Versions): string {
+  return lowest === highest ? `version ${lowest}` : `versions ${lowest} to ${highest}`
+}
+
+function readVersions(reader: Reader): Versions {
+  return { lowest: reader.u8(), highest: reader.u8() }
+}
+
+/**
+ * Zeros behind a question of one who has not shown yet that it receives where it says it is: no answer to it is larger,
+ * so nobody gains by questions in another's name. The answer's port is the question's; the rest fits in here.
+ */
+export const QUESTION_PADDING = 160
+
+/** `incompatible`: the versions that are read here. In every version the first two bytes of its body. */
+export function encodeIncompatible({ lowest, highest }: Versions): Uint8Array {
+  return new Writer().u8(lowest).u8(highest).finish()
+}
+
+/** Of a packet of whatever version; undefined for another kind. */
+export function decodeIncompatible(packet: Uint8Array): Versions | undefined {
+  if (packet.length < HEADER_BYTES + 2 || packet[KIND_AT] !== PacketKind.incompatible) return undefined
+  const versions = { lowest: packet[HEADER_BYTES]!, highest: packet[HEADER_BYTES + 1]! }
+  return versions.lowest >= 1 && versions.lowest <= versions.highest ? versions : undefined
+}
+
+/** The port that a `locate` of whatever version asks for: its body begins with it in every one. */
+export function portAskedFor(packet: Uint8Array): string | undefined {
+  const reader = new Reader(packet, HEADER_BYTES)
+  const port = reader.text()
+  return reader.bad ? undefined : port
+}
+
+/** What is written where the versions are this process's own. */
+type Asked<T> = Omit<T, 'versions'> & { readonly versions?: Versions }
+
 export const LocatePurpose = { create: 1, join: 2, candidate: 3, inspect: 4 } as const
 export type LocatePurpose = (typeof LocatePurpose)[keyof typeof LocatePurpose]
 
 export interface Locate {
   readonly port: string
   readonly purpose: LocatePurpose
+  /** Of the asker. */
+  readonly versions: Versions
 }
 
-export function encodeLocate(locate: Locate): Uint8Array {
-  return new Writer().text(locate.port).u8(locate.purpose).finish()
+export function encodeLocate({ port, purpose, versions = ownVersions }: Asked<Locate>): Uint8Array {
+  const writer = new Writer(512).text(port).u8(purpose).u8(versions.lowest).u8(versions.highest)
+  return writer.zeros(QUESTION_PADDING).finish()
 }
 
 export function decodeLocate(packet: Uint8Array): Locate | undefined {
   const reader = new Reader(packet, HEADER_BYTES)
   const port = reader.text()
   const purpose = reader.u8()
-  if (!reader.done || purpose < 1 || purpose > 4) return undefined
-  return { port, purpose: purpose as LocatePurpose }
+  const versions = readVersions(reader)
+  if (!reader.isPadded || purpose < 1 || purpose > 4) return undefined
+  return { port, purpose: purpose as LocatePurpose, versions }
 }
 
 /** A member's answer to a question for its port. The header names group, incarnation and coordinator. */
@@ -281,9 +336,12 @@ export interface HereIs {
   readonly maxMembers: number
   /** To be repeated in the join request, so that only who receives here can join (0 from others than the sequencer). */
   readonly challenge: bigint
+  /** Of who answers. */
+  readonly versions: Versions
 }
 
-export function encodeHereIs(hereIs: HereIs): Uint8Array {
+export function encodeHereIs(hereIs: Asked<HereIs>): Uint8Array {
+  const { lowest, highest } = hereIs.versions ?? ownVersions
   return new Writer()
     .text(hereIs.port)
     .u53(hereIs.sequencer)
@@ -292,6 +350,8 @@ export function encodeHereIs(hereIs: HereIs): Uint8Array {
     .u16(hereIs.members)
     .u16(hereIs.maxMembers)
     .u64(hereIs.challenge)
+    .u8(lowest)
+    .u8(highest)
     .finish()
 }
 
@@ -305,6 +365,7 @@ export function decodeHereIs(packet: Uint8Array): HereIs | undefined {
     members: reader.u16(),
     maxMembers: reader.u16(),
     challenge: reader.u64(),
+    versions: readVersions(reader),
   }
   return reader.done ? hereIs : undefined
 }
@@ -324,10 +385,13 @@ export interface JoinRequest {
   /** The request number before the joiner's first. */
   readonly lastRequest: RequestNumber
   readonly header: Uint8Array
+  /** Of the joiner. */
+  readonly versions: Versions
 }
 
-export function encodeJoinRequest(request: JoinRequest): Uint8Array {
-  return new Writer()
+export function encodeJoinRequest(request: Asked<JoinRequest>): Uint8Array {
+  const { lowest, highest } = request.versions ?? ownVersions
+  return new Writer(512)
     .text(request.port)
     .u64(request.challenge)
     .text(request.name)
@@ -335,6 +399,9 @@ export function encodeJoinRequest(request: JoinRequest): Uint8Array {
     .u8(request.role)
     .u53(request.lastRequest)
     .blob(request.header)
+    .u8(lowest)
+    .u8(highest)
+    .zeros(QUESTION_PADDING)
     .finish()
 }
 
@@ -348,8 +415,10 @@ export function decodeJoinRequest(packet: Uint8Array): JoinRequest | undefined {
     role: reader.u8() as Role,
     lastRequest: reader.u53(),
     header: reader.blob(),
+    versions: readVersions(reader),
   }
-  if (!reader.done || request.role !== Role.full || request.lastRequest > LAST_REQUEST_MAX) return undefined
+  if (!reader.isPadded || request.role !== Role.full || request.lastRequest > LAST_REQUEST_MAX)
+    return undefined
   const { header, name, address } = request
   if (header.length > parameterLimits.headerBytes || name.length > NAME_MAX) return undefined
   if (address.length > ADDRESS_MAX) return undefined
@@ -357,7 +426,7 @@ export function decodeJoinRequest(packet: Uint8Array): JoinRequest | undefined {
 }
 
 /** Why a join is refused. Append only. */
-export const JoinRefusal = { full: 1, challenge: 2, notSequencer: 3, busy: 4 } as const
+export const JoinRefusal = { full: 1, challenge: 2, notSequencer: 3, busy: 4, version: 5 } as const
 export type JoinRefusal = (typeof JoinRefusal)[keyof typeof JoinRefusal]
 
 export function encodeJoinRefused(reason: JoinRefusal, challenge: bigint): Uint8Array {
@@ -370,7 +439,7 @@ export function decodeJoinRefused(
   const reader = new Reader(packet, HEADER_BYTES)
   const reason = reader.u8() as JoinRefusal
   const challenge = reader.u64()
-  return reader.done && reason >= 1 && reason <= 4 ? { reason, challenge } : undefined
+  return reader.done && reason >= 1 && reason <= 5 ? { reason, challenge } : undefined
 }
 
 // ---- streams ------------------------------------------------------------------------------------------
@@ -456,11 +525,11 @@ export function decodeSlow(packet: Uint8Array): SlowNotice | undefined {
 
 /** `inspect`: the port, and the challenge of the sequencer that is asked. */
 export function encodeInspect(port: string, challenge: bigint): Uint8Array {
-  return new Writer().text(port).u64(challenge).finish()
+  return new Writer(512).text(port).u64(challenge).zeros(QUESTION_PADDING).finish()
 }
 
 export function decodeInspect(packet: Uint8Array): { port: string; challenge: bigint } | undefined {
   const reader = new Reader(packet, HEADER_BYTES)
   const inspect = { port: reader.text(), challenge: reader.u64() }
-  return reader.done ? inspect : undefined
+  return reader.isPadded ? inspect : undefined
 }

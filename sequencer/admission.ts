@@ -89,6 +89,11 @@ export class AdmissionQueue {
     return this.lane(member)?.expected ?? 0
   }
 
+  /** Whether requests of `member` wait for one before them, which has not come. */
+  hasGap(member: MemberId): boolean {
+    return (this.lanes.get(member)?.early.size ?? 0) > 0
+  }
+
   first(): Request | undefined {
     return this.queue.first()
   }

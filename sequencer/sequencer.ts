@@ -25,6 +25,7 @@ import {
   ORDER_HEAD_BYTES,
   type PlacedBlock,
   REQUEST_ACK_BYTES,
+  REQUEST_ACK_FLAG_GAP,
   writeRequestAck,
 } from '../kernel/packets.ts'
 import type { Prng } from '../kernel/prng.ts'
@@ -227,7 +228,8 @@ export class Sequencer {
 
   /** Tells a sender what is already here, so that it neither repeats that nor waits with what is missing. */
   private acknowledgeRequests(to: Member): void {
-    const packet = this.outbox.packet(PacketKind.requestAck, 0, to.nonce, REQUEST_ACK_BYTES)
+    const flags = this.admission.hasGap(to.id) ? REQUEST_ACK_FLAG_GAP : 0
+    const packet = this.outbox.packet(PacketKind.requestAck, flags, to.nonce, REQUEST_ACK_BYTES)
     writeRequestAck(packet, this.admission.expected(to.id))
     this.outbox.unicast(to.address, packet)
   }

@@ -10,6 +10,7 @@ import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/p
 import {
   decodeDataAck,
   decodeDataGap,
+  REQUEST_ACK_FLAG_GAP,
   readGap,
   readRequestAck,
   readRequestBlocks,
@@ -103,7 +104,7 @@ export class FellowPackets {
         return
       case PacketKind.gap: {
         host.sequencer()?.onReport(member.id, header)
-        this.repairFor(from, header, packet)
+        this.repairFor(member.address, header, packet)
         return
       }
       case PacketKind.data:
@@ -112,7 +113,7 @@ export class FellowPackets {
         return
       case PacketKind.dataGap:
         host.sequencer()?.onReport(member.id, header)
-        this.repairDataFor(from, header, packet)
+        this.repairDataFor(member.address, header, packet)
         return
       case PacketKind.dataAck: {
         const ack = decodeDataAck(packet)
@@ -123,7 +124,7 @@ export class FellowPackets {
       case PacketKind.requestAck: {
         const expected = readRequestAck(packet)
         if (expected === undefined) return this.reject('malformed')
-        this.sender.onRequestAck(expected)
+        this.sender.onRequestAck(expected, (header.flags & REQUEST_ACK_FLAG_GAP) !== 0)
         return
       }
       case PacketKind.slow:
@@ -142,7 +143,7 @@ export class FellowPackets {
     }
   }
 
-  // ---- answers from the own history, in a view that goes on and while bound ----------------------------
+  // ---- answers from the own history, to the asker's address in the view (never to where a question came from), in a view that goes on and while bound ----------------------------
 
   /** From the own history, as far as `last` where that is given. */
   repairFor(address: Address, header: PacketHeader, packet: Uint8Array, last?: Seq): void {

@@ -435,9 +435,13 @@ export class Sender {
     }
   }
 
-  /** The sequencer holds all requests below `expected`, and misses the one there. */
-  onRequestAck(expected: RequestNumber): void {
-    let repeated = 0
+  /**
+   * The sequencer holds all requests below `expected`. With `isGap` it has later ones, and misses the one there. Else
+   * what follows may only be on its way still: a busy sequencer that was sent all of it again would answer each copy
+   * with one more ack, and have ever more to read (seen at 10 KiB: five packets for every message).
+   */
+  onRequestAck(expected: RequestNumber, isGap: boolean): void {
+    let repeated = isGap ? 0 : REPEATED_AT_ONCE
     const patience = this.roundTrips.mean / 2
     for (const outstanding of this.outstanding) {
       if (outstanding.firstRequest < expected) this.markHeld(outstanding)
