@@ -23,7 +23,7 @@ const TRIES_FOR_WHOLE = 3
 const REORDER_MIN: Micros = 200
 const REORDER_MAX: Micros = 2_000
 /** Blocks whose bytes are asked for in one go. */
-const BLOCKS_ASKED_AT_ONCE = 4
+const BLOCKS_ASKED_AT_ONCE = 8
 
 export interface GapsHost {
   state(): OrderState
@@ -129,12 +129,13 @@ export class Gaps {
     const wholeBytes = this.tries < TRIES_FOR_WHOLE ? this.wholeBytes : 0
     const ranges = state.history.missing(state.highest, GAP_RANGES_MAX, wholeBytes)
     const lacking = state.history.lacking(wholeBytes)
-    const askedTo = Math.max(ranges.at(-1)?.to ?? 0, lacking.at(-1)?.seq ?? 0)
-    if (askedTo === 0) return
+    if (ranges.length === 0 && lacking.length === 0) return
     const target = this.target()
     // the lowest first: what lies behind a block that is missing can wait
     const dataFirst = lacking[0] !== undefined && lacking[0].seq <= (ranges[0]?.from ?? lacking[0].seq)
-    if (target !== undefined && dataFirst) this.askForData(target, lacking)
+    // up to where this question goes: when all of that has come, the next follows at once
+    let askedTo = ranges.at(-1)?.to ?? lacking.at(-1)?.seq ?? 0
+    if (target !== undefined && dataFirst) askedTo = this.askForData(target, lacking)
     else if (target !== undefined && ranges.length > 0) {
       const packet = this.outbox.packet(PacketKind.gap, 0, target.nonce, gapBytes(ranges.length))
       writeGap(packet, { budget: this.budget, ranges })
@@ -150,11 +151,17 @@ export class Gaps {
     if (target !== undefined) this.host.asked(target)
   }
 
-  /** Places are known, blocks are not whole: exactly the bytes that are missing are asked for. */
-  private askForData(target: ViewMember, lacking: readonly PlacedEntry[]): void {
+  /**
+   * Places are known, blocks are not whole: exactly the bytes that are missing are asked for. Gives the last seq asked
+   * for. (It used to be the last that was missing: after the first few blocks nothing more was asked for until a
+   * timer ran out, and a member that had lost a hundred came back at four blocks a timeout.)
+   */
+  private askForData(target: ViewMember, lacking: readonly PlacedEntry[]): Seq {
     let budget = this.budget
+    let askedTo = 0
     for (const { seq, member, firstRequest, length } of lacking.slice(0, BLOCKS_ASKED_AT_ONCE)) {
-      if (budget <= 0) return
+      if (budget <= 0) break
+      askedTo = seq
       const assembly = this.host.assembly(member, firstRequest)
       const ranges = assembly?.missing(DATA_RANGES_MAX, length) ?? [{ from: 0, to: length }]
       if (ranges.length === 0) continue
@@ -162,6 +169,7 @@ export class Gaps {
       for (const range of ranges) budget -= range.to - range.from
       this.outbox.unicast(target.address, this.outbox.packetOf(PacketKind.dataGap, 0, target.nonce, body))
     }
+    return askedTo
   }
 
   private target(): ViewMember | undefined {
