@@ -38,6 +38,12 @@ export class WaitingChanges {
     return this.waiting.length
   }
 
+  /** Whether this joiner waits already. */
+  hasJoin(nonce: Nonce): boolean {
+    for (const waiting of this.waiting) if (waiting.change === 'join' && waiting.nonce === nonce) return true
+    return false
+  }
+
   /** False if too many wait already. A repeated request only shows that the joiner is still there. */
   addJoin(join: WaitingJoin): boolean {
     for (const waiting of this.waiting) {

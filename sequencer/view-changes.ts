@@ -11,10 +11,11 @@ import { type Address, hex64, type MemberId, type Micros, type Nonce } from '../
 import { decodeLeave, encodeJoin, encodeLeave, LeaveReason } from '../kernel/membership.ts'
 import type { OrderState } from '../kernel/order-state.ts'
 import type { Outbox } from '../kernel/outbox.ts'
-import { HEADER_BYTES, PacketKind } from '../kernel/packet.ts'
+import { HEADER_BYTES, PacketKind, WIRE_VERSION } from '../kernel/packet.ts'
 import {
   ENTRY_OVERHEAD,
   encodeJoinRefused,
+  hasVersion,
   JoinRefusal,
   type JoinRequest,
   ORDER_HEAD_BYTES,
@@ -25,9 +26,13 @@ import type { Streams } from '../kernel/streams.ts'
 import type { Timers } from '../kernel/timers.ts'
 import { findMember, type Member } from '../kernel/view.ts'
 import type { Request } from './admission.ts'
-import { Challenge } from './challenge.ts'
+import { type Asker, Challenge } from './challenge.ts'
 import { type WaitingChange, WaitingChanges, type WaitingJoin, type WaitingLeave } from './changes.ts'
 import type { ProgressTable } from './progress.ts'
+
+/** New joiners: so many at once, and one more each so many microseconds; who is refused asks again. */
+const JOINS_AT_ONCE = 256
+const JOIN_EVERY: Micros = 5_000
 
 export interface ViewChangesOptions {
   readonly packetSize: number
@@ -46,6 +51,8 @@ export interface ViewChangesHost {
 
 export class ViewChanges {
   private readonly waiting = new WaitingChanges()
+  private joins = JOINS_AT_ONCE
+  private joinsAt: Micros = 0
   private readonly challenge: Challenge
   private readonly self: Member
   private readonly state: OrderState
@@ -99,29 +106,49 @@ export class ViewChanges {
     // a late copy of a request whose life is over would make a ghost that the group waits for
     if (this.state.former.some(({ member }) => member.nonce === nonce)) return
     const refuse = (reason: JoinRefusal) => this.refuseJoin(from, nonce, reason)
-    if (!this.isCurrentChallenge(request.challenge)) {
+    if (!this.isCurrentChallenge(request.challenge, { address: from, nonce })) {
       refuse(JoinRefusal.challenge)
+    } else if (!hasVersion(request.versions, WIRE_VERSION)) {
+      refuse(JoinRefusal.version)
     } else if (latest.sequencer !== this.self.id) {
       refuse(JoinRefusal.notSequencer)
     } else if (latest.members.length >= this.state.parameters.maxMembers) {
       refuse(JoinRefusal.full)
-    } else if (!this.waiting.addJoin({ change: 'join', nonce, from, request, heardAt: this.outbox.now })) {
+    } else if (
+      !this.mayJoin(nonce) ||
+      !this.waiting.addJoin({ change: 'join', nonce, from, request, heardAt: this.outbox.now })
+    ) {
+      this.counters.rejected.overflow++
       refuse(JoinRefusal.busy)
     }
     this.timers.setEarlier('flush', this.outbox.now)
   }
 
+  /** Each join is an event, and a stream of all that the group knows: not more of them than the group has use for. */
+  private mayJoin(nonce: Nonce): boolean {
+    if (this.waiting.hasJoin(nonce)) return true
+    const { now } = this.outbox
+    const earned = Math.floor((now - this.joinsAt) / JOIN_EVERY)
+    if (earned > 0) {
+      this.joins = Math.min(JOINS_AT_ONCE, this.joins + earned)
+      this.joinsAt = now
+    }
+    if (this.joins === 0) return false
+    this.joins--
+    return true
+  }
+
   private refuseJoin(to: Address, nonce: Nonce, reason: JoinRefusal): void {
-    const body = encodeJoinRefused(reason, this.currentChallenge())
+    const body = encodeJoinRefused(reason, this.currentChallenge({ address: to, nonce }))
     this.outbox.unicast(to, this.outbox.packetOf(PacketKind.joinRefused, 0, nonce, body))
   }
 
-  currentChallenge(): bigint {
-    return this.challenge.current(this.outbox.now)
+  currentChallenge(asker: Asker): bigint {
+    return this.challenge.current(this.outbox.now, asker)
   }
 
-  isCurrentChallenge(repeated: bigint): boolean {
-    return this.challenge.isValid(repeated, this.outbox.now)
+  isCurrentChallenge(repeated: bigint, asker: Asker): boolean {
+    return this.challenge.isValid(repeated, this.outbox.now, asker)
   }
 
   /** A member asks for its own leave. */
@@ -190,7 +217,8 @@ export class ViewChanges {
     const entry = this.append(BlockKind.join, id, lastRequest, block)
     const answer = encodeJoinAnswer({ memberId: id, baseline: state.toBaseline() })
     this.host.broadcast(entry)
-    this.streams.open(member.address, nonce, StreamPurpose.joinAnswer, answer)
+    // to where the challenge was repeated from: nobody has shown that it receives at the address that it names
+    this.streams.open(from, nonce, StreamPurpose.joinAnswer, answer)
     this.outbox.trace('join-numbered', { id, seq: entry.seq, nonce: hex64(nonce) })
   }
 
