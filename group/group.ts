@@ -246,7 +246,9 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
         // a loop that has fallen behind is not made to wait for anything
         const waiting = this.queue.tryTake()
         if (waiting !== undefined) return Promise.resolve({ value: waiting, done: false })
-        const next = this.next(undefined).then((value) => (value === undefined ? done : { value, done: false }))
+        const next = this.next(undefined).then((value) =>
+          value === undefined ? done : { value, done: false },
+        )
         next.catch(doNothing)
         return next
       },

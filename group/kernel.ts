@@ -5,6 +5,7 @@
 import type { Registry } from 'prom-client'
 import { ErrorCode, GroupError } from '../kernel/errors.ts'
 import type { Address, Micros, RoleName } from '../kernel/identity.ts'
+import type { GroupParameters } from '../kernel/parameters.ts'
 import type { GroupInspection, Output } from '../kernel/port.ts'
 import { aborted, checkSignal, rejected } from './abort.ts'
 import { ControlCalls } from './control-calls.ts'
@@ -23,6 +24,8 @@ export interface MemberSettings {
   readonly role: RoleName
   /** Set for a member that comes back: the addresses of those it was with, to be asked beside the peers. */
   readonly contacts?: readonly Address[]
+  /** What the program has given of the group's parameters, to be compared with what they are. */
+  readonly assumed?: Partial<GroupParameters>
 }
 
 export interface OpenedMember {
@@ -258,13 +261,13 @@ export class Kernel implements AsyncDisposable {
   private async enter(
     how: How,
     port: string,
-    { parameters, header, memberName: name, minStarters, role }: CheckedGroupOptions<unknown>,
+    { parameters, assumed, header, memberName: name, minStarters, role }: CheckedGroupOptions<unknown>,
     signal: AbortSignal | undefined,
     onEntered: (entered: Entered) => OutputHandler,
     contacts?: readonly Address[],
   ): Promise<void> {
     let handler: OutputHandler | undefined
-    const settings = { port, name, role, ...(contacts === undefined ? {} : { contacts }) }
+    const settings = { port, name, role, assumed, ...(contacts === undefined ? {} : { contacts }) }
     const member = await this.rim.openMember(settings, (output) => {
       if (handler !== undefined) {
         handler(output)

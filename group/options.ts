@@ -222,6 +222,8 @@ export function checkKernelOptions(given: KernelOptions = {}): CheckedKernelOpti
   ) {
     throw invalidArgument('advertise', advertise, 'an address, or host:port')
   }
+  withMethods('registry', given.registry, ['registerMetric', 'metrics'], 'a registry of prom-client')
+  withMethods('logger', given.logger, ['info', 'warn', 'error'], 'a pino logger')
   const detection = checkDetection(given.detection)
   const { key, keyFile, insecure = false, ...rest } = given
   if (typeof insecure !== 'boolean') throw invalidArgument('insecure', insecure, 'true or false')
@@ -263,6 +265,8 @@ function checkDetection(given: KernelOptions['detection']): DetectionTimes {
 
 export interface CheckedGroupOptions<T> {
   readonly parameters: GroupParameters
+  /** Those of them that were given. */
+  readonly assumed: Partial<GroupParameters>
   readonly header: Uint8Array
   readonly codec: ReturnType<typeof codecFor<T>>
   readonly copy: boolean
@@ -294,6 +298,7 @@ export function checkGroupOptions<T>(caller: string, given: GroupOptions<T> = {}
   oneOf('role', role, ['full'])
   return {
     parameters: completeParameters(parameters),
+    assumed: parameters,
     header: checkHeader(header),
     codec: codecFor(codec, copy),
     copy,
@@ -342,6 +347,13 @@ function oneOf(field: string, value: unknown, allowed: readonly string[]): void 
   if (typeof value !== 'string' || !allowed.includes(value)) {
     throw invalidArgument(field, value, allowed.map((name) => `'${name}'`).join(' or '))
   }
+}
+
+function withMethods(field: string, value: unknown, methods: readonly string[], what: string): void {
+  if (value === undefined) return
+  const isOne = typeof value === 'object' && value !== null
+  const has = (method: string) => typeof (value as Record<string, unknown>)[method] === 'function'
+  if (!isOne || !methods.every(has)) throw invalidArgument(field, value, what)
 }
 
 function shortText(field: string, value: unknown, maxBytes: number): void {

@@ -26,7 +26,7 @@ import { faultTeller, warnWithoutKey } from '../kernel/node/secure/warnings.ts'
 import type { Transport } from '../kernel/node/transport.ts'
 import { UdpTransport } from '../kernel/node/udp.ts'
 import { PACKET_BYTES_MIN } from '../kernel/packet.ts'
-import { type GroupParameters, resilienceFor } from '../kernel/parameters.ts'
+import { type GroupParameters, otherParameters, resilienceFor } from '../kernel/parameters.ts'
 import type { GroupInspection, Output } from '../kernel/port.ts'
 import type { View } from '../kernel/view.ts'
 import { askSequencer } from './ask-sequencer.ts'
@@ -183,6 +183,19 @@ class KernelRim implements Rim {
     }
   }
 
+  /** The group's own parameters hold; who has assumed others, and says nothing, would find out in the worst moment. */
+  private warnOfOthers({ port, assumed = {} }: MemberSettings, actual: GroupParameters): void {
+    const others = otherParameters(assumed, actual)
+    if (others.length === 0) return
+    const differing = others
+      .map((one) => `${one.field} is ${one.actual}, and ${one.assumed} was given`)
+      .join('; ')
+    this.options.log.warn(
+      { group: port },
+      `the group was created with other parameters, which count: ${differing}`,
+    )
+  }
+
   async openMember(settings: MemberSettings, onOutput: OutputHandler): Promise<OpenedMember> {
     const { driver, members } = this
     const { method } = this.options
@@ -212,6 +225,7 @@ class KernelRim implements Rim {
       if (output.output === 'joined' && settings.contacts !== undefined) {
         logRejoined(this.options.log, output)
       }
+      if (output.output === 'joined') this.warnOfOthers(settings, output.parameters)
       onOutput(output)
     })
     // Peers that were found while the machine was attached.

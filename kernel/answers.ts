@@ -5,7 +5,7 @@
 import { readResults, writeResults } from './ballot.ts'
 import type { MemberId, RequestNumber, Role } from './identity.ts'
 import type { Baseline } from './order-state.ts'
-import type { GroupParameters } from './parameters.ts'
+import { completeParameters, type GroupParameters } from './parameters.ts'
 import type { GroupInspection } from './port.ts'
 import type { Member, View } from './view.ts'
 import { Reader, Writer } from './wire.ts'
@@ -43,6 +43,8 @@ export function decodeJoinAnswer(bytes: Uint8Array): JoinAnswer | undefined {
   const requests = readRequests(reader)
   if (!reader.done || results === undefined || stable > accepted || accepted > seq) return undefined
   if (!view.members.some((member) => member.id === memberId)) return undefined
+  if (!areParameters(parameters) || view.members.at(-1)!.id >= nextMemberId) return undefined
+  if (before.seq > view.seq || view.seq > seq) return undefined
   const baseline = { parameters, before, view, results, seq, stable, accepted, requests, nextMemberId }
   return { memberId, baseline }
 }
@@ -74,7 +76,7 @@ export function decodeInspection(bytes: Uint8Array): GroupInspection | undefined
     const id = reader.u53()
     lags.push({ id, messages: reader.u53() })
   }
-  if (!reader.done) return undefined
+  if (!reader.done || !areParameters(parameters)) return undefined
   return { port, parameters, view, seq, accepted, stable, historyMessages, historyBytes, lags }
 }
 
@@ -111,6 +113,16 @@ function readParameters(reader: Reader): GroupParameters {
   }
 }
 
+/** Nobody can have created a group with others: with them a member would stumble over its own bounds. */
+function areParameters(parameters: GroupParameters): boolean {
+  try {
+    completeParameters(parameters)
+    return true
+  } catch {
+    return false
+  }
+}
+
 export function writeView(writer: Writer, view: View): void {
   writer.u64(view.groupId).u53(view.incarnation).u53(view.coordinator).u53(view.seq).u53(view.sequencer)
   writeMembers(writer, view.members)
@@ -122,7 +134,10 @@ export function readView(reader: Reader): View {
   const coordinator = reader.u53()
   const seq = reader.u53()
   const sequencer = reader.u53()
-  return { groupId, incarnation, coordinator, seq, sequencer, members: readMembers(reader) }
+  const members = readMembers(reader)
+  // ids rise in order of joining: whoever reads another order would number the next joiner wrongly
+  if (members.some(({ id }, i) => id <= (members[i - 1]?.id ?? 0))) reader.bad = true
+  return { groupId, incarnation, coordinator, seq, sequencer, members }
 }
 
 export function writeMembers(writer: Writer, members: readonly Member[]): void {

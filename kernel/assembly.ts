@@ -13,10 +13,15 @@ export interface ByteRange {
   readonly to: number
 }
 
+/** Pieces apart from each other in one block; what would make one more is dropped, and comes again. */
+const PIECES_MAX = 2048
+/** Bytes that a block of a few bytes costs beside them. */
+const BLOCK_OVERHEAD = 128
+
 /** One block growing out of fragments that come in any order. */
 export class Assembly {
   readonly total: number
-  /** Disjoint, in order. BOUNDED by the gaps that losses leave. */
+  /** Disjoint, in order. BOUNDED by PIECES_MAX. */
   private have: ByteRange[] = []
   private bytes: Uint8Array | undefined
 
@@ -28,6 +33,8 @@ export class Assembly {
   add(offset: number, fragment: Uint8Array): boolean {
     const to = offset + fragment.length
     if (to > this.total || this.isHeld(offset, to)) return false
+    // whoever sends every second byte would make each further one a search through all of them
+    if (this.have.length >= PIECES_MAX && offset !== 0 && !this.isBeside(offset, to)) return false
     if (offset === 0 && to === this.total) this.bytes = fragment
     else {
       this.bytes ??= new Uint8Array(this.total)
@@ -40,6 +47,10 @@ export class Assembly {
 
   private isHeld(from: number, to: number): boolean {
     return this.have.some((range) => range.from <= from && to <= range.to)
+  }
+
+  private isBeside(from: number, to: number): boolean {
+    return this.have.some((range) => range.to >= from && range.from <= to)
   }
 
   private merge(from: number, to: number): void {
@@ -112,10 +123,11 @@ export class AssemblyStore {
     }
     const standing = lane.blocks.get(request)
     if (standing !== undefined) return standing.total === total ? standing : undefined
-    if (!isPlaced && lane.bytes > 0 && lane.bytes + total > this.bytesPerMember) return undefined
+    if (!isPlaced && lane.bytes > 0 && lane.bytes + total + BLOCK_OVERHEAD > this.bytesPerMember)
+      return undefined
     const assembly = new Assembly(total)
     lane.blocks.set(request, assembly)
-    lane.bytes += total
+    lane.bytes += total + BLOCK_OVERHEAD
     return assembly
   }
 
@@ -126,7 +138,7 @@ export class AssemblyStore {
     for (const [request, assembly] of lane.blocks) {
       if (request > upTo) continue
       lane.blocks.delete(request)
-      lane.bytes -= assembly.total
+      lane.bytes -= assembly.total + BLOCK_OVERHEAD
     }
   }
 
@@ -136,7 +148,7 @@ export class AssemblyStore {
     const assembly = lane?.blocks.get(request)
     if (lane === undefined || assembly === undefined) return
     lane.blocks.delete(request)
-    lane.bytes -= assembly.total
+    lane.bytes -= assembly.total + BLOCK_OVERHEAD
   }
 
   forget(member: MemberId): void {

@@ -56,6 +56,8 @@ export class History {
   private readonly early = new Map<Seq, Entry>()
   /** Order known, data missing; by first seq. BOUNDED by `limit`. */
   private readonly placed = new Map<Seq, PlacedEntry>()
+  /** Of the blocks of placed entries, which are not here: as soon as bytes of them come, they are. */
+  private placedBytes = 0
   private readonly sizeLimit: number
   private readonly bytesLimit: number
 
@@ -107,7 +109,11 @@ export class History {
   place(entry: PlacedEntry): boolean {
     if (entry.seq <= this.received || this.early.has(entry.seq) || this.placed.has(entry.seq)) return false
     if (lastSeqOf(entry) > this.stable + this.sizeLimit) return false
+    // an honest sequencer stays inside; one that names more than fits is believed about the next one only
+    const isNext = entry.seq === this.received + 1
+    if (!isNext && this.bytes + this.placedBytes + entry.length > this.bytesLimit) return false
     this.placed.set(entry.seq, entry)
+    this.placedBytes += entry.length
     return true
   }
 
@@ -117,12 +123,19 @@ export class History {
 
   /** The block of a placed entry has come. */
   private fill(seq: Seq, entry: Entry): void {
-    this.placed.delete(seq)
+    this.unplace(seq)
     if (seq === this.received + 1) this.append(entry)
     else {
       this.early.set(seq, entry)
       this.bytes += entry.block.length
     }
+  }
+
+  private unplace(seq: Seq): void {
+    const entry = this.placed.get(seq)
+    if (entry === undefined) return
+    this.placed.delete(seq)
+    this.placedBytes -= entry.length
   }
 
   /** Placed entries of more than `wholeBytes`, lowest first. */
@@ -150,7 +163,7 @@ export class History {
       this.early.delete(seq)
       this.bytes -= entry.block.length
     }
-    for (const seq of this.placed.keys()) if (seq <= this.received) this.placed.delete(seq)
+    for (const seq of this.placed.keys()) if (seq <= this.received) this.unplace(seq)
   }
 
   get hasEarly(): boolean {
@@ -218,6 +231,7 @@ export class History {
     for (const entry of this.early.values()) this.bytes -= entry.block.length
     this.early.clear()
     this.placed.clear()
+    this.placedBytes = 0
     return dropped
   }
 

@@ -27,7 +27,12 @@ import { readU32, readU53, readU64, writeU32, writeU53, writeU64 } from './bytes
 import type { GroupId, Incarnation, MemberId, Nonce, Seq } from './identity.ts'
 
 export const MAGIC = 0xa3
+/**
+ * The version that this process writes, and the lowest that it still reads. What stays the same in all versions, so that
+ * two which have none in common can tell each other so, is in kernel/README.md.
+ */
 export const WIRE_VERSION = 1
+export const WIRE_VERSION_LOWEST = 1
 export const HEADER_BYTES = 80
 export const KIND_AT = 2
 export const FLAGS_AT = 3
@@ -89,6 +94,8 @@ export const PacketKind = {
   expelled: 25,
   /** The sequencer to all, while the group stands still: whom it waits for. */
   slow: 26,
+  /** To one who asks for a port in a version that nobody here reads: which ones are read. The same in all versions. */
+  incompatible: 27,
 } as const
 export type PacketKind = (typeof PacketKind)[keyof typeof PacketKind]
 export type PacketKindName = keyof typeof PacketKind

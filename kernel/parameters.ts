@@ -89,6 +89,19 @@ function integer(field: string, value: unknown, min: number, max: number, otherw
   }
 }
 
+/** Which of the parameters given the group does not have, with both values as text. */
+export function otherParameters(
+  given: Partial<GroupParameters>,
+  actual: GroupParameters,
+): { field: keyof GroupParameters; assumed: string; actual: string }[] {
+  const fields = Object.keys(parameterDefaults) as (keyof GroupParameters)[]
+  return fields.flatMap((field) => {
+    if (given[field] === undefined) return []
+    const [assumed, is] = [JSON.stringify(given[field]), JSON.stringify(actual[field])]
+    return assumed === is ? [] : [{ field, assumed, actual: is }]
+  })
+}
+
 /** How many acks of others an event of a view with so many members needs. */
 export function resilienceFor(parameters: GroupParameters, viewSize: number): number {
   const wanted = parameters.resilience === 'majority' ? Math.floor(viewSize / 2) : parameters.resilience

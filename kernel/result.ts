@@ -83,6 +83,7 @@ export function decodeResult(block: Uint8Array): ResultChange | undefined {
     return undefined
   }
   if (!view.members.some(({ id }) => id === view.sequencer)) return undefined
+  if (view.members.at(-1)!.id >= nextMemberId) return undefined
   return {
     ballot,
     view,

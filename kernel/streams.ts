@@ -30,6 +30,9 @@ const INCOMING_BYTES_MAX = 1024 * 1024
 const INCOMING_KEPT = 1100
 /** Bytes of all of them together; beyond that no new one is begun. */
 const INCOMING_TOTAL_MAX = 64 * 1024 * 1024
+/** Streams of one sender; a new one takes the place of its oldest. Nobody honest has more than two under way. */
+const INCOMING_PER_SENDER = 4
+const NO_BYTES = new Uint8Array(0)
 
 interface Outgoing {
   readonly stream: number
@@ -47,7 +50,9 @@ interface Outgoing {
 interface Incoming {
   readonly from: Nonce
   readonly stream: number
-  readonly bytes: Uint8Array
+  readonly total: number
+  /** Handed on, and kept here no more, when it is whole. */
+  bytes: Uint8Array
   received: number
 }
 
@@ -62,6 +67,7 @@ export class Streams {
   private readonly fragmentBytes: number
   private readonly roundTrips: RoundTrips
   private readonly onRepeat: () => void
+  private readonly onOverflow: () => void
 
   constructor(
     outbox: Outbox,
@@ -69,12 +75,14 @@ export class Streams {
     packetSize: number,
     roundTrips: RoundTrips,
     onRepeat: () => void,
+    onOverflow: () => void = () => {},
   ) {
     this.outbox = outbox
     this.timers = timers
     this.fragmentBytes = packetSize - HEADER_BYTES - STREAM_HEAD_BYTES
     this.roundTrips = roundTrips
     this.onRepeat = onRepeat
+    this.onOverflow = onOverflow
   }
 
   /** Begins to send `bytes`; they belong to the stream from here on. */
@@ -181,12 +189,25 @@ export class Streams {
 
   /** Half of those that are here whole, the oldest first; if that is nobody, the oldest of all. */
   private forgetFinished(): void {
-    const finished = this.incoming.filter(({ received, bytes }) => received === bytes.length)
+    const finished = this.incoming.filter(({ received, total }) => received === total)
     const forgotten = new Set(
       finished.length > 0 ? finished.slice(0, Math.ceil(finished.length / 2)) : this.incoming.slice(0, 1),
     )
+    this.forget(forgotten)
+  }
+
+  private forget(forgotten: ReadonlySet<Incoming>): void {
     this.incoming = this.incoming.filter((one) => !forgotten.has(one))
     for (const { bytes } of forgotten) this.incomingBytes -= bytes.length
+  }
+
+  /** No sender keeps the others out. */
+  private forgetOldestOf(sender: Nonce): void {
+    const own = this.incoming.filter(({ from }) => from === sender)
+    if (own.length < INCOMING_PER_SENDER) return
+    const finished = own.find(({ received, total }) => received === total)
+    if (finished === undefined) this.onOverflow()
+    this.forget(new Set([finished ?? own[0]!]))
   }
 
   /** Takes a fragment, acknowledges it, and gives the whole when it is complete for the first time. */
@@ -195,17 +216,20 @@ export class Streams {
     if (incoming === undefined) {
       if (fragment.offset !== 0 || fragment.total > INCOMING_BYTES_MAX || fragment.total === 0)
         return undefined
+      this.forgetOldestOf(sender)
       if (this.incoming.length >= INCOMING_KEPT || this.incomingBytes + fragment.total > INCOMING_TOTAL_MAX) {
         this.forgetFinished()
       }
       if (this.incoming.length >= INCOMING_KEPT || this.incomingBytes + fragment.total > INCOMING_TOTAL_MAX) {
+        this.onOverflow()
         return undefined
       }
-      incoming = { from: sender, stream: fragment.stream, bytes: new Uint8Array(fragment.total), received: 0 }
+      const { stream, total } = fragment
+      incoming = { from: sender, stream, total, bytes: new Uint8Array(total), received: 0 }
       this.incoming.push(incoming)
       this.incomingBytes += fragment.total
     }
-    if (fragment.total !== incoming.bytes.length) return undefined
+    if (fragment.total !== incoming.total) return undefined
     const isNext = fragment.offset === incoming.received
     if (isNext) {
       incoming.bytes.set(fragment.bytes, fragment.offset)
@@ -215,6 +239,10 @@ export class Streams {
     writeU32(ack, HEADER_BYTES, incoming.stream)
     writeU32(ack, HEADER_BYTES + 4, incoming.received)
     this.outbox.unicast(from, ack)
-    return isNext && incoming.received === incoming.bytes.length ? incoming.bytes : undefined
+    if (!isNext || incoming.received !== incoming.total) return undefined
+    const { bytes } = incoming
+    incoming.bytes = NO_BYTES
+    this.incomingBytes -= bytes.length
+    return bytes
   }
 }

@@ -73,6 +73,13 @@ export class Reader {
     return this.take(this.bytes.length - this.at)
   }
 
+  /** Whether everything was there, and nothing but zeros is left: what makes a question as large as its answer. */
+  get isPadded(): boolean {
+    if (this.bad) return false
+    for (let at = this.at; at < this.bytes.length; at++) if (this.bytes[at] !== 0) return false
+    return true
+  }
+
   /** Whether everything was there, and nothing is left. */
   get done(): boolean {
     return !this.bad && this.at === this.bytes.length
@@ -133,6 +140,11 @@ export class Writer {
   raw(bytes: Uint8Array): this {
     const at = this.room(bytes.length)
     this.bytes.set(bytes, at)
+    return this
+  }
+
+  zeros(count: number): this {
+    this.bytes.fill(0, this.room(count), this.at)
     return this
   }
 

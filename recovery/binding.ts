@@ -90,6 +90,9 @@ interface Following {
 /** The wait before the next attempt, when too few have answered, grows up to so many times the first. */
 const BACKOFF_MAX = 16
 
+/** Attempts that may have been made elsewhere since the last that was heard of. */
+export const INCARNATION_STEP_MAX = 2 ** 32
+
 export class Binding {
   phase: Phase = 'normal'
   promise: Ballot
@@ -141,6 +144,8 @@ export class Binding {
   }
 
   note({ incarnation }: Ballot): void {
+    // attempts take the next number: who shows one so far ahead would use them all up
+    if (incarnation - this.highestSeen > INCARNATION_STEP_MAX) return
     this.highestSeen = Math.max(this.highestSeen, incarnation)
   }
 

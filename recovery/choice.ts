@@ -83,7 +83,8 @@ function cutDeadResults(candidates: Candidate[]): void {
     for (const candidate of candidates) {
       if (!holdsResult(candidate.log, newest)) continue
       candidate.log = cutBefore(candidate.log, newest)
-      candidate.views = candidate.views.filter(({ seq }) => seq < newest.seq)
+      // (the first is known accepted, and is cut by nobody but one who says at once that it is not)
+      candidate.views = candidate.views.filter(({ seq }, i) => i === 0 || seq < newest.seq)
     }
   }
 }

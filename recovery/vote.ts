@@ -87,5 +87,8 @@ export function decodeVote(bytes: Uint8Array): Vote | undefined {
   }
   if (!reader.done || results === undefined || views.length === 0) return undefined
   if (stable > accepted || accepted > end || results.at(-1)!.seq > end) return undefined
+  // what the choice stands on: the first result is nobody's to cut, and views are in the order of the log
+  if (results[0]!.seq > stable || !views.every(({ seq }, i) => i === 0 || seq > views[i - 1]!.seq))
+    return undefined
   return { ballot, log: { results, end }, stable, accepted, views, minMembers, nextMemberId }
 }

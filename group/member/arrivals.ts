@@ -26,7 +26,7 @@ import type { Silence } from './silence.ts'
 export interface ArrivalsHost {
   /** Whether the own join is accepted. */
   hasJoined(): boolean
-  onOrder(member: ViewMember | undefined, header: PacketHeader, packet: Uint8Array): void
+  onOrder(member: ViewMember, header: PacketHeader, packet: Uint8Array): void
   /** Nobody needs this member any more, which has left. */
   onLeftGroup(): void
 }
@@ -95,14 +95,14 @@ export class Arrivals {
   // ---- packets ----------------------------------------------------------------------------------------
 
   /** Somebody asks for a port: to open it, to look at it, or to see whether it is the only group there. */
-  onLocate(from: Address, header: PacketHeader, locate: Locate): void {
+  onLocate(from: Address, header: PacketHeader, locate: Locate, bytes: number): void {
     if (locate.port !== this.port || !this.host.hasJoined() || this.leaver.isLingering) return
     if (this.lookout.onLocate(from, header, locate)) return
     // a group that stands still lives: nobody may take its port for free
     const heardAt = this.renewal.recovery.isBound
       ? Number.NEGATIVE_INFINITY
       : this.silence.suspicion.lastHeard(this.state.view.sequencer)
-    this.concierge.onLocate(from, header, heardAt)
+    this.concierge.onLocate(from, header, bytes, heardAt)
   }
 
   onPacket(from: Address, header: PacketHeader, packet: Uint8Array): void {
@@ -116,7 +116,7 @@ export class Arrivals {
       const rejected = this.renewal.onResetPacket(from, header, packet)
       if (rejected !== 'not one') return rejected === undefined ? undefined : this.reject(rejected)
     }
-    if (this.renewal.onOlderGap(from, header, packet)) return
+    if (this.renewal.onOlderGap(header, packet)) return
     const admittance = admit(this.state, header, this.self, this.outbox.identity, recovery.leader)
     if (typeof admittance === 'string') {
       const { outsiders } = this.renewal
@@ -133,10 +133,7 @@ export class Arrivals {
         this.onJoiner(from, header, packet)
         return
       case 'former':
-        this.onFormer(admittance.leftAt, from, header, packet)
-        return
-      case 'beyond':
-        this.host.onOrder(undefined, header, packet)
+        this.onFormer(admittance.member, admittance.leftAt, header, packet)
         return
       case 'member':
         this.silence.onHeard(admittance.member)
@@ -152,19 +149,21 @@ export class Arrivals {
     if (request === undefined || request.port !== this.port) return this.reject('malformed')
     if (this.state.former.some(({ member }) => member.nonce === header.senderNonce)) {
       // it was let in without ever hearing of it, and removed: only another life can join again
-      this.renewal.recovery.tellExpelled({ address: from, nonce: header.senderNonce })
-    } else if (sequencer === undefined) this.concierge.tellWhere(from, header)
+      this.renewal.outsiders.tell(from, header)
+    } else if (sequencer === undefined) this.concierge.tellWhere(from, header, packet.length)
     else sequencer.changes.onJoinRequest(from, header.senderNonce, request)
   }
 
-  private onFormer(leftAt: number, from: Address, header: PacketHeader, packet: Uint8Array): void {
+  /** It is answered where it was a member: whoever else can write its nonce has nothing sent to a third. */
+  private onFormer(former: ViewMember, leftAt: number, header: PacketHeader, packet: Uint8Array): void {
+    const { address } = former
     // two who have both left must not tell each other so for ever; and an old sequencer waits for the
     // word of its successor, who may not have heard yet that it is the successor
     if (header.kind === PacketKind.left) return
     if (header.kind === PacketKind.order && this.office.sequencer === undefined) return
-    if (header.kind === PacketKind.gap) this.fellowPackets.repairFor(from, header, packet)
+    if (header.kind === PacketKind.gap) this.fellowPackets.repairFor(address, header, packet, leftAt)
     const seq = encodeLeft(leftAt)
-    this.outbox.unicast(from, this.outbox.packetOf(PacketKind.left, 0, header.senderNonce, seq))
+    this.outbox.unicast(address, this.outbox.packetOf(PacketKind.left, 0, header.senderNonce, seq))
   }
 
   /** Streams go to joiners and askers, too, who are no members; the stream knows its receiver by the nonce. */

@@ -66,7 +66,7 @@ export interface CompositionHost {
   /** Place of the own join, until that is accepted. */
   joinSeq(): Seq | undefined
   isClosed(): boolean
-  onOrder(member: ViewMember | undefined, header: PacketHeader, packet: Uint8Array): void
+  onOrder(member: ViewMember, header: PacketHeader, packet: Uint8Array): void
   /** A placed block has become whole. */
   onBlock(data: DataFragment, block: Uint8Array): void
   /** A fellow member tells that this member has left, or is out. */
@@ -158,6 +158,7 @@ export class Composition {
       port,
       state,
       outbox,
+      counters,
       streams,
       sequencer: () => this.office.sequencer,
       isAskedSingly: options.transport === 'unicast',

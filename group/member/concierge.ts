@@ -4,10 +4,11 @@
  * the sequencer has not been heard for a while, so that a question costs one answer and not n.
  */
 import { encodeInspection } from '../../kernel/answers.ts'
+import type { Counters } from '../../kernel/counters.ts'
 import type { Address, Micros } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
-import { type PacketHeader, PacketKind } from '../../kernel/packet.ts'
+import { HEADER_BYTES, type PacketHeader, PacketKind } from '../../kernel/packet.ts'
 import { decodeInspect, encodeHereIs, StreamPurpose } from '../../kernel/packets.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import { findMember } from '../../kernel/view.ts'
@@ -20,6 +21,7 @@ export class Concierge {
   private readonly port: string
   private readonly state: OrderState
   private readonly outbox: Outbox
+  private readonly counters: Counters
   private readonly streams: Streams
   private readonly sequencer: () => Sequencer | undefined
   /** Whether each member is asked by itself. */
@@ -30,6 +32,7 @@ export class Concierge {
     port: string
     state: OrderState
     outbox: Outbox
+    counters: Counters
     streams: Streams
     sequencer: () => Sequencer | undefined
     isAskedSingly: boolean
@@ -38,6 +41,7 @@ export class Concierge {
     this.port = parts.port
     this.state = parts.state
     this.outbox = parts.outbox
+    this.counters = parts.counters
     this.streams = parts.streams
     this.sequencer = parts.sequencer
     this.isAskedSingly = parts.isAskedSingly
@@ -45,16 +49,16 @@ export class Concierge {
   }
 
   /** Somebody asks for this group's port. */
-  onLocate(from: Address, header: PacketHeader, sequencerHeardAt: Micros): void {
+  onLocate(from: Address, header: PacketHeader, questionBytes: number, sequencerHeardAt: Micros): void {
     const answers =
       this.sequencer() !== undefined ||
       this.isAskedSingly ||
       this.outbox.now - sequencerHeardAt > this.silence
-    if (answers) this.tellWhere(from, header)
+    if (answers) this.tellWhere(from, header, questionBytes)
   }
 
-  /** Where the group's sequencer is, as far as this member knows. */
-  tellWhere(to: Address, question: PacketHeader): void {
+  /** Where the group's sequencer is, as far as this member knows; never in more bytes than the question had. */
+  tellWhere(to: Address, question: PacketHeader, questionBytes: number): void {
     const { view, parameters } = this.state
     const sequencer = findMember(view, view.sequencer)
     if (sequencer === undefined) return
@@ -65,8 +69,13 @@ export class Concierge {
       sequencerAddress: sequencer.address,
       members: view.members.length,
       maxMembers: parameters.maxMembers,
-      challenge: this.sequencer()?.changes.currentChallenge() ?? 0n,
+      challenge:
+        this.sequencer()?.changes.currentChallenge({ address: to, nonce: question.senderNonce }) ?? 0n,
     })
+    if (HEADER_BYTES + body.length > questionBytes) {
+      this.counters.rejected.overflow++
+      return
+    }
     this.outbox.unicast(to, this.outbox.packetOf(PacketKind.hereIs, 0, question.senderNonce, body))
   }
 
@@ -75,11 +84,16 @@ export class Concierge {
     const inspect = decodeInspect(packet)
     const sequencer = this.sequencer()
     if (inspect === undefined || inspect.port !== this.port) return false
-    if (sequencer === undefined || !sequencer.changes.isCurrentChallenge(inspect.challenge)) {
-      this.tellWhere(from, header)
+    const asker = { address: from, nonce: header.senderNonce }
+    if (sequencer === undefined || !sequencer.changes.isCurrentChallenge(inspect.challenge, asker)) {
+      this.tellWhere(from, header, packet.length)
       return true
     }
-    if (this.streams.isSendingTo(header.senderNonce) || this.streams.count >= INSPECTIONS_MAX) return true
+    if (this.streams.isSendingTo(header.senderNonce)) return true
+    if (this.streams.count >= INSPECTIONS_MAX) {
+      this.counters.rejected.overflow++
+      return true
+    }
     const { view, parameters, accepted, history, highest } = this.state
     const inspection = encodeInspection({
       port: this.port,

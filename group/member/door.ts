@@ -11,8 +11,6 @@ import { findMember, type Member } from '../../kernel/view.ts'
 
 export type Admittance =
   | { readonly who: 'member'; readonly member: Member }
-  /** Ordered packets of a member beyond my view: its join is in a gap of mine. */
-  | { readonly who: 'beyond' }
   /** One who has left, and may not know it. */
   | { readonly who: 'former'; readonly member: Member; readonly leftAt: number }
   /** A process that wants to become a member. */
@@ -39,8 +37,8 @@ export function admit(
     if (former.member.nonce !== header.senderNonce) return 'stranger'
     return { who: 'former', member: former.member, leftAt: former.leftAt }
   }
-  const isOrdered = header.kind === PacketKind.order || header.kind === PacketKind.repair
-  if (isOrdered && header.sender >= state.nextMemberId) return { who: 'beyond' }
+  // Nor one that claims to have joined since: within a view the sequencer is the lowest id that is left, so that nobody
+  // whose join this member has missed numbers anything for it, and anybody could claim that.
   return 'stranger'
 }
 

@@ -9,14 +9,19 @@ import { ErrorCode } from '../../kernel/errors.ts'
 import type { Address, Micros, Nonce } from '../../kernel/identity.ts'
 import type { Input, Machine, Sink } from '../../kernel/machine.ts'
 import { Outbox } from '../../kernel/outbox.ts'
-import { type PacketHeader, PacketKind, readHeader } from '../../kernel/packet.ts'
+import { type PacketHeader, PacketKind, readHeader, readRoute, WIRE_VERSION } from '../../kernel/packet.ts'
 import {
   decodeHereIs,
+  decodeIncompatible,
   encodeInspect,
   encodeLocate,
+  hasVersion,
   LocatePurpose,
+  ownVersions,
   readStreamFragment,
   StreamPurpose,
+  type Versions,
+  versionsText,
 } from '../../kernel/packets.ts'
 import type { Token } from '../../kernel/port.ts'
 import { RoundTrips } from '../../kernel/rtt.ts'
@@ -34,6 +39,7 @@ export class Inspector implements Machine {
   private asking: { token: Token; port: string } | undefined
   private target: { address: Address; nonce: Nonce; challenge: bigint } | undefined
   private tries = 0
+  private incompatible: Versions | undefined
 
   constructor(options: MemberOptions) {
     this.options = options
@@ -81,6 +87,14 @@ export class Inspector implements Machine {
     const { locateTries, locateIntervalMs, tries } = this.options.detection
     if (this.tries >= (target === undefined ? locateTries : tries)) {
       const port = JSON.stringify(asking.port)
+      if (this.incompatible !== undefined) {
+        const versions = `${versionsText(this.incompatible)} of the wire format, and this process ${versionsText(ownVersions)}`
+        this.fail(
+          ErrorCode.incompatible,
+          `the group on port ${port} speaks ${versions}; use a matching release`,
+        )
+        return
+      }
       this.fail(
         ErrorCode.notFound,
         `no group answered for port ${port}; check the port's name, the interface and the peers`,
@@ -117,6 +131,12 @@ export class Inspector implements Machine {
   }
 
   private onPacket(from: Address, packet: Uint8Array): void {
+    const versions = decodeIncompatible(packet)
+    if (versions !== undefined) {
+      const isMine = readRoute(packet).destination === this.options.nonce
+      if (isMine && !hasVersion(versions, WIRE_VERSION)) this.incompatible = versions
+      return
+    }
     const header = readHeader(packet)
     if (typeof header === 'string') {
       this.counters.rejected[header]++

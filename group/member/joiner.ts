@@ -30,6 +30,8 @@ export interface JoinerOptions {
 export interface JoinerHost {
   /** The sequencer does not answer, or is not the sequencer any more: look for the group again. */
   lost(): void
+  /** The group speaks no version that this process does. */
+  incompatible(): void
   /** The group is full. */
   full(maxMembers: number): void
 }
@@ -113,6 +115,9 @@ export class Joiner {
         return
       case JoinRefusal.full:
         this.host.full(this.found.hereIs.maxMembers)
+        return
+      case JoinRefusal.version:
+        this.host.incompatible()
         return
       case JoinRefusal.notSequencer:
         this.host.lost()

@@ -12,8 +12,8 @@ import type { Address, Micros } from '../../kernel/identity.ts'
 import type { Input, Machine, Sink } from '../../kernel/machine.ts'
 import type { Baseline } from '../../kernel/order-state.ts'
 import { Outbox } from '../../kernel/outbox.ts'
-import { PacketKind, type RejectReason, readHeader } from '../../kernel/packet.ts'
-import { decodeLocate } from '../../kernel/packets.ts'
+import { PacketKind, type RejectReason, readHeader, readRoute } from '../../kernel/packet.ts'
+import { decodeIncompatible, decodeLocate, type Versions } from '../../kernel/packets.ts'
 import type { Call, MemberInfo, Token } from '../../kernel/port.ts'
 import { Prng } from '../../kernel/prng.ts'
 import { RoundTrips } from '../../kernel/rtt.ts'
@@ -52,9 +52,15 @@ export class Member implements Machine {
     const { outbox, timers } = this
     const { initialRtt, minRto, maxRto } = timesOf(options.detection)
     this.roundTrips = new RoundTrips(initialRtt, minRto, maxRto)
-    this.streams = new Streams(outbox, timers, options.packetSize, this.roundTrips, () => {
-      this.counters.retransmissions.stream++
-    })
+    const { counters } = this
+    this.streams = new Streams(
+      outbox,
+      timers,
+      options.packetSize,
+      this.roundTrips,
+      () => counters.retransmissions.stream++,
+      () => counters.rejected.overflow++,
+    )
   }
 
   // ---- the machine ------------------------------------------------------------------------------------
@@ -269,6 +275,8 @@ export class Member implements Machine {
   // ---- packets ----------------------------------------------------------------------------------------
 
   private onPacket(from: Address, packet: Uint8Array): void {
+    const versions = decodeIncompatible(packet)
+    if (versions !== undefined) return this.onIncompatible(packet, versions)
     const header = readHeader(packet)
     if (typeof header === 'string') return this.reject(header)
     this.counters.packet('in', header.kind, packet.length)
@@ -279,7 +287,7 @@ export class Member implements Machine {
       const locate = decodeLocate(packet)
       if (locate === undefined) return this.reject('malformed')
       this.opening?.onLocate(from, header, locate)
-      this.membership?.onLocate(from, header, locate)
+      this.membership?.onLocate(from, header, locate, packet.length)
     } else if (header.kind === PacketKind.gone) {
       // whoever was there lives no more: nothing that goes to it will ever be acknowledged
       this.streams.close(header.senderNonce)
@@ -293,6 +301,14 @@ export class Member implements Machine {
     } else {
       this.reject('phase')
     }
+  }
+
+  /** Somebody who has this port, and cannot read this process's version: its packet's header is not to be read either. */
+  private onIncompatible(packet: Uint8Array, versions: Versions): void {
+    this.counters.packet('in', PacketKind.incompatible, packet.length)
+    if (readRoute(packet).destination !== this.options.nonce) return this.reject('destination')
+    if (this.opening === undefined) return this.reject('phase')
+    this.opening.onIncompatible(versions)
   }
 
   private reject(reason: RejectReason): void {

@@ -226,8 +226,8 @@ export class Membership {
 
   // ---- from outside -----------------------------------------------------------------------------------
 
-  onLocate(from: Address, header: PacketHeader, locate: Locate): void {
-    this.parts.arrivals.onLocate(from, header, locate)
+  onLocate(from: Address, header: PacketHeader, locate: Locate, bytes: number): void {
+    this.parts.arrivals.onLocate(from, header, locate, bytes)
   }
 
   onPacket(from: Address, header: PacketHeader, packet: Uint8Array): void {
@@ -248,18 +248,18 @@ export class Membership {
 
   // ---- the order goes on ------------------------------------------------------------------------------
 
-  private onOrder(member: ViewMember | undefined, header: PacketHeader, packet: Uint8Array): void {
+  private onOrder(member: ViewMember, header: PacketHeader, packet: Uint8Array): void {
     const { receiver, state, gaps, reports } = this.parts
     const head = readOrderHead(packet)
     if (head === undefined) return this.reject('malformed')
-    if (this.leaver.isLingering && member?.id === state.view.sequencer) return this.onLeftGroup()
+    if (this.leaver.isLingering && member.id === state.view.sequencer) return this.onLeftGroup()
     if (this.sequencer !== undefined) return this.reject('phase')
     const before = state.history.received
     const sequencerBefore = state.view.sequencer
     const isOrder = header.kind === PacketKind.order
     if (!receiver.onOrder(head, packet, isOrder)) this.reject('malformed')
     if (isOrder) {
-      if (member !== undefined) gaps.onBroadcast(member.id)
+      gaps.onBroadcast(member.id)
       reports.onAsked(head.highest, head.ackers, (header.flags & ORDER_FLAG_REPORT) !== 0)
     }
     if (state.view.sequencer !== sequencerBefore) this.parts.succession.onNewSequencer()

@@ -11,13 +11,17 @@ import type { Counters } from '../../kernel/counters.ts'
 import { ErrorCode } from '../../kernel/errors.ts'
 import type { Address, Nonce } from '../../kernel/identity.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
-import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
+import { type PacketHeader, PacketKind, type RejectReason, WIRE_VERSION } from '../../kernel/packet.ts'
 import {
   decodeHereIs,
   decodeJoinRefused,
+  hasVersion,
   type Locate,
+  ownVersions,
   readStreamFragment,
   StreamPurpose,
+  type Versions,
+  versionsText,
 } from '../../kernel/packets.ts'
 import type { Call } from '../../kernel/port.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
@@ -55,6 +59,8 @@ export class Opening {
   /** The program has given up, but the group may have taken it for a wish: join, and leave at once. */
   isAbandoned = false
   private rounds = 0
+  /** Of somebody who has the port and speaks none of this process's versions. */
+  private incompatible: Versions | undefined
   private locator: Locator | undefined
   private joiner: Joiner | undefined
   private readonly parts: OpeningParts
@@ -132,6 +138,20 @@ export class Opening {
     if (locate.port === this.call.port) this.locator?.onRival(from, header.senderNonce, locate)
   }
 
+  /** The port is taken, by a group that this process cannot talk to; whoever can may still answer. */
+  onIncompatible(versions: Versions): void {
+    if (!hasVersion(versions, WIRE_VERSION)) this.incompatible = versions
+  }
+
+  private failIncompatible(theirs: Versions): void {
+    this.stop()
+    const port = JSON.stringify(this.call.port)
+    this.host.failed(
+      ErrorCode.incompatible,
+      `the group on port ${port} speaks ${versionsText(theirs)} of the wire format, and this process ${versionsText(ownVersions)}; upgrade the older of the two`,
+    )
+  }
+
   onPacket(from: Address, header: PacketHeader, packet: Uint8Array): void {
     const { joiner } = this
     if (joiner === undefined) {
@@ -171,6 +191,8 @@ export class Opening {
     const port = JSON.stringify(this.call.port)
     if (this.isAbandoned) {
       this.host.failed(undefined, 'given up before it had joined')
+    } else if (this.incompatible !== undefined) {
+      this.failIncompatible(this.incompatible)
     } else if (this.call.how === 'join') {
       this.host.failed(
         ErrorCode.notFound,
@@ -234,6 +256,7 @@ export class Opening {
         roundTrips: this.parts.roundTrips,
         host: {
           lost: () => this.onLost(),
+          incompatible: () => this.failIncompatible(found.hereIs.versions),
           full: (maxMembers) =>
             this.host.failed(
               ErrorCode.full,

@@ -19,6 +19,9 @@ const REMINDER_FIRST: Micros = 500_000
 const REMINDER_LAST: Micros = 30_000_000
 const REMINDERS_MAX = 40
 const SPLITS_KEPT = 16
+/** Notices to those that nobody here knows: so many at once, and one more each so many microseconds; 4 KB a second. */
+const NOTICES_AT_ONCE = 64
+const NOTICE_EVERY: Micros = 100_000
 
 interface Removed {
   readonly member: ViewMember
@@ -31,6 +34,8 @@ export class Outsiders {
   private removed: Removed[] = []
   /** Other lines of this group's views that have been reported. BOUNDED by SPLITS_KEPT. */
   private readonly reported = new Set<string>()
+  private notices = NOTICES_AT_ONCE
+  private noticesAt: Micros = 0
   private readonly state: OrderState
   private readonly outbox: Outbox
   private readonly counters: Counters
@@ -118,7 +123,31 @@ export class Outsiders {
     if (recovery.isBound || header.sender === 0 || header.groupId !== outbox.identity.groupId) return
     if (this.insider(header.sender, header.senderNonce) !== undefined) return
     if (header.destination === 0n && !isSequencer) return
-    recovery.tellExpelled({ address: from, nonce: header.senderNonce })
+    this.tell(from, header)
+  }
+
+  /**
+   * Tells one who is in no view of mine that the group goes on without it. A former member is told where it was a member; of
+   * anybody else it is not known that it receives where it says, so that it is told seldom: the notice may be larger than
+   * what it is the answer to.
+   */
+  tell(from: Address, { senderNonce: nonce }: PacketHeader): void {
+    const former = this.state.former.find(({ member }) => member.nonce === nonce)
+    if (former !== undefined) return this.recovery.tellExpelled(former.member)
+    if (this.mayTell()) this.recovery.tellExpelled({ address: from, nonce })
+    else this.counters.rejected.overflow++
+  }
+
+  private mayTell(): boolean {
+    const { now } = this.outbox
+    const earned = Math.floor((now - this.noticesAt) / NOTICE_EVERY)
+    if (earned > 0) {
+      this.notices = Math.min(NOTICES_AT_ONCE, this.notices + earned)
+      this.noticesAt = now
+    }
+    if (this.notices === 0) return false
+    this.notices--
+    return true
   }
 
   // ---- whose group it is ------------------------------------------------------------------------------
@@ -141,15 +170,22 @@ export class Outsiders {
       return 'incarnation'
     }
     if (isIn(mine.ballot, theirs) || compareBallots(theirs[0]!.ballot, mine.ballot) > 0) {
+      if (!this.mayExpel(header)) return 'stranger'
       this.expelled('the group has gone on without this member')
       return undefined
     }
     // told once for each other line: who says so hears as much of this one, if it has not yet
     const isNews = this.reportSplit(newest)
     if (isNews && !this.recovery.isBound) {
-      this.recovery.tellExpelled({ address: from, nonce: header.senderNonce })
+      this.tell(from, header)
     }
     return undefined
+  }
+
+  /** Only a member of a later view can say so: one of this view, or one who has joined since, under a higher id. */
+  private mayExpel({ sender, senderNonce }: PacketHeader): boolean {
+    if (this.insider(sender, senderNonce) !== undefined) return true
+    return sender > Math.max(...this.state.view.members.map(({ id }) => id))
   }
 
   /** False if it has been told of before. */

@@ -4,7 +4,7 @@
  */
 import type { AssemblyStore } from '../../kernel/assembly.ts'
 import { assert } from '../../kernel/assert.ts'
-import { BlockKind } from '../../kernel/block.ts'
+import { BlockKind, readBlockHeader } from '../../kernel/block.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import { type Entry, lastSeqOf, type PlacedEntry, RESERVED_SLOTS } from '../../kernel/history.ts'
 import type { MemberId, RequestNumber, Seq } from '../../kernel/identity.ts'
@@ -148,8 +148,10 @@ export class Receiver {
   private takeReference(placed: PlacedEntry): void {
     const { member, firstRequest, seq } = placed
     const block = this.blockOf(placed)
-    if (block !== undefined) this.take(entryWith(placed, block))
-    else if (this.state.history.place(placed)) this.places.set(keyOf(member, firstRequest), seq)
+    if (block !== undefined) {
+      const entry = entryWith(placed, block)
+      if (isWhatItsPlaceSays(entry)) this.take(entry)
+    } else if (this.state.history.place(placed)) this.places.set(keyOf(member, firstRequest), seq)
   }
 
   /** Nobody sends its own block back to a member that has broadcast it itself. */
@@ -165,7 +167,7 @@ export class Receiver {
     const placed = seq === undefined ? undefined : this.state.history.placedAt(seq)
     if (placed === undefined || placed.length !== block.length) return
     const entry = entryWith(placed, block)
-    if (isReadable(entry)) this.take(entry)
+    if (isWhatItsPlaceSays(entry)) this.take(entry)
     else this.assemblies.remove(member, request)
     this.acceptHeld()
   }
@@ -283,6 +285,12 @@ function entryWith({ seq, count, kind, member, firstRequest }: PlacedEntry, bloc
 function entryOf({ head, at }: PlacedBlock, packet: Uint8Array, seq: Seq): Entry {
   const { kind, count, member, firstRequest, length } = head
   return { seq, count, kind, member, firstRequest, block: packet.subarray(at, at + length), isSpread: false }
+}
+
+/** Order and block came apart from each other, and one of them may lie. */
+function isWhatItsPlaceSays(entry: Entry): boolean {
+  const head = readBlockHeader(entry.block, 0)
+  return head?.kind === entry.kind && head.count === entry.count && isReadable(entry)
 }
 
 /** A change of view that cannot be read must not get into the history, where everybody would stumble over it. */

@@ -24,6 +24,7 @@ import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import type { TimerName, Timers } from '../../kernel/timers.ts'
 import { findMember, type View, type Member as ViewMember } from '../../kernel/view.ts'
+import { INCARNATION_STEP_MAX } from '../../recovery/binding.ts'
 import { Recovery } from '../../recovery/recovery.ts'
 import type { FellowPackets } from './fellow-packets.ts'
 import type { Gaps } from './gaps.ts'
@@ -245,10 +246,11 @@ export class Renewal {
     if (invite === undefined || invite.ballot.coordinator !== header.sender) return 'malformed'
     const { ballot } = invite
     const { recovery, outsiders } = this
+    if (ballot.incarnation - recovery.promise.incarnation > INCARNATION_STEP_MAX) return 'overflow'
     const inviter =
       outsiders.insider(header.sender, header.senderNonce) ?? outsiders.laterMember(from, header, invite)
     if (inviter === undefined) {
-      if (!recovery.isBound) recovery.tellExpelled({ address: from, nonce: header.senderNonce })
+      if (!recovery.isBound) outsiders.tell(from, header)
       return 'stranger'
     }
     const isAutomatic = (header.flags & INVITE_FLAG_AUTOMATIC) !== 0
@@ -277,6 +279,10 @@ export class Renewal {
   private onRefusal(header: PacketHeader, packet: Uint8Array): RejectReason | undefined {
     const refusal = decodeRefusal(packet)
     if (refusal === undefined) return 'malformed'
+    const { sender, senderNonce } = header
+    const isLeader = this.recovery.leader?.nonce === senderNonce
+    // whoever else says so has nothing to refuse, and would raise the numbers of attempts
+    if (!isLeader && this.outsiders.insider(sender, senderNonce) === undefined) return 'stranger'
     this.recovery.onRefusal(header.senderNonce, refusal)
     return undefined
   }
@@ -302,19 +308,20 @@ export class Renewal {
    * sequencer's own words, as if they had been long under way. (A joiner that lacks its own join could else never
    * vote, when everybody who has it is bound.)
    */
-  onOlderGap(from: Address, header: PacketHeader, packet: Uint8Array): boolean {
+  onOlderGap(header: PacketHeader, packet: Uint8Array): boolean {
     const { state, outbox, fellowPackets } = this.parts
     const { view } = state
     const isGap = header.kind === PacketKind.gap || header.kind === PacketKind.dataGap
     const isOfView = header.incarnation === view.incarnation && header.coordinator === view.coordinator
     if (!this.recovery.isBound || !isGap || !isOfView) return false
-    if (this.outsiders.insider(header.sender, header.senderNonce) === undefined) return false
+    const asker = this.outsiders.insider(header.sender, header.senderNonce)
+    if (asker === undefined) return false
     // but nothing from beyond that view: the log here may be another one by now, with other events at those places
     const next = state.results.find(({ ballot, seq }) => seq > view.seq && !isOf(view, ballot))
     const last = next === undefined ? undefined : next.seq - 1
     outbox.under(view, () => {
-      if (header.kind === PacketKind.gap) fellowPackets.repairFor(from, header, packet, last)
-      else fellowPackets.repairDataFor(from, header, packet, last)
+      if (header.kind === PacketKind.gap) fellowPackets.repairFor(asker.address, header, packet, last)
+      else fellowPackets.repairDataFor(asker.address, header, packet, last)
     })
     return true
   }
@@ -333,10 +340,10 @@ export class Renewal {
         if ((header.flags & STATE_FLAG_RESULT) !== 0) recovery.onAck(member)
         return
       case PacketKind.gap:
-        fellowPackets.repairFor(from, header, packet)
+        fellowPackets.repairFor(member.address, header, packet)
         return
       case PacketKind.dataGap:
-        fellowPackets.repairDataFor(from, header, packet)
+        fellowPackets.repairDataFor(member.address, header, packet)
         return
       case PacketKind.repair: {
         if (!recovery.isCollecting) return this.reject('phase')

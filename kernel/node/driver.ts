@@ -188,16 +188,24 @@ export class Driver {
   // ---- in -----------------------------------------------------------------------------------------------
 
   private receive(from: Address, bytes: Uint8Array): void {
-    if (!this.router.admit(bytes, this.transport.staysInMemory))
-      return this.incompatible.note(from, bytes, this.clock)
+    if (!this.router.admit(bytes, this.transport.staysInMemory, this.transport.isAuthentic))
+      return this.refuse(from, bytes)
     this.route(from, bytes)
     this.drain()
   }
 
+  private refuse(from: Address, bytes: Uint8Array): void {
+    this.incompatible.note(from, bytes, this.clock)
+    this.answer(from, this.router.incompatible(bytes, this.clock()))
+  }
+
   private route(from: Address, bytes: Uint8Array): void {
-    const answer = this.router.route(from, bytes, this.clock(), this.take)
+    this.answer(from, this.router.route(from, bytes, this.clock(), this.take))
+  }
+
+  private answer(from: Address, answer: Uint8Array | undefined): void {
     if (answer === undefined) return
-    seal(answer, this.transport.staysInMemory)
+    if (this.transport.isAuthentic !== true) seal(answer, this.transport.staysInMemory)
     this.send(from, answer)
   }
 
@@ -270,7 +278,7 @@ export class Driver {
   }
 
   private transmit(hosted: Hosted, to: Address | undefined, packet: Uint8Array): void {
-    seal(packet, this.transport.staysInMemory)
+    if (this.transport.isAuthentic !== true) seal(packet, this.transport.staysInMemory)
     hosted.learnFromPacket(packet)
     this.kept = false
     if (to === undefined) {

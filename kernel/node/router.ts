@@ -8,6 +8,7 @@ import type { Address, Micros } from '../identity.ts'
 import {
   DESTINATION_AT,
   HEADER_BYTES,
+  KIND_AT,
   MAGIC,
   PacketKind,
   packetKindNames,
@@ -15,6 +16,7 @@ import {
   WIRE_VERSION,
   writeHeader,
 } from '../packet.ts'
+import { encodeIncompatible, ownVersions, portAskedFor } from '../packets.ts'
 import { verify } from './checksum.ts'
 import { GROUP_AT, type Hosted } from './hosted.ts'
 
@@ -25,6 +27,17 @@ const GONE_INTERVAL = 5_000
 /** Where a packet's header has its other fields (packet.ts). */
 const SENDER_AT = 32
 const SENDER_NONCE_AT = 40
+
+const NOBODY = {
+  flags: 0,
+  groupId: 0n,
+  incarnation: 0,
+  coordinator: 0,
+  sender: 0,
+  received: 0,
+  taken: 0,
+  window: 0,
+} as const
 
 export class Router {
   /** What is rejected and answered before a machine is found; machines count the rest. */
@@ -47,9 +60,34 @@ export class Router {
     if (index >= 0) this.hosted.splice(index, 1)
   }
 
+  /**
+   * What is owed for a packet that was not admitted: one who asks for the port of a group here in a version that is not read
+   * hears which ones are. (Silence would tell it that the port is free.) No larger than its question.
+   */
+  incompatible(question: Uint8Array, now: Micros): Uint8Array | undefined {
+    const isQuestion =
+      question[0] === MAGIC && question[1] !== WIRE_VERSION && question[KIND_AT] === PacketKind.locate
+    if (!isQuestion || question.length < HEADER_BYTES + 2) return undefined
+    const port = portAskedFor(question)
+    const asker = readU64(question, SENDER_NONCE_AT)
+    const host = this.hosted.find((one) => one.port === port && !one.hasGroup(0, 0))
+    if (host === undefined || asker === 0n || !this.mayAnswer(now)) return undefined
+    const body = encodeIncompatible(ownVersions)
+    const answer = new Uint8Array(HEADER_BYTES + body.length)
+    writeHeader(answer, {
+      ...NOBODY,
+      kind: PacketKind.incompatible,
+      senderNonce: host.nonce,
+      destination: asker,
+    })
+    answer.set(body, HEADER_BYTES)
+    this.counters.packet('out', PacketKind.incompatible, answer.length)
+    return answer
+  }
+
   /** Whether a packet from outside may be looked at; counts why not. */
-  admit(bytes: Uint8Array, staysInMemory = false): boolean {
-    const fault = faultOf(bytes, staysInMemory)
+  admit(bytes: Uint8Array, staysInMemory = false, isAuthentic = false): boolean {
+    const fault = faultOf(bytes, staysInMemory, isAuthentic)
     if (fault === undefined) return true
     this.counters.rejected[fault]++
     return false
@@ -103,19 +141,8 @@ export class Router {
     const asker = readU64(question, SENDER_NONCE_AT)
     if (asker === 0n || !this.mayAnswer(now)) return undefined
     const answer = new Uint8Array(HEADER_BYTES)
-    writeHeader(answer, {
-      kind: PacketKind.gone,
-      flags: 0,
-      groupId: 0n,
-      incarnation: 0,
-      coordinator: 0,
-      sender: 0,
-      senderNonce: readU64(question, DESTINATION_AT),
-      destination: asker,
-      received: 0,
-      taken: 0,
-      window: 0,
-    })
+    const senderNonce = readU64(question, DESTINATION_AT)
+    writeHeader(answer, { ...NOBODY, kind: PacketKind.gone, senderNonce, destination: asker })
     answer.set(question.subarray(GROUP_AT, SENDER_AT), GROUP_AT)
     this.counters.packet('out', PacketKind.gone, answer.length)
     return answer
@@ -133,12 +160,13 @@ export class Router {
   }
 }
 
-function faultOf(bytes: Uint8Array, staysInMemory: boolean): RejectReason | undefined {
+function faultOf(bytes: Uint8Array, staysInMemory: boolean, isAuthentic: boolean): RejectReason | undefined {
   if (bytes.length > 0 && bytes[0] !== MAGIC) return 'foreign'
   if (bytes.length < 2) return 'malformed'
-  // Before the checksum: another version may keep its checksum elsewhere.
-  if (bytes[1] !== WIRE_VERSION) return 'version'
+  // one packet is the same in every version; the checksum's place is, too
+  const isReadable = bytes[1] === WIRE_VERSION || bytes[KIND_AT] === PacketKind.incompatible
+  if (!isReadable) return 'version'
   if (bytes.length < HEADER_BYTES) return 'malformed'
-  if (!verify(bytes, staysInMemory)) return 'corrupt'
+  if (!isAuthentic && !verify(bytes, staysInMemory)) return 'corrupt'
   return packetKindNames[bytes[2]!] === undefined ? 'kind' : undefined
 }

@@ -40,6 +40,8 @@ export interface Transport {
   readonly isIdle: boolean
   /** Packets never leave this machine's memory: nothing damages them, and checksums cover their headers only. */
   readonly staysInMemory: boolean
+  /** Every byte of what it hands in was authenticated: a checksum would say nothing more, and is left out. */
+  readonly isAuthentic?: boolean
 
   /** Whether packets sent to `to` come to this very process. */
   isOwn(to: Address): boolean

@@ -27,7 +27,7 @@ test.each([
     isLosing = false
     group.until(() => loser!.messageCount > 0, 'it has begun')
     const taken = group.until(() => loser!.messageCount === LOST, 'it has all')
-  // a round trip for every eight blocks, with something for what it takes to begin
+    // a round trip for every eight blocks, with something for what it takes to begin
     expect(taken).toBeLessThan((LOST / 8 + 4) * 2 * DELAY_MS + 1)
   },
 )

@@ -15,6 +15,7 @@ export const KEYS_MAX = 8
 const FILE_BYTES_MAX = 65_536
 
 /** Labels of what is derived; another purpose or another version has another label, and so another key. */
+const ROOT_LABEL = 'amoebacast 1 packets'
 const ID_LABEL = 'amoebacast 1 key id'
 const SEAL_LABEL = 'amoebacast 1 seal aes-256-gcm'
 
@@ -24,16 +25,27 @@ const NO_SALT = new Uint8Array(0)
 export class GroupKey {
   /** Names the key on the wire, 32 bits; derived, so it tells nothing of the key. */
   readonly id: number
+  /**
+   * What packets are sealed from: not the group key itself, so that it can be given to who is to read and write packets
+   * and is not to have all that the group key gives (rights.ts).
+   */
+  private readonly root: KeyObject
   private readonly secret: KeyObject
 
   constructor(secret: Uint8Array) {
     this.secret = createSecretKey(secret)
-    this.id = new DataView(hkdfSync('sha256', this.secret, NO_SALT, ID_LABEL, 4)).getUint32(0)
+    this.root = createSecretKey(this.derive(ROOT_LABEL))
+    this.id = new DataView(hkdfSync('sha256', this.root, NO_SALT, ID_LABEL, 4)).getUint32(0)
+  }
+
+  /** 32 bytes for another purpose, named by its label. */
+  derive(label: string): Buffer {
+    return Buffer.from(hkdfSync('sha256', this.secret, NO_SALT, label, KEY_BYTES))
   }
 
   /** The key under which the process that drew `salt` seals. About 15 µs. */
   sealKey(salt: Uint8Array): KeyObject {
-    return createSecretKey(Buffer.from(hkdfSync('sha256', this.secret, salt, SEAL_LABEL, KEY_BYTES)))
+    return createSecretKey(Buffer.from(hkdfSync('sha256', this.root, salt, SEAL_LABEL, KEY_BYTES)))
   }
 }
 

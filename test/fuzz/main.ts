@@ -1,0 +1,70 @@
+/** `node dist/test/fuzz/main.js [--part decoders|stranger|former|member|liar] [--kind NAME] [--cases N] [--seed S]
+ * [--seconds T]`: long runs by hand. */
+import { parseArgs } from 'node:util'
+import { PacketKind, type PacketKindName } from '../../kernel/packet.ts'
+import { recordCorpus } from './corpus.ts'
+import { fuzzDecoders } from './decoding.ts'
+import { fuzzLiars } from './liar.ts'
+import { type Attacker, Siege } from './siege.ts'
+
+const CHUNK = 20_000
+const attackers: readonly Attacker[] = ['stranger', 'former', 'member']
+const { values } = parseArgs({
+  options: {
+    part: { type: 'string' },
+    kind: { type: 'string' },
+    cases: { type: 'string', default: '100000' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
+    seconds: { type: 'string', default: '150' },
+  },
+})
+const cases = Number(values.cases)
+const seed = Number(values.seed)
+const until = performance.now() + 1000 * Number(values.seconds)
+const only = values.kind === undefined ? undefined : PacketKind[values.kind as PacketKindName]
+const corpus = recordCorpus()
+
+function print(part: string, began: number, counts: object): void {
+  const seconds = ((performance.now() - began) / 1000).toFixed(1)
+  console.log(`${part}, seed ${seed}: ${JSON.stringify(counts)} in ${seconds} s`)
+}
+
+if (values.part === undefined || values.part === 'decoders') {
+  const began = performance.now()
+  const total = { cases: 0, accepted: 0 }
+  for (let i = 0; total.cases < cases && performance.now() < until; i++) {
+    const counts = fuzzDecoders(corpus, seed + i, Math.min(CHUNK, cases - total.cases))
+    total.cases += counts.cases
+    total.accepted += counts.accepted
+  }
+  print('decoders', began, total)
+}
+for (const attacker of attackers) {
+  if (values.part !== undefined && values.part !== attacker) continue
+  const began = performance.now()
+  const total = { packets: 0, groups: 0, ordered: 0, disturbed: 0, things: 0, bytes: 0 }
+  for (let i = 0; total.packets < cases && performance.now() < until; i++) {
+    const { packets, groups, ordered, disturbed, largest } = new Siege(attacker, corpus, seed + i, only).run(
+      Math.min(CHUNK, cases - total.packets),
+    )
+    total.packets += packets
+    total.groups += groups
+    total.ordered += ordered
+    total.disturbed += disturbed
+    total.things = Math.max(total.things, largest.things)
+    total.bytes = Math.max(total.bytes, largest.bytes)
+  }
+  print(attacker, began, total)
+}
+if (values.part === undefined || values.part === 'liar') {
+  const began = performance.now()
+  const total = { packets: 0, groups: 0, things: 0, bytes: 0 }
+  for (let i = 0; total.packets < cases && performance.now() < until; i++) {
+    const { packets, groups, largest } = fuzzLiars(seed + i, Math.min(2000, cases - total.packets))
+    total.packets += packets
+    total.groups += groups
+    total.things = Math.max(total.things, largest.things)
+    total.bytes = Math.max(total.bytes, largest.bytes)
+  }
+  print('liar', began, total)
+}
