@@ -1,7 +1,8 @@
-/** `node dist/test/fuzz/main.js [--part decoders|stranger|former|member|liar] [--kind NAME] [--cases N] [--seed S]
+/** `node dist/test/fuzz/main.js [--part decoders|door|stranger|former|member|liar] [--kind NAME] [--cases N] [--seed S]
  * [--seconds T]`: long runs by hand. */
 import { parseArgs } from 'node:util'
 import { PacketKind, type PacketKindName } from '../../kernel/packet.ts'
+import { fuzzAdmission } from './admission.ts'
 import { recordCorpus } from './corpus.ts'
 import { fuzzDecoders } from './decoding.ts'
 import { fuzzLiars } from './liar.ts'
@@ -38,6 +39,17 @@ if (values.part === undefined || values.part === 'decoders') {
     total.accepted += counts.accepted
   }
   print('decoders', began, total)
+}
+if (values.part === undefined || values.part === 'door') {
+  const began = performance.now()
+  const total = { cases: 0, admitted: 0, answers: 0 }
+  for (let i = 0; total.cases < cases && performance.now() < until; i++) {
+    const counts = await fuzzAdmission(corpus, seed + i, Math.min(CHUNK, cases - total.cases))
+    total.cases += counts.cases
+    total.admitted += counts.admitted
+    total.answers += counts.answers
+  }
+  print('door', began, total)
 }
 for (const attacker of attackers) {
   if (values.part !== undefined && values.part !== attacker) continue
