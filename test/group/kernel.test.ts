@@ -25,7 +25,12 @@ describe('opening', () => {
       role: 'full',
     })
     const machine = rim.machines[0]!
-    expect(machine.settings).toEqual({ port: 'orders', name: 'ann', role: 'full', assumed: { resilience: 2 } })
+    expect(machine.settings).toEqual({
+      port: 'orders',
+      name: 'ann',
+      role: 'full',
+      assumed: { resilience: 2 },
+    })
     expect(machine.calls[0]).toMatchObject({
       call: 'open',
       how: 'joinOrCreate',
