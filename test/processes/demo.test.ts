@@ -110,7 +110,7 @@ describe('amoebacast demo', () => {
   test('without a terminal it prints plain lines and the verdict', async () => {
     const plain = demo('--seconds', '2', '--members', '1', '--no-kill')
     await plain.exitsWith(0)
-    expect(plain.lines[0]).toMatch(/^[\d.]+ s \| m1\* seq \d+ \d+\/s p50 .* total \d+ msg\/s$/)
+    expect(plain.lines[0]).toMatch(/^[\d.]+ s, [\d.]+ s left \| m1\* seq \d+ \d+\/s p50 .* total \d+ msg\/s$/)
     expect(plain.lines.at(-2)).toMatch(/^OK: \d+ messages in the same order at all 1 members, none lost$/)
     expect(plain.lines.at(-1)).toMatch(/^sha256 [0-9a-f]{64}$/)
     expect(plain.stderr).toBe('')
