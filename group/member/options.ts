@@ -27,7 +27,7 @@ export const detectionPresets: Record<'default' | 'fast' | 'wan', DetectionTimes
     minRtoMs: 2,
     maxRtoMs: 500,
     tries: 6,
-    tryIntervalMs: 100,
+    tryIntervalMs: 150,
     quietAckMs: 20,
     heartbeatFirstMs: 10,
     heartbeatIdleMs: 200,
