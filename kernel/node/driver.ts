@@ -26,9 +26,9 @@ import { Effects } from './effects.ts'
 import { Hosted, type OutputHandler } from './hosted.ts'
 import { Incompatible } from './incompatible.ts'
 import { type Log, silentLog } from './log.ts'
+import { Reporter } from './reporter.ts'
 import { Router } from './router.ts'
 import type { Transport } from './transport.ts'
-import { Witness } from './witness.ts'
 
 /** Inputs stepped in one go before the loop gets a turn: siblings that talk to each other must not lock it out. */
 const DRAIN_MAX = 1024
@@ -110,7 +110,7 @@ export class Driver {
     this.incompatible = new Incompatible(this.log)
     this.onFault = options.onFault ?? (() => {})
     this.effects = new Effects((event) => {
-      this.running?.witness.traced(event)
+      this.running?.reporter.traced(event)
     })
     this.transport.hold(false)
     this.transport.onPacket((from, bytes) => this.receive(from, bytes))
@@ -126,15 +126,15 @@ export class Driver {
     this.checkOpen()
     await this.transport.listen(port)
     this.checkOpen()
-    const witness = new Witness({ log: this.log, group: port, nonce, clock: this.clock })
-    const hosted = new Hosted(machine, port, nonce, witness, (address) =>
+    const reporter = new Reporter({ log: this.log, group: port, nonce, clock: this.clock })
+    const hosted = new Hosted(machine, port, nonce, reporter, (address) =>
       this.handIn(hosted, { kind: 'refused', address }),
     )
     this.router.add(hosted)
     this.transport.hold(true)
     return {
       call: (call) => {
-        witness.called(call)
+        reporter.called(call)
         this.handIn(hosted, { kind: 'call', call })
       },
       onOutput: (handler) => {
@@ -309,7 +309,7 @@ export class Driver {
 
   private emit(hosted: Hosted, output: Output): void {
     hosted.learnFromOutput(output)
-    hosted.witness.saw(output)
+    hosted.reporter.saw(output)
     this.hand(hosted, output)
   }
 

@@ -3,8 +3,8 @@ import { readU32 } from '../bytes.ts'
 import type { GroupId, Micros, Nonce } from '../identity.ts'
 import type { Machine } from '../machine.ts'
 import type { Output } from '../port.ts'
+import type { Reporter } from './reporter.ts'
 import type { RefusedHandler } from './transport.ts'
-import type { Witness } from './witness.ts'
 
 /** Where a packet's header has the group id (packet.ts). */
 export const GROUP_AT = 8
@@ -16,7 +16,7 @@ export class Hosted {
   readonly port: string
   readonly nonce: Nonce
   /** Tells people and tools what it says. */
-  readonly witness: Witness
+  readonly reporter: Reporter
   /** Hands in that nobody listens at an address that the machine has had checked. */
   readonly refused: RefusedHandler
   attached = true
@@ -38,11 +38,11 @@ export class Hosted {
   private groupHigh = 0
   private groupLow = 0
 
-  constructor(machine: Machine, port: string, nonce: Nonce, witness: Witness, refused: RefusedHandler) {
+  constructor(machine: Machine, port: string, nonce: Nonce, reporter: Reporter, refused: RefusedHandler) {
     this.machine = machine
     this.port = port
     this.nonce = nonce
-    this.witness = witness
+    this.reporter = reporter
     this.refused = refused
     this.nonceHigh = Number(nonce >> 32n)
     this.nonceLow = Number(nonce & 0xffffffffn)

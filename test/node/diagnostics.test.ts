@@ -15,7 +15,7 @@ import {
   VIEW_CHANNEL,
   type ViewMessage,
 } from '../../kernel/node/diagnostics.ts'
-import { Witness } from '../../kernel/node/witness.ts'
+import { Reporter } from '../../kernel/node/reporter.ts'
 
 const unsubscribes: (() => void)[] = []
 
@@ -123,7 +123,7 @@ test('views and the turns of a reset', async () => {
 })
 
 test('without listeners nothing is made and nothing published', async () => {
-  const made = vi.spyOn(Witness.prototype as unknown as { about(): object }, 'about')
+  const made = vi.spyOn(Reporter.prototype as unknown as { about(): object }, 'about')
   const published = Object.values(channels).map((channel) => vi.spyOn(channel, 'publish'))
   const scenario = async (): Promise<void> => {
     const { network, a, second } = await pair()
@@ -146,7 +146,7 @@ test('without listeners nothing is made and nothing published', async () => {
 
 test('a listener of one channel makes nothing for the others', async () => {
   const views = listen<ViewMessage>(VIEW_CHANNEL)
-  const made = vi.spyOn(Witness.prototype as unknown as { about(): object }, 'about')
+  const made = vi.spyOn(Reporter.prototype as unknown as { about(): object }, 'about')
   const { network, second } = await pair()
   for (let i = 0; i < 100; i++) await network.run(second.sendToGroup(new Uint8Array(1)))
   expect(made).toHaveBeenCalledTimes(views.length)

@@ -23,7 +23,7 @@ const resetPhases: Readonly<Record<string, ResetPhase>> = {
   resumed: 'done',
 }
 
-export class Witness {
+export class Reporter {
   private readonly log: Log
   private readonly group: string
   private readonly nonce: Nonce
