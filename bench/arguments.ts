@@ -14,9 +14,13 @@ export const MEMBER_FLAGS = ['--initial-old-space-size=128']
 
 export interface Arguments extends BenchOptions {
   readonly which: readonly Bench[]
+  /** Nothing is measured: the page is made again of what is in `out`. */
+  readonly isReport: boolean
   readonly out: string
 }
 
+const ALL = 'all'
+const REPORT = 'report'
 const MINUTES_MAX = 10_000
 const SECONDS_MAX = 600
 
@@ -25,13 +29,13 @@ export async function parse(
   args: readonly string[],
   benches: readonly Bench[],
 ): Promise<Arguments | undefined> {
-  const names = [...benches.map(({ name }) => name), 'all']
+  const names = [...benches.map(({ name }) => name), ALL, REPORT]
   refuseUnknownOptions(benchOptions, args)
   let text = ''
   const given = await yargs()
     .scriptName(process.env.AMOEBACAST_BENCH_CALLED_AS ?? 'npm run bench --')
     .usage(
-      `$0 [${names.join('|')}] [options]\n\nMeasures groups of processes on this machine, beside the bare packet pattern and other systems.\n\n${benches.map(({ name, describe }) => `  ${name.padEnd(12)}${describe}`).join('\n')}`,
+      `$0 [${names.join('|')}]… [options]\n\nMeasures groups of processes on this machine, beside the bare packet pattern and other systems.\n\n${benches.map(({ name, describe }) => `  ${name.padEnd(12)}${describe}`).join('\n')}\n  ${REPORT.padEnd(12)}makes the page and the pictures again, of the results in --out`,
     )
     .options(yargsOptions(benchOptions))
     .example('$0', 'all benches, with their defaults')
@@ -41,7 +45,7 @@ export async function parse(
     .example('$0 methods --packet-size 1400 --out reports/methods', 'both methods with small packets')
     .example('$0 failover --kills 30 --members 3,5', 'from the death of the sequencer to the next delivery')
     .example('$0 soak --minutes 30', 'memory and latency over half an hour')
-    .demandCommand(0, 1, '', 'one bench at a time, or all')
+    .example('$0 report --out reports/methods', 'the page of an earlier run, made again')
     .parserConfiguration({ 'duplicate-arguments-array': false, 'parse-numbers': false })
     .version(false)
     .locale('en')
@@ -57,13 +61,18 @@ export async function parse(
     process.stdout.write(`${text}\n`)
     return undefined
   }
-  const wanted = String(given._[0] ?? 'all')
-  if (!names.includes(wanted))
-    throw new UsageError(`there is no bench ${wanted}; there are ${names.join(', ')}`)
+  const wanted = given._.length === 0 ? [ALL] : given._.map(String)
+  for (const name of wanted)
+    if (!names.includes(name))
+      throw new UsageError(`there is no bench ${name}; there are ${names.join(', ')}`)
+  const isReport = wanted.includes(REPORT)
+  if (isReport && wanted.length > 1)
+    throw new UsageError('report measures nothing: it goes without names of benches')
   const options = checkOptions(benchOptions, given, {})
   const profile = options.text('profile')
   return {
-    which: benches.filter(({ name }) => wanted === 'all' || name === wanted),
+    which: benches.filter(({ name }) => wanted.includes(ALL) || wanted.includes(name)),
+    isReport,
     members: numbers('members', 2, 64, options.text('members')),
     sizes: numbers('size', 8, 2 ** 20, options.text('size')),
     packetSizes: numbers('packet-size', 512, 65_507, options.text('packet-size')),

@@ -5,7 +5,7 @@
 import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
 import { FailoverGroup, type FailoverSettings } from './failover-group.ts'
 import type { MetricName, Metrics } from './metrics.ts'
-import { type Bench, plainCluster } from './plan.ts'
+import { type Bench, type BenchOptions, plainCluster } from './plan.ts'
 import type { Figure, Table } from './report/parts.ts'
 import { list, say } from './report/series.ts'
 import { type Result, summarize } from './results.ts'
@@ -15,6 +15,8 @@ import { figure, range } from './table.ts'
 /** Fewer cannot lose one and still be a majority. */
 const MEMBERS_LEAST = 3
 const RESILIENCE = 1
+/** About what a kill takes, with the time before it and a new member after it. */
+const KILL_SECONDS = 0.9
 const DETECTIONS = ['default', 'fast'] as const
 const METRICS: readonly MetricName[] = [
   'failover',
@@ -34,9 +36,13 @@ export const failoverBench: Bench = {
   name: 'failover',
   describe:
     'milliseconds from the death of the sequencer to the next ordered delivery at the slowest survivor',
-  async measure({ members = [MEMBERS_LEAST], sizes = [100], kills, execArgv }, progress, signal) {
-    const able = members.filter((count) => count >= MEMBERS_LEAST)
-    const counts = able.length === 0 ? [MEMBERS_LEAST] : able
+  lasts(options) {
+    const situations = countsOf(options).length * 2 * DETECTIONS.length * (options.sizes?.length ?? 1)
+    return situations * options.kills * KILL_SECONDS
+  },
+  async measure(options, progress, signal, keep) {
+    const { sizes = [100], kills, execArgv } = options
+    const counts = countsOf(options)
     const host = await SilentHost.create()
     try {
       const silent: Situation =
@@ -58,7 +64,6 @@ export const failoverBench: Bench = {
           ),
         ),
       )
-      const results: Result[] = []
       let done = 0
       for (const each of settings) {
         const what = `${each.members} members, ${each.situation}, ${each.detection}`
@@ -66,9 +71,8 @@ export const failoverBench: Bench = {
           progress(done + kill, settings.length * kills, what),
         )
         done += kills
-        results.push(...resultsOf(each, runs))
+        keep(resultsOf(each, runs))
       }
-      return results
     } finally {
       await host?.remove()
     }
@@ -77,6 +81,12 @@ export const failoverBench: Bench = {
     const counts = [...new Set(results.map(({ members }) => members))]
     return { tables: [tableOf(results)], figures: counts.map((count) => figureOf(results, count)) }
   },
+}
+
+/** Those that can lose one. */
+function countsOf({ members = [] }: BenchOptions): readonly number[] {
+  const able = members.filter((count) => count >= MEMBERS_LEAST)
+  return able.length === 0 ? [MEMBERS_LEAST] : able
 }
 
 async function killAll(

@@ -43,7 +43,7 @@ export class GroupMember implements BenchMember {
       packetSize,
       peers,
       logLevel: 'error',
-      detection: { tries: TRIES },
+      detection: { tries: order.tries ?? TRIES },
       key: order.key,
     })
     const codec = calls === 'each' ? ('msgpack' as const) : ('binary' as const)

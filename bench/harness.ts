@@ -12,6 +12,7 @@ import {
   type FromMember,
   type Health,
   isPeer,
+  type MemberOrder,
   type RunOrder,
   type RunReport,
   type ToMember,
@@ -76,12 +77,22 @@ export class Cluster {
     try {
       const ports = Array.from({ length: groups ?? 1 }, () => `bench-${randomBytes(8).toString('hex')}`)
       const addresses: string[] = []
-      for (const { group, index, process } of places) {
+      const orderFor = ({ group, index }: Place): MemberOrder => {
         const first = places.findIndex((place) => place.group === group)
         const peers = servers?.addresses ?? (index === 0 ? [] : [addresses[first]!])
-        const order = { ...settings, port: ports[group]!, index, peers }
-        const opened = await processes[process]!.ask('opened', { say: 'open', order }, OPEN_WITHIN_MS)
-        addresses.push(opened.address)
+        return { ...settings, port: ports[group]!, index, peers }
+      }
+      for (let index = 0; index < members; index++) {
+        const next = places.filter((place) => place.index === index)
+        const opened = await Promise.all(
+          processes.map(async (process, i) => {
+            const orders = next.filter((place) => place.process === i).map(orderFor)
+            if (orders.length === 0) return []
+            return (await process.ask('opened', { say: 'open', orders }, OPEN_WITHIN_MS)).addresses
+          }),
+        )
+        const taken = opened.map(() => 0)
+        for (const { process } of next) addresses.push(opened[process]![taken[process]!++]!)
       }
       return new Cluster(settings, processes, places, addresses, servers)
     } catch (error) {
@@ -105,16 +116,29 @@ export class Cluster {
     this.servers = servers
   }
 
-  async run(workload: Workload, timing: Timing): Promise<Metrics> {
+  /** Where the members of all groups receive. */
+  get receivers(): readonly string[] {
+    return this.addresses
+  }
+
+  /** `beside` goes on while the members do; what it comes to is a part of the run's metrics. */
+  async run(
+    workload: Workload,
+    timing: Timing,
+    beside?: () => Promise<(groups: readonly (readonly RunReport[])[]) => Metrics>,
+  ): Promise<Metrics> {
     const before = processorTime()
     const serverBefore = this.servers?.cpuSeconds() ?? 0
     await this.prepare(workload, timing)
-    const stopped = await this.ask('stopped', timing.rampMs + timing.measureMs, () => ({ say: 'run' }))
+    const [stopped, more] = await Promise.all([
+      this.ask('stopped', timing.rampMs + timing.measureMs, () => ({ say: 'run' })),
+      beside?.(),
+    ])
     const groups = await this.finish(stopped.map(({ lastSeqs }) => lastSeqs))
     const serverSeconds = (this.servers?.cpuSeconds() ?? 0) - serverBefore
     const own = groups.flat().reduce((sum, { cpuSeconds }) => sum + cpuSeconds, serverSeconds)
     const metrics = metricsOf(groups, workload.asleep?.members, serverSeconds)
-    return { ...metrics, others: usedByOthers(before, own) }
+    return { ...metrics, others: usedByOthers(before, own), ...more?.(groups) }
   }
 
   /** A run that is looked at while it goes on: every `everyMs`, the first member of each process. */

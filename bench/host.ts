@@ -1,7 +1,5 @@
-/** The members of one process: opened one after the other, then taken through runs together. */
-import { FloorMember } from './floor.ts'
-import { GroupMember } from './group-member.ts'
-import { Kernels } from './kernels.ts'
+/** The members of one process: those of a group opened one after the other, then taken through runs together. */
+import type { Kernels } from './kernels.ts'
 import {
   type BenchMember,
   type Health,
@@ -14,12 +12,12 @@ import { openPeerMember } from './peers/open.ts'
 
 export class Host {
   private readonly members: BenchMember[] = []
-  private readonly kernels = new Kernels()
+  private kernels: Promise<Kernels> | undefined
 
-  async open(order: MemberOrder): Promise<string> {
-    const member = await this.memberFor(order)
-    this.members.push(member)
-    return member.address
+  async open(orders: readonly MemberOrder[]): Promise<string[]> {
+    const members = await Promise.all(orders.map((order) => this.memberFor(order)))
+    this.members.push(...members)
+    return members.map(({ address }) => address)
   }
 
   async prepare(orders: readonly RunOrder[]): Promise<void> {
@@ -44,12 +42,15 @@ export class Host {
 
   async close(): Promise<void> {
     await Promise.all(this.members.map((member) => member.close()))
-    await this.kernels.close()
+    await (await this.kernels)?.close()
   }
 
-  private memberFor(order: MemberOrder): Promise<BenchMember> {
+  /** Each loads only what it needs: a floor is not to start later, nor with more in memory, for what it does without. */
+  private async memberFor(order: MemberOrder): Promise<BenchMember> {
     const { subject } = order
     if (isPeer(subject)) return openPeerMember(subject, order)
-    return subject === 'amoebacast' ? GroupMember.open(order, this.kernels) : FloorMember.open(order)
+    if (subject !== 'amoebacast') return (await import('./floor.ts')).FloorMember.open(order)
+    this.kernels ??= import('./kernels.ts').then(({ Kernels }) => new Kernels())
+    return (await import('./group-member.ts')).GroupMember.open(order, await this.kernels)
   }
 }

@@ -2,25 +2,25 @@
 import { type Kernel, type KernelOptions, startKernel } from '../group/index.ts'
 
 interface Shared {
-  readonly kernel: Kernel
+  readonly kernel: Promise<Kernel>
   readonly ports: Set<string>
 }
 
 export class Kernels {
   private readonly all: Shared[] = []
 
-  async for(port: string, options: KernelOptions): Promise<Kernel> {
+  for(port: string, options: KernelOptions): Promise<Kernel> {
     const free = this.all.find(({ ports }) => !ports.has(port))
     if (free !== undefined) {
       free.ports.add(port)
       return free.kernel
     }
-    const shared = { kernel: await startKernel(options), ports: new Set([port]) }
+    const shared = { kernel: startKernel(options), ports: new Set([port]) }
     this.all.push(shared)
     return shared.kernel
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.all.map(({ kernel }) => kernel.close()))
+    await Promise.all(this.all.map(async ({ kernel }) => (await kernel).close()))
   }
 }

@@ -2,41 +2,16 @@
 /** The bench's command. Exit status 1: a run was wrong, or did not come to its end; 2: the command line is wrong. */
 import { join } from 'node:path'
 import { UsageError } from '../cli/errors.ts'
+import { benches } from './all.ts'
 import { type Arguments, parse } from './arguments.ts'
 import { BenchError } from './child.ts'
-import { failoverBench } from './failover.ts'
-import { latencyBench } from './latency.ts'
 import { describeMachine, type Machine } from './machine.ts'
-import { methodsBench } from './methods.ts'
+import { estimateOf, measureAll } from './measure.ts'
 import { lookFor, type PeerHere, type PeerMissing } from './peers/installed.ts'
-import { type Bench, carryOut } from './plan.ts'
-import { showProgress } from './progress.ts'
-import type { Section } from './report/page.ts'
 import { nameOf } from './report/series.ts'
-import { resilienceBench } from './resilience.ts'
-import type { Result } from './results.ts'
-import { scaleBench } from './scale.ts'
-import { secureBench } from './secure.ts'
-import { slowBench } from './slow.ts'
-import { soakBench } from './soak.ts'
-import { table } from './table.ts'
-import { throughputBench } from './throughput.ts'
-import { writeReport } from './write-report.ts'
+import { type Facts, readResults, writeReport } from './write-report.ts'
 
-const benches: readonly Bench[] = [
-  resilienceBench,
-  latencyBench,
-  throughputBench,
-  methodsBench,
-  failoverBench,
-  scaleBench,
-  slowBench,
-  soakBench,
-  secureBench,
-]
 const EXIT_USAGE = 2
-
-type Facts = readonly (readonly [name: string, value: string])[]
 
 function factsOf(
   given: Arguments,
@@ -55,6 +30,9 @@ function factsOf(
       'runs',
       [
         `${runs} of ${seconds} s each, after one for warming up`,
+        ...which.flatMap(({ name, runShare }) =>
+          runShare === undefined ? [] : [`runs of ${runShare * seconds} s in ${name}`],
+        ),
         ...(has('failover') ? [`${kills} kills in each setting of failover`] : []),
         ...(has('soak') ? [`${minutes} minutes of soak`] : []),
       ].join('; '),
@@ -64,32 +42,28 @@ function factsOf(
   ]
 }
 
-async function measure(given: Arguments, signal: AbortSignal): Promise<void> {
+/** False if a bench failed. */
+async function measure(given: Arguments, signal: AbortSignal): Promise<boolean> {
   const { which, out, against } = given
   const { here, missing } = await lookFor(against)
   const machine = describeMachine()
   const facts = factsOf(given, machine, here, missing)
-  for (const [name, value] of facts) process.stdout.write(`${name}: ${value}\n`)
   const options = { ...given, against: here.map(({ name }) => name) }
-  const results: Result[] = []
-  const sections: Section[] = []
-  for (const bench of which) {
-    const { name, describe } = bench
-    const shown = showProgress(name)
-    let found: Result[]
-    try {
-      found = await carryOut(bench, options, shown.progress, signal)
-    } finally {
-      shown.stop()
-    }
-    const report = bench.report(found)
-    results.push(...found)
-    sections.push({ name, describe, ...report })
-    process.stdout.write(`\n${name}: ${describe}\n\n${report.tables.map(table).join('\n\n')}\n`)
-    // After each, so that what is measured is kept if a later one fails.
-    writeReport(out, { results, machine, facts, sections })
+  const print = (text: string): void => {
+    process.stdout.write(text)
   }
-  process.stdout.write(`\nwritten to ${join(out, 'report.html')} and ${join(out, 'results.json')}\n`)
+  for (const [name, value] of facts) print(`${name}: ${value}\n`)
+  print(`takes: ${estimateOf(which, options)}\n`)
+  const failures = Object.entries(await measureAll(which, options, { ...machine, facts }, out, signal, print))
+  print(`\nwritten to ${join(out, 'report.html')} and ${join(out, 'results.json')}\n`)
+  for (const [name, why] of failures) process.stderr.write(`bench: ${name} failed: ${why}\n`)
+  return failures.length === 0
+}
+
+/** Makes the page and the pictures again, of what an earlier run has measured. */
+function reportAgain(out: string): void {
+  const { results, origin } = readResults(out)
+  process.stdout.write(`${results.length} results; written to ${writeReport(out, results, origin)}\n`)
 }
 
 async function main(): Promise<number> {
@@ -99,7 +73,9 @@ async function main(): Promise<number> {
   process.once('SIGTERM', stop)
   try {
     const given = await parse(process.argv.slice(2), benches)
-    if (given !== undefined) await measure(given, stopping.signal)
+    if (given === undefined) return 0
+    if (!given.isReport) return (await measure(given, stopping.signal)) ? 0 : 1
+    reportAgain(given.out)
     return 0
   } catch (error) {
     process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`)

@@ -12,7 +12,7 @@ function say(message: FromMember): void {
 async function obey(host: Host, told: ToMember): Promise<void> {
   switch (told.say) {
     case 'open':
-      say({ say: 'opened', address: await host.open(told.order) })
+      say({ say: 'opened', addresses: await host.open(told.orders) })
       return
     case 'prepare':
       await host.prepare(told.orders)

@@ -38,6 +38,8 @@ export interface ClusterSettings {
   readonly historySize?: number
   /** The group key, where packets are sealed. */
   readonly key?: string
+  /** Unanswered tries before a member is suspected; more than the default if not given, for busy machines. */
+  readonly tries?: number
 }
 
 /** What one member is opened with. */
@@ -97,6 +99,9 @@ export interface RunReport {
   readonly packetsIn: number
   /** Packets sent again, or on the floor: lost. */
   readonly repeated: number
+  /** Suspicions raised here, and packets that no group took; absent where there are no such things. */
+  readonly suspicions?: number
+  readonly rejected?: number
   /** Times that this member was expelled. What it missed is no fault; 0 or absent of one that must have all. */
   readonly expelled?: number
   /** Times that the group was rebuilt, as this member has seen it. */
@@ -121,8 +126,8 @@ export interface Health {
 
 /** A process holds one member or several, by their places in the lists. */
 export type ToMember =
-  /** Answered by `opened`. */
-  | { readonly say: 'open'; readonly order: MemberOrder }
+  /** One more member of each of these groups. Answered by `opened`. */
+  | { readonly say: 'open'; readonly orders: readonly MemberOrder[] }
   /** A run is about to begin: count what comes from now on. Answered by `prepared`. */
   | { readonly say: 'prepare'; readonly orders: readonly RunOrder[] }
   /** Everybody is prepared. Answered by `stopped` when the run's time is over. */
@@ -134,7 +139,7 @@ export type ToMember =
   | { readonly say: 'close' }
 
 export type FromMember =
-  | { readonly say: 'opened'; readonly address: string }
+  | { readonly say: 'opened'; readonly addresses: readonly string[] }
   | { readonly say: 'prepared' }
   | { readonly say: 'stopped'; readonly lastSeqs: readonly number[] }
   | { readonly say: 'health'; readonly health: Health }

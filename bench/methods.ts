@@ -17,6 +17,8 @@ const METHODS: readonly Method[] = ['pb', 'bb']
 
 export const methodsBench: Bench = {
   name: 'methods',
+  // nine sizes by two transports and methods
+  runShare: 0.5,
   describe: 'method 1 against method 2 by message size: latency, throughput, bytes on the wire',
   plan({ members = [3], sizes = SIZES, packetSizes = [PACKET_BYTES_LOOPBACK] }) {
     return members.flatMap((count) =>

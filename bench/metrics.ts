@@ -21,6 +21,10 @@ export const metricUnits = {
   sequencerCpu: 'µs/message',
   /** Members that were expelled; they have come back. */
   expulsions: 'a run',
+  /** Of the bench flood: what the flooder sent, what of it came to be looked at and was thrown away, and who was suspected. */
+  garbage: 'packets/s',
+  rejected: '%',
+  suspicions: 'a run',
   /** From the kill to the next ordered delivery at the slowest survivor. */
   failover: 'ms',
   /** To the first suspicion anywhere. */
@@ -70,6 +74,7 @@ export function metricsOf(groups: readonly (readonly RunReport[])[], asleep = 0,
     handled: sum(sequencers, ({ packetsIn, packetsOut }) => packetsIn + packetsOut) / sent,
     sequencerCpu: (sequencers[0]!.cpuSeconds * 1e6) / sent,
     expulsions: sum(all, ({ expelled = 0 }) => expelled),
+    suspicions: sum(all, ({ suspicions = 0 }) => suspicions),
   }
 }
 

@@ -7,7 +7,7 @@ export interface Place {
 }
 
 /**
- * In the order in which members are opened. With a process for each member, group g's sequencer is in process g,
+ * In the order in which members are opened: those with the same index at the same time. With a process for each member, group g's sequencer is in process g,
  * counted round; with fewer, the first process has the sequencer alone, and the rest share the others.
  */
 export function placesOf(members: number, groups = 1, processes = members): Place[] {
@@ -15,7 +15,7 @@ export function placesOf(members: number, groups = 1, processes = members): Plac
     if (processes >= members) return (index + group) % members
     return index === 0 ? 0 : 1 + ((index - 1) % (processes - 1))
   }
-  return Array.from({ length: groups }, (_, group) =>
-    Array.from({ length: members }, (_, index) => ({ group, index, process: processOf(group, index) })),
+  return Array.from({ length: members }, (_, index) =>
+    Array.from({ length: groups }, (_, group) => ({ group, index, process: processOf(group, index) })),
   ).flat()
 }

@@ -36,15 +36,25 @@ export interface Bench {
   readonly describe: string
   /** What is run in turns; or the bench measures by itself. */
   plan?(options: BenchOptions): readonly Round[]
-  measure?(options: BenchOptions, progress: Progress, signal: AbortSignal): Promise<Result[]>
-  /** Tables and plots of what was measured. */
+  /** Where there are so many settings that runs must be shorter: the share of `seconds` that a run takes; default 1. */
+  readonly runShare?: number
+  measure?(options: BenchOptions, progress: Progress, signal: AbortSignal, keep: Keep): Promise<void>
+  /** Of a bench that measures by itself: about so many seconds. */
+  lasts?(options: BenchOptions): number
+  /** Tables and plots of what was measured, which may be a part only. */
   report(results: readonly Result[]): BenchReport
 }
+
+/** Takes results as they come, so that what was measured is there if something later fails. */
+export type Keep = (results: readonly Result[]) => void
 
 /** Told before and after every run, warm-ups too; `done` need not be whole. */
 export type Progress = (done: number, of: number, what: string) => void
 
 const LONGEST_RAMP_MS = 300
+/** About what starting a process and letting it join takes, and a run beside its own time. */
+const START_SECONDS = 0.25
+const RUN_MORE_SECONDS = 0.15
 
 /** A group with the defaults, in processes of its own, over multicast. */
 export function plainCluster(
@@ -83,8 +93,33 @@ function isFor({ subject, calls }: ClusterSettings, { senders, pattern }: Worklo
   return !(isPeer(subject) && senders === 'sequencer')
 }
 
-export function timingOf({ seconds }: BenchOptions): Timing {
-  return { rampMs: Math.min(LONGEST_RAMP_MS, seconds * 250), measureMs: seconds * 1000 }
+/** Of a run that takes `share` of the wanted seconds. */
+export function timingOf({ seconds }: BenchOptions, share = 1): Timing {
+  return { rampMs: Math.min(LONGEST_RAMP_MS, share * seconds * 250), measureMs: share * seconds * 1000 }
+}
+
+/** About so many seconds, on a machine that has nothing else to do. */
+export function secondsOf(bench: Bench, options: BenchOptions): number {
+  if (bench.lasts !== undefined) return bench.lasts(options)
+  const timing = timingOf(options, bench.runShare)
+  return (bench.plan?.(options) ?? []).reduce(
+    (sum, round) =>
+      sum + startsOf(round.clusters) + secondsOfRuns(pairsOf(round) * (options.runs + 1), timing),
+    0,
+  )
+}
+
+export function startsOf(clusters: readonly ClusterSettings[]): number {
+  return clusters.reduce((sum, { members, processes = members }) => sum + processes, 0) * START_SECONDS
+}
+
+export function secondsOfRuns(count: number, { rampMs, measureMs }: Timing): number {
+  return count * ((rampMs + measureMs) / 1000 + RUN_MORE_SECONDS)
+}
+
+/** How many different things are run. */
+function pairsOf({ clusters, workloads }: Round): number {
+  return workloads.reduce((sum, workload) => sum + clusters.filter((each) => isFor(each, workload)).length, 0)
 }
 
 /**
@@ -96,33 +131,30 @@ export async function carryOut(
   options: BenchOptions,
   progress: Progress,
   signal: AbortSignal,
-): Promise<Result[]> {
-  if (bench.measure !== undefined) return bench.measure(options, progress, signal)
+  keep: Keep,
+): Promise<void> {
+  if (bench.measure !== undefined) return bench.measure(options, progress, signal, keep)
   const rounds = bench.plan?.(options) ?? []
-  const pairs = ({ clusters, workloads }: Round): number =>
-    workloads.reduce((sum, workload) => sum + clusters.filter((each) => isFor(each, workload)).length, 0)
-  const of = rounds.reduce((sum, round) => sum + pairs(round) * (options.runs + 1), 0)
-  const results: Result[] = []
+  const of = rounds.reduce((sum, round) => sum + pairsOf(round) * (options.runs + 1), 0)
   let done = 0
   for (const round of rounds) {
     const turn = (what: string, isDone: boolean): void => {
       if (isDone) done++
       progress(done, of, what)
     }
-    results.push(...(await carryOutRound(bench.name, round, options, turn, signal)))
+    await carryOutRound(bench, round, options, turn, signal, keep)
   }
-  return results
 }
 
 async function carryOutRound(
-  bench: string,
+  bench: Bench,
   { clusters: wanted, workloads, metrics }: Round,
   options: BenchOptions,
   turn: (what: string, isDone: boolean) => void,
   signal: AbortSignal,
-): Promise<Result[]> {
-  const timing = timingOf(options)
-  const results: Result[] = []
+  keep: Keep,
+): Promise<void> {
+  const timing = timingOf(options, bench.runShare)
   await withClusters(wanted, options.execArgv, signal, turn, async (clusters) => {
     for (const workload of workloads) {
       const able = clusters.filter(({ settings }) => isFor(settings, workload))
@@ -138,10 +170,9 @@ async function carryOutRound(
         }
       }
       for (const [{ settings }, runs] of measured)
-        results.push(...summarize({ bench, settings, workload }, runs, metrics))
+        keep(summarize({ bench: bench.name, settings, workload }, runs, metrics))
     }
   })
-  return results
 }
 
 /** Starts clusters, one after the other so that none is late, and ends them whatever comes. */

@@ -46,8 +46,10 @@ export interface Result {
   readonly expelAfterMs?: number
   /** As the group's parameter; absent where it is the default. */
   readonly historySize?: number
-  /** Of the bench secure: whether packets were sealed. */
+  /** Of the benches secure and flood: whether packets were sealed. */
   readonly isSealed?: boolean
+  /** Of the bench flood: packets of garbage a second that were to be sent; 0 is none. */
+  readonly flood?: number
   /** Of failovers: how the sequencer went, and the preset by which members detect it. */
   readonly situation?: string
   readonly detection?: string

@@ -18,7 +18,16 @@ export const scaleBench: Bench = {
   plan({ members = MEMBERS, sizes = [100], packetSizes = [PACKET_BYTES_LOOPBACK], method }) {
     const packetSize = packetSizes[0]!
     const size = sizes[0]!
-    const metrics = ['p50', 'rate', 'packets', 'handled', 'sequencerCpu', 'cpu', 'others'] as const
+    const metrics = [
+      'p50',
+      'rate',
+      'packets',
+      'handled',
+      'sequencerCpu',
+      'cpu',
+      'repeated',
+      'others',
+    ] as const
     const stream = { pattern: 'stream', senders: 'all', size } as const
     const lone = { pattern: 'lone', senders: 'other', size } as const
     const byMembers = members.map((count): Round => {
@@ -101,7 +110,7 @@ function membersTable(results: readonly Result[]): Table {
       bytes(p50.size),
       ...rowOf(results, p50),
     ]),
-    note: `Packets that the sequencer takes and sends for each message, and the processor time of its process. Above ${PROCESSES_MAX} members several share a process (the floor's do as well): the sequencer still has its own, but the rates say more about the cores than about the group.`,
+    note: `Packets that the sequencer takes and sends for each message, and the processor time of its process. Above ${PROCESSES_MAX} members several share a process (the floor's do as well): the sequencer still has its own, but the rates say more about the cores than about the group. Of a lone message's packets one is its request and one its broadcast; reports of what members hold come at most two a broadcast, and heartbeats and probes by time, so that more of them fall to a message where a send takes longer.`,
   }
 }
 
@@ -110,7 +119,7 @@ function groupsTable(results: readonly Result[]): Table {
   const lones = members === undefined ? [] : lonesOf(results).filter((each) => each.members === members)
   return {
     title: `groups in the same ${members ?? 0} processes`,
-    headings: ['groups', 'members of each', ...HEADINGS, 'all: cpu µs/message', 'to floor'],
+    headings: ['groups', 'members of each', ...HEADINGS, 'all: cpu µs/message', 'to floor', 'repeated'],
     rows: lones.map((p50) => {
       const cpu = ofStream(results, p50, 'cpu')
       return [
@@ -119,9 +128,10 @@ function groupsTable(results: readonly Result[]): Table {
         ...rowOf(results, p50),
         range(cpu),
         ratio(cpu?.value, ofStream(results, p50, 'cpu', 'floor')?.value),
+        range(ofStream(results, p50, 'repeated')),
       ]
     }),
-    note: "Every process is a member of all groups, and the sequencer of its share of them. Lone sends are in the first group, the others idle; the rate is that of all groups together. The sequencer's processor time is that of the first group's process, which serves other groups as well.",
+    note: "Every process is a member of all groups, and the sequencer of its share of them. Lone sends are in the first group, the others idle; the rate is that of all groups together. The sequencer's processor time is that of the first group's process, which serves other groups as well. Repeated: packets that all groups together had to send again in a run.",
   }
 }
 

@@ -2,8 +2,17 @@
 import { drawKey } from '../kernel/node/secure/group-key.ts'
 import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
 import type { Cluster, Workload } from './harness.ts'
+import type { ClusterSettings } from './messages.ts'
 import type { Metrics } from './metrics.ts'
-import { type Bench, plainCluster, timingOf, withClusters } from './plan.ts'
+import {
+  type Bench,
+  type BenchOptions,
+  plainCluster,
+  secondsOfRuns,
+  startsOf,
+  timingOf,
+  withClusters,
+} from './plan.ts'
 import { say } from './report/series.ts'
 import { type Result, summarize } from './results.ts'
 import { bytes, range } from './table.ts'
@@ -16,25 +25,19 @@ const LONE_MICROS_MAX = 15
 export const secureBench: Bench = {
   name: 'secure',
   describe: 'what sealing costs: rates and lone sends with a group key and without one',
-  async measure(options, progress, signal) {
-    const { members = [3], sizes = [1024], packetSizes = [PACKET_BYTES_LOOPBACK, 1400], method } = options
-    const rounds = members.flatMap((count) =>
-      packetSizes.map((packetSize) => {
-        const plain = plainCluster(count, packetSize, { method })
-        return [plain, { ...plain, key: drawKey() }]
-      }),
-    )
-    const workloads = sizes.flatMap((size): Workload[] => [
-      { pattern: 'stream', senders: 'all', size },
-      { pattern: 'lone', senders: 'other', size },
-    ])
+  lasts(options) {
+    const { rounds, workloads } = settingsOf(options)
+    const runs = rounds.length * workloads.length * 2 * (options.runs + 1)
+    return startsOf(rounds.flat()) + secondsOfRuns(runs, timingOf(options))
+  },
+  async measure(options, progress, signal, keep) {
+    const { rounds, workloads } = settingsOf(options)
     const of = rounds.length * workloads.length * 2 * (options.runs + 1)
     let done = 0
     const turn = (what: string, isDone: boolean): void => {
       if (isDone) done++
       progress(done, of, what)
     }
-    const results: Result[] = []
     for (const clusters of rounds) {
       await withClusters(clusters, options.execArgv, signal, turn, async (started) => {
         for (const workload of workloads) {
@@ -53,12 +56,11 @@ export const secureBench: Bench = {
           for (const [{ settings }, runs] of measured) {
             const isSealed = settings.key !== undefined
             const found = summarize({ bench: 'secure', settings, workload }, runs, METRICS)
-            results.push(...found.map((result) => ({ ...result, isSealed })))
+            keep(found.map((result) => ({ ...result, isSealed })))
           }
         }
       })
     }
-    return results
   },
   report(results) {
     const pairs = pairsOf(results)
@@ -81,6 +83,24 @@ export const secureBench: Bench = {
     const note = `Allowed at 1 KiB: ${RATE_LOSS_MAX * 100} % of the rate, and ${LONE_MICROS_MAX} µs of a lone send's p50. Packet sizes count on the wire, the envelope's 48 bytes with them.`
     return { tables: [{ headings, rows, note: [note, verdict(pairs)].join(' ') }], figures: [] }
   },
+}
+
+function settingsOf(options: BenchOptions): {
+  readonly rounds: readonly (readonly ClusterSettings[])[]
+  readonly workloads: readonly Workload[]
+} {
+  const { members = [3], sizes = [1024], packetSizes = [PACKET_BYTES_LOOPBACK, 1400], method } = options
+  const rounds = members.flatMap((count) =>
+    packetSizes.map((packetSize) => {
+      const plain = plainCluster(count, packetSize, { method })
+      return [plain, { ...plain, key: drawKey() }]
+    }),
+  )
+  const workloads = sizes.flatMap((size): Workload[] => [
+    { pattern: 'stream', senders: 'all', size },
+    { pattern: 'lone', senders: 'other', size },
+  ])
+  return { rounds, workloads }
 }
 
 interface Pair {

@@ -7,13 +7,22 @@ import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
 import type { Cluster, Workload } from './harness.ts'
 import type { ClusterSettings } from './messages.ts'
 import type { Metrics } from './metrics.ts'
-import { type Bench, plainCluster, timingOf, withClusters } from './plan.ts'
+import {
+  type Bench,
+  type BenchOptions,
+  plainCluster,
+  secondsOfRuns,
+  startsOf,
+  timingOf,
+  withClusters,
+} from './plan.ts'
 import type { Figure } from './report/parts.ts'
 import { amount, say, seriesOf, times, valuesOf } from './report/series.ts'
 import { find, type Result, summarize } from './results.ts'
 import { figure, range, ratio } from './table.ts'
 
 const MEMBERS = 16
+const SIZE = 100
 /** The sequencer, a sender and one who only receives stay awake. */
 const MEMBERS_LEAST = 4
 const SLEEPERS = [1, 5]
@@ -25,7 +34,9 @@ const SITUATIONS: readonly Situation[] = [
 ]
 const EXPEL_AFTER_MS = [0, 500]
 /** Naps take a tenth of a second each: a run must see enough of them. */
-const TIMES_AS_LONG = 3
+const RUN_SHARE = 1.5
+/** What a run takes beside its own time where sleepers are expelled, and come back. */
+const REJOIN_SECONDS = 0.3
 const METRICS = ['rate', 'expulsions', 'others'] as const
 
 interface Situation {
@@ -36,25 +47,21 @@ interface Situation {
 export const slowBench: Bench = {
   name: 'slow',
   describe: 'the rate at healthy members while others stand still for part of the time',
-  async measure(options, progress, signal) {
-    const { members = [MEMBERS], sizes = [100], packetSizes = [PACKET_BYTES_LOOPBACK], method } = options
-    const count = Math.max(MEMBERS_LEAST, members[0]!)
-    const rounds = SITUATIONS.map(({ historySize, loads }) => ({
-      clusters: EXPEL_AFTER_MS.map((expelAfterMs) =>
-        plainCluster(count, packetSizes[0]!, { method, expelAfterMs, historySize }),
-      ),
-      workloads: loads.flatMap((perSecond) => workloadsOf(count, sizes[0]!, perSecond)),
-    }))
-    const { rampMs, measureMs } = timingOf(options)
-    const timing = { rampMs, measureMs: measureMs * TIMES_AS_LONG }
-    const pairs = rounds.reduce((sum, { clusters, workloads }) => sum + clusters.length * workloads.length, 0)
-    const of = pairs * options.runs
+  lasts(options) {
+    const rounds = roundsOf(options)
+    const starts = rounds.reduce((sum, { clusters }) => sum + startsOf(clusters), 0)
+    const runs = runsOf(rounds, options)
+    return starts + secondsOfRuns(runs, timingOf(options, RUN_SHARE)) + runs * REJOIN_SECONDS
+  },
+  async measure(options, progress, signal, keep) {
+    const rounds = roundsOf(options)
+    const timing = timingOf(options, RUN_SHARE)
+    const of = runsOf(rounds, options)
     let done = 0
     const turn = (what: string, isDone: boolean): void => {
       if (isDone) done++
       progress(done, of, what)
     }
-    const results: Result[] = []
     for (const { clusters, workloads } of rounds) {
       await withClusters(clusters, options.execArgv, signal, turn, async (started) => {
         for (const workload of workloads) {
@@ -69,11 +76,10 @@ export const slowBench: Bench = {
             }
           }
           for (const [{ settings }, runs] of measured)
-            results.push(...summarize({ bench: 'slow', settings, workload }, runs, METRICS))
+            keep(summarize({ bench: 'slow', settings, workload }, runs, METRICS))
         }
       })
     }
-    return results
   },
   report(results) {
     const rates = results.filter(({ metric }) => metric === 'rate')
@@ -106,6 +112,27 @@ export const slowBench: Bench = {
     const note = `${members} members, one sends. For each tenth of a second it is drawn whether a sleeper's process stands still, program and protocol alike. Members are suspected after 20 unanswered tries, so that a nap is no death; who is expelled comes back (rejoin). Healthy members must have received everything, in one order.`
     return { tables: [{ headings, rows, note }], figures: figuresOfAll(rates) }
   },
+}
+
+interface SlowRound {
+  readonly clusters: readonly ClusterSettings[]
+  readonly workloads: readonly Workload[]
+}
+
+function roundsOf({ members, sizes, packetSizes, method }: BenchOptions): SlowRound[] {
+  const count = Math.max(MEMBERS_LEAST, members?.[0] ?? MEMBERS)
+  const packetSize = packetSizes?.[0] ?? PACKET_BYTES_LOOPBACK
+  return SITUATIONS.map(({ historySize, loads }) => ({
+    clusters: EXPEL_AFTER_MS.map((expelAfterMs) =>
+      plainCluster(count, packetSize, { method, expelAfterMs, historySize }),
+    ),
+    workloads: loads.flatMap((perSecond) => workloadsOf(count, sizes?.[0] ?? SIZE, perSecond)),
+  }))
+}
+
+/** None is for warming up: what counts is the pace of the naps. */
+function runsOf(rounds: readonly SlowRound[], { runs }: BenchOptions): number {
+  return runs * rounds.reduce((sum, { clusters, workloads }) => sum + clusters.length * workloads.length, 0)
 }
 
 function workloadsOf(members: number, size: number, perSecond: number): Workload[] {

@@ -1,16 +1,17 @@
 /** Minutes of steady load: memory, event-loop delay and latency over time, and the order of all of it at the end. */
 import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
 import type { Workload } from './harness.ts'
-import type { Health } from './messages.ts'
+import type { ClusterSettings, Health } from './messages.ts'
 import type { MetricName } from './metrics.ts'
 import { metricUnits } from './metrics.ts'
-import { type Bench, plainCluster, timingOf, withClusters } from './plan.ts'
+import { type Bench, type BenchOptions, plainCluster, startsOf, timingOf, withClusters } from './plan.ts'
 import type { Figure, Series } from './report/parts.ts'
 import { say } from './report/series.ts'
 import { find, median, type Result, summarize } from './results.ts'
 import { bytes, figure } from './table.ts'
 
 const MEMBERS = 3
+const SIZE = 100
 /** Of all members together. */
 const PER_SECOND = 50_000
 const SAMPLES = 60
@@ -20,15 +21,16 @@ const RUN_LEAST_MS = 1000
 export const soakBench: Bench = {
   name: 'soak',
   describe: 'memory, event-loop delay and latency over minutes of steady load (--minutes)',
-  async measure(options, progress, signal) {
-    const { members = [MEMBERS], sizes = [100], packetSizes = [PACKET_BYTES_LOOPBACK], method } = options
-    const settings = plainCluster(members[0]!, packetSizes[0]!, { method })
-    const size = sizes[0]!
+  lasts(options) {
+    return options.minutes * 60 + startsOf([settingsOf(options)])
+  },
+  async measure(options, progress, signal, keep) {
+    const settings = settingsOf(options)
+    const size = options.sizes?.[0] ?? SIZE
     const workload: Workload = { pattern: 'steady', senders: 'all', size, perSecond: PER_SECOND }
     const measureMs = Math.max(RUN_LEAST_MS, options.minutes * 60_000)
     const timing = { ...timingOf(options), measureMs }
     const everyMs = Math.max(SAMPLE_LEAST_MS, measureMs / SAMPLES)
-    const results: Result[] = []
     const starting = (what: string): void => progress(0, 1, what)
     await withClusters([settings], options.execArgv, signal, starting, async ([cluster]) => {
       const samples: { at: number; healths: readonly Health[] }[] = []
@@ -39,13 +41,11 @@ export const soakBench: Bench = {
         progress(Math.min(at, measureMs / 1000), measureMs / 1000, `${PER_SECOND} messages/s`)
       })
       const common = { bench: 'soak', settings, workload }
-      results.push(...summarize(common, [run], ['rate', 'cpu', 'repeated']))
-      const like = results[0]!
-      for (const [metric, of] of Object.entries(readings)) {
-        results.push(...overTime(like, metric as MetricName, samples, of))
-      }
+      const results = summarize(common, [run], ['rate', 'cpu', 'repeated'])
+      keep(results)
+      for (const [metric, of] of Object.entries(readings))
+        keep(overTime(results[0]!, metric as MetricName, samples, of))
     })
-    return results
   },
   report(results) {
     const rows = Object.keys(readings).flatMap((metric) => {
@@ -78,6 +78,10 @@ export const soakBench: Bench = {
       figures: figuresOf(results),
     }
   },
+}
+
+function settingsOf({ members, packetSizes, method }: BenchOptions): ClusterSettings {
+  return plainCluster(members?.[0] ?? MEMBERS, packetSizes?.[0] ?? PACKET_BYTES_LOOPBACK, { method })
 }
 
 const names = {

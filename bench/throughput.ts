@@ -14,6 +14,8 @@ const PACKET_SIZES = [1400, PACKET_BYTES_LOOPBACK]
 export const throughputBench: Bench = {
   name: 'throughput',
   describe: 'messages a second at the slowest receiver, one sender and all, in batches and one by one',
+  // four sizes, two packet sizes, one sender and all, four ways
+  runShare: 0.75,
   plan({ members = [3], sizes = SIZES, packetSizes = PACKET_SIZES, method, against }) {
     return members.map((count) => ({
       clusters: [

@@ -15,6 +15,11 @@ export interface Codec<T> {
   decode(bytes: Uint8Array): T
 }
 
+/** A codec that reads a body where it lies, without an object for where that is. */
+interface CodecInPlace<T> extends Codec<T> {
+  decodeAt(bytes: Uint8Array, from: number, to: number): T
+}
+
 /** `'msgpack'`: any value msgpackr takes. `'binary'`: Uint8Array in, Uint8Array out. Or an own codec. */
 export type CodecOption<T> = 'msgpack' | 'binary' | Codec<T>
 
@@ -22,9 +27,19 @@ export type CodecOption<T> = 'msgpack' | 'binary' | Codec<T>
  * Dates, Sets, typed arrays, bigints, RegExps and Errors keep their type; a Map arrives as an object, as in
  * plain MessagePack. No record structures are shared between messages: every body stands alone.
  */
-function msgpack(copy: boolean): Codec<unknown> {
+function msgpack(copy: boolean): CodecInPlace<unknown> {
   const packr = new Packr({ useRecords: false, moreTypes: true, copyBuffers: copy })
-  return { encode: (value) => packr.pack(value), decode: (bytes) => packr.unpack(bytes) }
+  // read before anything else is decoded: one object serves all
+  const place = { start: 0, end: 0 }
+  return {
+    encode: (value) => packr.pack(value),
+    decode: (bytes) => packr.unpack(bytes),
+    decodeAt(bytes, from, to) {
+      place.start = from
+      place.end = to
+      return packr.unpack(bytes, place)
+    },
+  }
 }
 
 const binary: Codec<unknown> = {
@@ -39,7 +54,7 @@ const binary: Codec<unknown> = {
 const binaryCopying: Codec<unknown> = { ...binary, decode: (bytes) => bytes.slice() }
 
 export function codecFor<T>(option: CodecOption<T> | undefined, copy: boolean): Codec<T> {
-  if (option === undefined || option === 'msgpack') return msgpack(copy) as Codec<T>
+  if (option === undefined || option === 'msgpack') return msgpack(copy) as Codec<unknown> as Codec<T>
   if (option === 'binary') return (copy ? binaryCopying : binary) as Codec<T>
   if (typeof option === 'object' && option !== null) {
     const { encode, decode } = option
@@ -58,6 +73,21 @@ function ownCodec<T>(codec: Codec<T>, copy: boolean): Codec<T> {
     },
     decode: (bytes) => codec.decode(copy ? bytes.slice() : bytes),
   }
+}
+
+/**
+ * Decodes the body that lies in `bytes` from `from` to `to`. For msgpack that is a third cheaper than a view of each
+ * body: the codec makes a DataView for every array that it is given, and keeps it there, so `bytes` must be an array that
+ * nobody else uses.
+ */
+export function decoderFor<T>(codec: Codec<T>): (bytes: Uint8Array, from: number, to: number) => T {
+  if (isInPlace(codec)) return (bytes, from, to) => codec.decodeAt(bytes, from, to)
+  return (bytes, from, to) => codec.decode(bytes.subarray(from, to))
+}
+
+/** A program's own codec, which may have anything beside what a codec needs, comes wrapped (ownCodec). */
+function isInPlace<T>(codec: Codec<T>): codec is CodecInPlace<T> {
+  return 'decodeAt' in codec
 }
 
 /** Encodes a body that is about to be sent; what the codec throws becomes a refused send. */

@@ -4,7 +4,7 @@ import { hex64, type MemberId, type Seq } from '../kernel/identity.ts'
 import type { GroupParameters } from '../kernel/parameters.ts'
 import type { MemberEvent, MemberInfo, OrderedEvent, Output } from '../kernel/port.ts'
 import { checkSignal, doNothing, rejected } from './abort.ts'
-import { type Codec, encodeBody } from './codec.ts'
+import { type Codec, decoderFor, encodeBody } from './codec.ts'
 import { type Delivery, toView, type View } from './deliveries.ts'
 import { type Closed, Events, type GroupEventName, type GroupListener } from './events.ts'
 import { type Entered, Life } from './life.ts'
@@ -94,7 +94,7 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
       this.resolveClosed = resolve
     })
     this.queue = new ReceiveQueue<T>({
-      decode: (bytes) => codec.decode(bytes),
+      decode: decoderFor(codec),
       copy,
       view: this.currentView,
       taken: (seq) => this.life.machine.call({ call: 'taken', seq }),

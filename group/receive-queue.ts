@@ -29,7 +29,8 @@ import { undecodable } from './codec.ts'
 import { type Delivery, toView, type View } from './deliveries.ts'
 
 export interface ReceiveQueueOptions<T> {
-  decode(bytes: Uint8Array): T
+  /** The body that lies in `bytes` from `from` to `to`; `bytes` is a view that only this queue's deliveries use. */
+  decode(bytes: Uint8Array, from: number, to: number): T
   /** Headers are copied too. */
   readonly copy: boolean
   /** The view as of the own join: deliveries begin after it. */
@@ -280,13 +281,10 @@ export class ReceiveQueue<T> {
     const { sender } = this.block!
     this.lookAhead()
     const header = headerAt === bodyAt ? NO_BYTES : this.ownBytes(bytes.subarray(headerAt, bodyAt))
-    return this.messageDelivery(seq, sender, header, bytes.subarray(bodyAt, end))
-  }
-
-  private messageDelivery(seq: Seq, sender: MemberId, header: Uint8Array, bytes: Uint8Array): Delivery<T> {
     const { view, hasNext: more } = this
     try {
-      return { seq, kind: 'message', sender, header, body: this.options.decode(bytes), more, view }
+      const body = this.options.decode(bytes, bodyAt, end)
+      return { seq, kind: 'message', sender, header, body, more, view }
     } catch (cause) {
       return {
         seq,
@@ -345,7 +343,7 @@ export class ReceiveQueue<T> {
         return
       }
       this.block = event
-      this.cursor = new RecordCursor(plainBytes(event.block))
+      this.cursor = new RecordCursor(ownView(event.block))
       this.recordSeq = event.seq
       this.endSeq = event.seq + event.count
       if (this.nextOfBlock()) {
@@ -394,9 +392,10 @@ export class ReceiveQueue<T> {
 
 const NO_BYTES = new Uint8Array(0)
 
-/** Without Buffer's methods, whatever the transport received into: a body is a Uint8Array and looks like one. */
-function plainBytes(bytes: Uint8Array): Uint8Array {
-  return bytes.constructor === Uint8Array
-    ? bytes
-    : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+/**
+ * Without Buffer's methods, whatever the transport received into: a body is a Uint8Array and looks like one. And apart from
+ * the history's view of the same block: a codec may hang its own things onto it.
+ */
+function ownView({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, length)
 }

@@ -7,6 +7,8 @@ import { escapeText, pageStyle, plotStyle } from './style.ts'
 export interface Section extends BenchReport {
   readonly name: string
   readonly describe: string
+  /** Why the bench did not come to its end; what is shown is what it had measured by then. */
+  readonly failure?: string | undefined
 }
 
 export interface Page {
@@ -48,7 +50,7 @@ ${sorted.map(htmlSection).join('\n')}
 `
 }
 
-function htmlSection({ name, describe, figures, tables }: Section): string {
+function htmlSection({ name, describe, failure, figures, tables }: Section): string {
   const drawn = figures.map(({ plot, says }) => {
     const svg = drawPlot(plot, false)
     return svg === ''
@@ -58,7 +60,7 @@ function htmlSection({ name, describe, figures, tables }: Section): string {
   return `<section id="${name}">
 <h2>${escapeText(name)}</h2>
 <p class="soft">${escapeText(describe)}</p>
-${drawn.join('\n')}
+${failure === undefined ? '' : `<p><strong>This bench failed, and what follows is a part:</strong> ${escapeText(failure)}</p>\n`}${drawn.join('\n')}
 ${tables.map(htmlTable).join('\n')}
 </section>`
 }

@@ -2,6 +2,11 @@
  * What the sequencer must know of this member: what it holds and what its program has taken. Mostly that
  * rides on packets that go there anyway; a quiet member reports after Δt (paper, section 4.1), staggered by
  * rank, and at once when it is asked, or when it is the one that the group waits for.
+ *
+ * A report of every quiet member after each lone message would be as many packets at the sequencer as the group has
+ * members. So in a larger group each broadcast makes it the turn of a few only, by its place, and these wait longer:
+ * so many reports a broadcast, and so many in each Δt, whatever the members. What nobody tells meanwhile is no more
+ * than the sequencer lets grow before it asks everybody; in an idle group it is told when members are probed.
  */
 import type { Micros, Seq } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
@@ -15,6 +20,8 @@ const HOLD_UP_SPACING: Micros = 500
 /** So few answers need no spreading; each of more comes so much later than the one before. */
 const ANSWERS_AT_ONCE = 4
 const ANSWER_SPACING: Micros = 50
+/** So many quiet members report of their own accord for a broadcast, and in each Δt. */
+const REPORTERS = 2
 
 export interface ReportsHost {
   state(): OrderState
@@ -29,6 +36,10 @@ export class Reports {
   private wanted: Seq = 0
   private timesAsked = 0
   private reportedAt: Micros = 0
+  /** It was this member's turn to report, or everybody was asked, and it has not told all it holds as taken since. */
+  private hasTurn = false
+  private wasAsked = true
+  private seenUpTo: Seq = 0
   private readonly outbox: Outbox
   private readonly timers: Timers
   private readonly host: ReportsHost
@@ -41,13 +52,24 @@ export class Reports {
     this.quietAck = options.quietAck
   }
 
-  /** The sequencer asks `ackers` of the lowest-ranked others for an ack of `seq`, or everybody for a report. */
+  /**
+   * A broadcast, up to `seq`: the sequencer asks `ackers` of the lowest-ranked others for an ack, or everybody for a
+   * report; or it may be this member's turn.
+   */
   onAsked(seq: Seq, ackers: number, everybody: boolean): void {
     const state = this.host.state()
     const { view } = state
     const rank = rankAmongOthers(state.latestView, this.outbox.identity.memberId)
     this.timesAsked++
-    if (everybody) this.timers.setEarlier('report', this.outbox.now + this.stagger(rank, view.members.length))
+    if (seq !== this.seenUpTo) {
+      this.seenUpTo = seq
+      // by the place, which all members know: exactly so many, and others the next time
+      if ((rank + scattered(0, seq)) % this.turns === 0) this.hasTurn = true
+    }
+    if (everybody) {
+      this.wasAsked = true
+      this.timers.setEarlier('report', this.outbox.now + this.stagger(rank, view.members.length))
+    }
     if (rank >= ackers) return
     this.wanted = Math.max(this.wanted, seq)
     // what is held and reported already is reported again: the ack may have been lost
@@ -63,6 +85,11 @@ export class Reports {
    */
   private stagger(rank: number, asked: number): Micros {
     return asked <= ANSWERS_AT_ONCE ? 0 : (scattered(rank, this.timesAsked) % asked) * ANSWER_SPACING
+  }
+
+  /** It is everybody's turn once in so many broadcasts, on average. */
+  private get turns(): number {
+    return Math.max(1, Math.ceil((this.host.state().latestView.members.length - 1) / REPORTERS))
   }
 
   /** Something has been received or taken. */
@@ -83,10 +110,10 @@ export class Reports {
       this.timers.setEarlier('report', Math.max(now, this.reportedAt + HOLD_UP_SPACING))
       return
     }
-    if (!this.timers.isSet('report')) {
-      const rank = rankAmongOthers(state.latestView, this.outbox.identity.memberId)
-      this.timers.set('report', now + this.quietAck + Math.round((rank * this.quietAck) / 16))
-    }
+    if (!(this.hasTurn || this.wasAsked) || this.timers.isSet('report')) return
+    const rank = rankAmongOthers(state.latestView, this.outbox.identity.memberId)
+    const quiet = this.wasAsked ? this.quietAck : this.quietAck * this.turns
+    this.timers.set('report', now + quiet + Math.round((rank * this.quietAck) / 16))
   }
 
   /** Any packet to the sequencer has carried the numbers. */
@@ -95,6 +122,7 @@ export class Reports {
     this.reportedReceived = state.history.received
     this.reportedTaken = Math.min(this.outbox.taken, this.reportedReceived)
     this.reportedAt = this.outbox.now
+    if (this.reportedTaken === this.reportedReceived) this.hasTurn = this.wasAsked = false
     this.timers.stop('report')
   }
 
@@ -110,6 +138,7 @@ export class Reports {
   onNewSequencer(): void {
     this.reportedReceived = 0
     this.reportedTaken = 0
+    this.wasAsked = true
     this.onProgress()
   }
 }

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { type Codec, codecFor } from '../../group/codec.ts'
+import { type Codec, codecFor, decoderFor } from '../../group/codec.ts'
 import { bytes, fakeKernel, messages, text } from './fake.ts'
 
 const values = [
@@ -31,6 +31,32 @@ describe('codecs', () => {
       const codec = codecFor<unknown>('msgpack', copy)
       for (const value of values) expect(codec.decode(new Uint8Array(codec.encode(value)))).toEqual(value)
     }
+  })
+
+  test('msgpack reads a body where it lies, and nothing of its neighbours', () => {
+    for (const copy of [false, true]) {
+      const codec = codecFor<unknown>('msgpack', copy)
+      const decode = decoderFor(codec)
+      const bodies = values.map((value) => codec.encode(value).slice())
+      const block = new Uint8Array(7 + bodies.reduce((sum, { length }) => sum + length, 0) + 9).fill(1)
+      let at = 7
+      for (const [i, body] of bodies.entries()) {
+        block.set(body, at)
+        expect(decode(block, at, at + body.length)).toEqual(values[i])
+        // one that ends too early must not go on in what lies behind it, and one that is too long is none
+        expect(() => decode(block, at, at + body.length - 1)).toThrow()
+        expect(() => decode(block, at, at + body.length + 1)).toThrow()
+        expect(() => decode(block, at, at)).toThrow()
+        expect(decode(block, at, at + body.length)).toEqual(values[i])
+        at += body.length
+      }
+    }
+  })
+
+  test("a program's own codec is given the body alone, whatever else it has", () => {
+    const own = { encode: bytes, decode: text, decodeAt: () => 'wrong' }
+    const decode = decoderFor(codecFor<string>(own, false))
+    expect(decode(bytes('abcd'), 1, 3)).toBe('bc')
   })
 
   test('encoded bodies stay as they are while others are encoded', () => {

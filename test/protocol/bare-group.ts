@@ -191,7 +191,7 @@ export class BareSeat implements Sink {
     if (output.output !== 'joined') return
     this.isMember = true
     this.queue = new ReceiveQueue<Uint8Array>({
-      decode: (bytes) => bytes,
+      decode: (bytes, from, to) => bytes.subarray(from, to),
       copy: false,
       view: toView(output.view),
       taken: (seq) => this.step({ kind: 'call', call: { call: 'taken', seq } }),

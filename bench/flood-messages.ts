@@ -1,0 +1,16 @@
+/** What the bench flood and its process that sends garbage tell each other. */
+
+export interface FloodOrder {
+  readonly addresses: readonly string[]
+  /** At most PER_SECOND_MAX; what the machine does not manage is not sent. */
+  readonly perSecond: number
+  /** At most LASTING_MAX_MS. */
+  readonly forMs: number
+}
+
+export type ToFlooder = { readonly say: 'flood'; readonly order: FloodOrder } | { readonly say: 'close' }
+export type FromFlooder =
+  | { readonly say: 'ready' }
+  | { readonly say: 'flooded'; readonly sent: number; readonly seconds: number }
+
+export const PER_SECOND_MAX = 100_000
