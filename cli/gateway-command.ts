@@ -5,6 +5,7 @@ import { startGateway } from './gateway/index.ts'
 import { LISTEN_DEFAULT } from './gateway/options.ts'
 import { httpSettings, kernelOptions } from './network.ts'
 import { httpOptions, jsonOption, networkOptions } from './options.ts'
+import { reloadOnHangup } from './reload.ts'
 import { aborted } from './stop.ts'
 
 export const gatewayCommand: Command = {
@@ -54,6 +55,7 @@ async function runGateway({ options, output, stop, isJson }: CommandContext): Pr
   const gateway = await starting.catch((error: unknown) => {
     throw stop.signal.aborted ? new CommandError('interrupted before the gateway was ready') : error
   })
+  const stopReloading = reloadOnHangup(gateway, options.text('key-file'))
   try {
     const { url, ports } = gateway
     if (isJson) output.json({ event: 'ready', url, groups: ports })
@@ -61,6 +63,7 @@ async function runGateway({ options, output, stop, isJson }: CommandContext): Pr
     await aborted(stop.signal)
     return ExitStatus.success
   } finally {
+    stopReloading()
     await gateway.close()
   }
 }

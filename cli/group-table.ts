@@ -16,17 +16,19 @@ export interface MemberRow {
   readonly behind: number | undefined
 }
 
+const memberWords = { all: 'member', send: 'member, no reset', receive: 'receives only' } as const
+
 /** The members of the report; `taken` is what follows from the seq and the lag as the sequencer told them. */
 export function memberRows({ view, seq, lags }: GroupReport, sort: SortKey): MemberRow[] {
   const lagOf = new Map(lags.map(({ id, messages }) => [id, messages]))
-  const rows = view.members.map(({ id, name, address, role }): MemberRow => {
+  const rows = view.members.map(({ id, name, address, role, right }): MemberRow => {
     const behind = lagOf.get(id)
     return {
       id,
       // names come from the network, and must not move anybody's cursor
       name: bodyText(name),
       address: bodyText(address),
-      duty: id === view.sequencer ? 'sequencer *' : role === 'full' ? 'member' : role,
+      duty: id === view.sequencer ? 'sequencer *' : role === 'full' ? memberWords[right] : role,
       taken: behind === undefined ? undefined : seq - behind,
       behind,
     }

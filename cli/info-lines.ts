@@ -1,5 +1,6 @@
 /** How what a group says about itself is shown to people. */
 import type { GroupReport } from '../group/index.ts'
+import { settingsLines } from './group-settings.ts'
 import { bytesText, drawMembers, historyLine, memberRows } from './group-table.ts'
 import { bodyText } from './output.ts'
 
@@ -18,5 +19,6 @@ export function infoLines(report: GroupReport): string[] {
     '',
     `resilience ${resilience}, minimum ${minMembers}, at most ${maxMembers} members, recovery ${recovery}`,
     `messages up to ${bytesText(maxMessageSize)}, slow member: ${slow}`,
+    ...settingsLines(report),
   ]
 }

@@ -6,6 +6,7 @@ import { CommandError, UsageError } from './errors.ts'
 import { httpSettings, kernelOptions } from './network.ts'
 import { NodeSession } from './node-session.ts'
 import { httpOptions, jsonOption, networkOptions, type OptionValues } from './options.ts'
+import { reloadOnHangup } from './reload.ts'
 
 const { maxMembers, historySize, maxMessageSize } = parameterLimits
 
@@ -104,11 +105,13 @@ async function runNode(context: CommandContext): Promise<number> {
     ...httpSettings(options),
     metricsPort: options.whole('metrics-port'),
   })
+  const stopReloading = reloadOnHangup(kernel, options.text('key-file'))
   try {
     const group = await open(kernel, options, stop.signal)
     if (group === undefined) throw new CommandError('interrupted before the group was joined')
     return await new NodeSession(context, group).run(kernel.metricsAddress)
   } finally {
+    stopReloading()
     await kernel.close()
   }
 }

@@ -106,6 +106,15 @@ export class NodeSession {
     this.group.on('slow', (event) =>
       this.event('slow', event, `member ${event.member} is ${event.lagMessages} messages behind`),
     )
+    this.group.on('key', (event) =>
+      this.event('key', event, `${event.seq}: the group seals with the key ${event.keyId}`),
+    )
+    this.group.on('keyRefused', (event) =>
+      this.event('keyRefused', event, `the keys held are others than those in the key file: ${event.reason}`),
+    )
+    this.group.on('version', (event) =>
+      this.event('version', event, `${event.seq}: the group writes wire version ${event.wireVersion}`),
+    )
     this.group.on('split', (event) => {
       const other =
         event.groupId === undefined

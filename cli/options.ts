@@ -90,7 +90,8 @@ export const networkOptions: OptionTable = {
   'key-file': {
     kind: 'text',
     placeholder: 'FILE',
-    describe: "The group key, from 'amoebacast keygen'; packets are encrypted and authenticated with it",
+    describe:
+      "The group key, from 'amoebacast keygen'; packets are encrypted and authenticated with it. Read again when it changes, and at SIGHUP",
   },
   insecure: { kind: 'flag', describe: 'Beyond loopback without a key: this is meant, do not warn' },
   method: {

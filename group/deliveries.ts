@@ -1,6 +1,16 @@
 /** What a program is handed, and the view beside it, in the form that programs see. */
 import type { GroupError } from '../kernel/errors.ts'
-import { hex64, type Incarnation, type MemberId, Role, type RoleName, type Seq } from '../kernel/identity.ts'
+import {
+  hex64,
+  type Incarnation,
+  type MemberId,
+  type RightName,
+  type RoleName,
+  rightNames,
+  roleNames,
+  type Seq,
+} from '../kernel/identity.ts'
+import { keyText, type Settings } from '../kernel/settings.ts'
 import type { View as MachineView } from '../kernel/view.ts'
 
 export interface ViewMember {
@@ -10,6 +20,8 @@ export interface ViewMember {
   /** `host:port` where the member's kernel receives. */
   readonly address: string
   readonly role: RoleName
+  /** What it may do: everything; send and receive; only receive. */
+  readonly right: RightName
 }
 
 /** The members and the sequencer as of one place in the order (paper, section 3; design, section 1). */
@@ -22,6 +34,7 @@ export interface View {
   readonly coordinator: MemberId
   /** The place in the order at which this view begins. */
   readonly seq: Seq
+  /** Who numbers; 0 where the last member has left, or the last that may number. */
   readonly sequencer: MemberId
   /** In order of id, so the oldest is first. */
   readonly members: readonly ViewMember[]
@@ -98,10 +111,13 @@ export type Delivery<T = unknown> =
   | ResetDelivery
   | RejoinDelivery
 
-const roleNames = Object.fromEntries(Object.entries(Role).map(([name, role]) => [role, name])) as Record<
-  Role,
-  RoleName
->
+/** What the group has agreed upon, in the form that programs see. */
+export function toAgreed({ version, keyId }: Pick<Settings, 'version' | 'keyId'>): {
+  readonly wireVersion: number
+  readonly keyId: string | undefined
+} {
+  return { wireVersion: version, keyId: keyId === 0 ? undefined : keyText(keyId) }
+}
 
 /** The machine's view in the form that programs see. */
 export function toView(view: MachineView): View {
@@ -111,11 +127,12 @@ export function toView(view: MachineView): View {
     coordinator: view.coordinator,
     seq: view.seq,
     sequencer: view.sequencer,
-    members: view.members.map(({ id, name, address, role }) => ({
+    members: view.members.map(({ id, name, address, role, right }) => ({
       id,
       name,
       address,
       role: roleNames[role],
+      right: rightNames[right],
     })),
   }
 }

@@ -62,6 +62,22 @@ export interface GroupEvents {
     readonly groupId?: string
     readonly address?: Address
   }
+  /**
+   * The group seals with another group key from the place `seq` on: every member holds it. Key ids are those that
+   * `amoebacast keygen` names. What to do: once this has come at all members, take the key `before` out of their key files.
+   */
+  key: { readonly keyId: string; readonly before: string | undefined; readonly seq: Seq }
+  /**
+   * The key file of this process has changed, and the keys held are others than those in it: it cannot be read, and they are
+   * as before, or a key is gone from it that a group still needs, and that is held on to beside those in the file. The
+   * file is tried again every 5 seconds; told once for each reason. What to do: as the reason says.
+   */
+  keyRefused: { readonly reason: string }
+  /**
+   * The group writes another version of the wire format from the place `seq` on: the last member that could not has gone.
+   * What to do: nothing; but a process that reads only the version `before` cannot join any more.
+   */
+  version: { readonly wireVersion: number; readonly before: number; readonly seq: Seq }
   /** This member's life is over: it has left, was expelled for good, or its kernel is closed. Fires once, last. */
   closed: Closed
 }
@@ -76,6 +92,9 @@ const names: readonly GroupEventName[] = [
   'expelled',
   'rejoined',
   'split',
+  'key',
+  'keyRefused',
+  'version',
   'closed',
 ]
 

@@ -5,7 +5,7 @@ import type { GroupParameters } from '../kernel/parameters.ts'
 import type { MemberEvent, MemberInfo, OrderedEvent, Output } from '../kernel/port.ts'
 import { checkSignal, doNothing, rejected } from './abort.ts'
 import { type Codec, decoderFor, encodeBody } from './codec.ts'
-import { type Delivery, toView, type View } from './deliveries.ts'
+import { type Delivery, toAgreed, toView, type View } from './deliveries.ts'
 import { type Closed, Events, type GroupEventName, type GroupListener } from './events.ts'
 import { type Entered, Life } from './life.ts'
 import type { OutputHandler } from './member-port.ts'
@@ -41,9 +41,13 @@ export interface ResetOptions {
 }
 
 /** The group as this member sees it now. Numbers of messages unless the name says otherwise. */
-export interface GroupInfo extends Omit<MemberInfo, 'view'> {
+export interface GroupInfo extends Omit<MemberInfo, 'view' | 'settings'> {
   readonly view: View
   readonly parameters: GroupParameters
+  /** Of the wire format: what members write. */
+  readonly wireVersion: number
+  /** The group key that members seal with, as `amoebacast keygen` names it: 8 hexadecimal digits; undefined without one. */
+  readonly keyId: string | undefined
 }
 
 /** What a group is made of; the kernel puts it together when the machine has answered `joined`. */
@@ -134,9 +138,9 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
    * Rejects with a GroupError that has an `outcome`: 'refused' if the message never was and never will be
    * ordered, 'unknown' if that cannot be known. ERR_MESSAGE_TOO_LARGE: header and body together are over
    * the group's maxMessageSize. ERR_INVALID_ARGUMENT: the codec cannot encode it. ERR_WOULD_BLOCK: only
-   * this program's own receiving can make room. ERR_EXPELLED: the others have gone on without this member;
-   * with `rejoin: true` what was refused can be sent again after 'rejoined'. ERR_ABORTED, ERR_MEMBER_FAILED,
-   * ERR_GROUP_CLOSED. With codec 'binary', leave the body unchanged until the call has settled.
+   * this program's own receiving can make room. ERR_NOT_AUTHORIZED: this member may only receive. ERR_EXPELLED:
+   * the others have gone on without this member; with `rejoin: true` what was refused can be sent again after
+   * 'rejoined'. ERR_ABORTED, ERR_MEMBER_FAILED, ERR_GROUP_CLOSED. With codec 'binary', leave the body unchanged until the call has settled.
    */
   sendToGroup(body: T, options: SendOptions = {}): Promise<Seq> {
     try {
@@ -263,8 +267,8 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
 
   /** View, sequencer, seqs, history fill and, at the sequencer, the lag of each member (paper: GetInfoGroup). */
   getInfoGroup(): GroupInfo {
-    const info = this.lastInfo ?? this.life.machine.info()
-    return { ...info, view: this.currentView, parameters: this.parameters }
+    const { settings, ...info } = this.lastInfo ?? this.life.machine.info()
+    return { ...info, view: this.currentView, parameters: this.parameters, ...toAgreed(settings) }
   }
 
   /**
@@ -300,8 +304,8 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
    * `minMembers`: how many members it takes, this one included; 0 to 1,024. The floor that the group was created
    * with holds in any case, and alone where `minMembers` is left out, 0 or 1. ERR_RESET_FAILED if too few answer:
    * the group stays stopped (with 'auto' it tries again by itself), what has been received can still be read,
-   * and the call can be made again, when others are back or for fewer. ERR_EXPELLED if the others have gone on
-   * without this member; ERR_GROUP_CLOSED; ERR_ABORTED.
+   * and the call can be made again, when others are back or for fewer. ERR_NOT_AUTHORIZED if this member has not
+   * every right. ERR_EXPELLED if the others have gone on without this member; ERR_GROUP_CLOSED; ERR_ABORTED.
    */
   resetGroup(minMembers = 0, options: ResetOptions = {}): Promise<number> {
     try {
@@ -317,6 +321,11 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
     } catch (error) {
       return rejected(error)
     }
+  }
+
+  /** For the kernel, whose key file has changed in a way that cannot be taken over. */
+  noteKeyRefused(reason: string): void {
+    if (this.end === undefined) this.events.emit('keyRefused', { reason })
   }
 
   /** Calls `listener` at every `name` event from now on; see GroupEvents. */
@@ -435,6 +444,16 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
         this.events.emit('expelled', { reason })
         return
       }
+      case 'settings': {
+        const { seq } = event.settings
+        const { keyId, wireVersion } = toAgreed(event.settings)
+        const before = toAgreed(event.before)
+        if (keyId !== undefined && keyId !== before.keyId)
+          this.events.emit('key', { keyId, before: before.keyId, seq })
+        if (wireVersion !== before.wireVersion)
+          this.events.emit('version', { wireVersion, before: before.wireVersion, seq })
+        return
+      }
       case 'split': {
         const { event: _, groupId, ...other } = event
         this.events.emit('split', groupId === undefined ? other : { ...other, groupId: hex64(groupId) })
@@ -443,7 +462,9 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
       case 'closed': {
         const { code, reason } = event
         const { rejoiner } = this
-        const comesBack = code === ErrorCode.expelled && this.leaving === undefined
+        // (out of a group that nobody could rebuild, too: somebody may create it anew)
+        const isOut = code === ErrorCode.expelled || code === ErrorCode.resetFailed
+        const comesBack = isOut && this.leaving === undefined
         if (comesBack && rejoiner !== undefined) this.goAway(rejoiner, reason)
         else this.finish({ code, reason })
         return

@@ -1,6 +1,6 @@
 /** The package's one public door: ordered group communication. */
 export { ErrorCode, GroupError, type Outcome } from '../kernel/errors.ts'
-export type { MemberId, RoleName, Seq } from '../kernel/identity.ts'
+export type { MemberId, RightName, RoleName, Seq } from '../kernel/identity.ts'
 export type {
   DeliveryMessage,
   ResetMessage,
@@ -30,9 +30,16 @@ export type {
   ResetOptions,
   SendOptions,
 } from './group.ts'
-export type { GroupReport, Kernel } from './kernel.ts'
+export type { GroupReport, Kernel, MemberAbilities } from './kernel.ts'
 export { type DetectionTimes, detectionPresets } from './member/options.ts'
-export type { DetectionPreset, GroupOptions, KernelOptions, LogLevel } from './options.ts'
+export type {
+  Applicant,
+  Authorize,
+  DetectionPreset,
+  GroupOptions,
+  KernelOptions,
+  LogLevel,
+} from './options.ts'
 export type { Visitor } from './receive-queue.ts'
 export { SendManyError } from './send-calls.ts'
 export { startKernel } from './start-kernel.ts'

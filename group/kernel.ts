@@ -4,16 +4,23 @@
  */
 import type { Registry } from 'prom-client'
 import { ErrorCode, GroupError } from '../kernel/errors.ts'
-import type { Address, Micros, RoleName } from '../kernel/identity.ts'
+import type { Address, MemberId, Micros, RoleName } from '../kernel/identity.ts'
 import type { GroupParameters } from '../kernel/parameters.ts'
 import type { GroupInspection, Output } from '../kernel/port.ts'
 import { aborted, checkSignal, rejected } from './abort.ts'
 import { ControlCalls } from './control-calls.ts'
-import { toView, type View } from './deliveries.ts'
+import { toAgreed, toView, type View } from './deliveries.ts'
 import { Group } from './group.ts'
+import type { KeyChanges } from './key-changes.ts'
 import type { Entered } from './life.ts'
 import type { MemberPort, Observer, OutputHandler } from './member-port.ts'
-import { type CheckedGroupOptions, checkGroupOptions, checkPort, type GroupOptions } from './options.ts'
+import {
+  type Authorize,
+  type CheckedGroupOptions,
+  checkGroupOptions,
+  checkPort,
+  type GroupOptions,
+} from './options.ts'
 import { namingUnresolved, type PeerNames, waitForNames } from './peer-names.ts'
 import type { Rejoiner } from './rejoin.ts'
 
@@ -22,6 +29,9 @@ export interface MemberSettings {
   readonly port: string
   readonly name: string | undefined
   readonly role: RoleName
+  /** Shown to the program of who admits. */
+  readonly token?: Uint8Array | undefined
+  readonly authorize?: Authorize | undefined
   /** Set for a member that comes back: the addresses of those it was with, to be asked beside the peers. */
   readonly contacts?: readonly Address[]
   /** What the program has given of the group's parameters, to be compared with what they are. */
@@ -41,6 +51,7 @@ export interface Rim {
   readonly registry: Registry
   /** `host:port` of the metrics server, if there is one. */
   readonly metricsAddress: string | undefined
+  readonly keys: KeyChanges
   /** Names among the peers, whose answers take time; absent if there are none. */
   readonly names?: PeerNames | undefined
   /** A machine that asks about a port. */
@@ -52,10 +63,25 @@ export interface Rim {
 }
 
 /** What a group tells about itself to one who asks from outside. */
-export interface GroupReport extends Omit<GroupInspection, 'view'> {
+export interface GroupReport extends Omit<GroupInspection, 'view' | 'settings' | 'newestKeys'> {
   readonly view: View
+  /** Of the wire format: what members write. */
+  readonly wireVersion: number
+  /** The group key that members seal with: 8 hexadecimal digits; undefined without one. */
+  readonly keyId: string | undefined
+  /** What each member is able to, as far as the sequencer has heard: the group changes when all are. */
+  readonly abilities: readonly MemberAbilities[]
   /** Messages that the history can hold. */
   readonly historySize: number
+}
+
+export interface MemberAbilities {
+  readonly id: MemberId
+  /** Versions of the wire format that it reads and writes, both included. */
+  readonly lowestVersion: number
+  readonly highestVersion: number
+  /** The first key of its key file; undefined without keys. */
+  readonly newestKey: string | undefined
 }
 
 type How = 'create' | 'join' | 'joinOrCreate'
@@ -71,7 +97,9 @@ interface Opening {
 export class Kernel implements AsyncDisposable {
   private readonly rim: Rim
   /** BOUNDED by what the program opens. */
-  private readonly groups = new Set<AsyncDisposable & { abandon(reason: string): void }>()
+  private readonly groups = new Set<
+    AsyncDisposable & { abandon(reason: string): void; noteKeyRefused(reason: string): void }
+  >()
   private readonly openings = new Set<Opening>()
   private readonly attempts = new Set<Promise<unknown>>()
   private closing: Promise<void> | undefined
@@ -79,6 +107,9 @@ export class Kernel implements AsyncDisposable {
   /** For startKernel and the test network, which make the rim. */
   constructor(rim: Rim) {
     this.rim = rim
+    rim.keys.onRefused = ({ message }) => {
+      for (const group of this.groups) group.noteKeyRefused(message)
+    }
   }
 
   /** `host:port` where unicast packets reach this kernel. */
@@ -98,8 +129,8 @@ export class Kernel implements AsyncDisposable {
 
   /**
    * Creates the group `port` (1 to 255 bytes of UTF-8) with this process as its first member and sequencer
-   * (paper: CreateGroup). ERR_GROUP_EXISTS if a group of that port answers; ERR_INVALID_ARGUMENT names a bad
-   * option; ERR_ABORTED if the signal fires first; ERR_GROUP_CLOSED if the kernel is closed.
+   * (paper: CreateGroup). ERR_GROUP_EXISTS if a group of that port answers; ERR_NOT_AUTHORIZED if this process holds a
+   * token for less than every right; ERR_INVALID_ARGUMENT names a bad option; ERR_ABORTED if the signal fires first; ERR_GROUP_CLOSED if the kernel is closed.
    */
   createGroup<T = unknown>(port: string, options?: GroupOptions<T>): Promise<Group<T>> {
     return this.open('createGroup', 'create', port, options)
@@ -108,7 +139,8 @@ export class Kernel implements AsyncDisposable {
   /**
    * Joins the group `port` (paper: JoinGroup); the first delivery is the event after the own join. The group's
    * own parameters hold, whatever `options` say of them. ERR_GROUP_NOT_FOUND if nobody answers,
-   * ERR_GROUP_FULL, ERR_INCOMPATIBLE, ERR_NOT_AUTHORIZED; ERR_MEMBER_FAILED if crashes have undone the join again
+   * ERR_GROUP_FULL, ERR_INCOMPATIBLE; ERR_NOT_AUTHORIZED if key or token is not the group's, or its `authorize` function
+   * refuses; ERR_MEMBER_FAILED if crashes have undone the join again
    * and again; else as createGroup. Names among the peers that do not
    * resolve are waited for (`dnsWaitMs`), and named by the error.
    */
@@ -116,7 +148,10 @@ export class Kernel implements AsyncDisposable {
     return this.open('joinGroup', 'join', port, options)
   }
 
-  /** Joins the group `port` if it lives, else creates it; of several that try at once one creates (design 4.8). */
+  /**
+   * Joins the group `port` if it lives, else creates it; of several that try at once one creates (design 4.8). Who holds a
+   * token for less than every right joins only, and counts for no `minStarters`; ERR_NOT_AUTHORIZED if there is no group.
+   */
   joinOrCreateGroup<T = unknown>(port: string, options?: GroupOptions<T>): Promise<Group<T>> {
     return this.open('joinOrCreateGroup', 'joinOrCreate', port, options)
   }
@@ -131,6 +166,29 @@ export class Kernel implements AsyncDisposable {
     if (signal?.aborted) throw aborted(signal)
     if (this.closing !== undefined) throw closedKernel()
     return this.withPeers(port, signal, () => this.inspect(port, signal))
+  }
+
+  /**
+   * Takes over other group keys while the groups go on: `key` as for startKernel, the newest first. A group changes to the
+   * first one as soon as all its members have it first, and tells so by its event `key`; until then, and after it until
+   * every member has heard of the change, it needs the one before. False if these are the keys held already.
+   *
+   * ERR_INVALID_ARGUMENT if the keys are no keys, or with them one is taken away that a group still needs (the message says
+   * which group, and whom it waits for), or if they give other rights, or if the kernel was started without a key. The
+   * keys then stay as they were.
+   */
+  setKeys(key: string | readonly string[]): boolean {
+    if (this.closing !== undefined) throw closedKernel()
+    return this.rim.keys.set(key)
+  }
+
+  /**
+   * Reads the key file that the kernel was started with again, now. As setKeys, but for a key that is gone from the file and
+   * that a group still needs: it is held on to, the others are taken over, and the error says so.
+   */
+  reloadKeys(): boolean {
+    if (this.closing !== undefined) throw closedKernel()
+    return this.rim.keys.reload()
   }
 
   /**
@@ -190,8 +248,7 @@ export class Kernel implements AsyncDisposable {
     this.openings.add(opening)
     try {
       const begin = (token: number): void => call({ call: 'inspect', token, port })
-      const { view, parameters, ...rest } = await controls.start<GroupInspection>(begin, signal)
-      return { ...rest, view: toView(view), parameters, historySize: parameters.historySize }
+      return toReport(await controls.start<GroupInspection>(begin, signal))
     } finally {
       this.openings.delete(opening)
       close()
@@ -249,6 +306,7 @@ export class Kernel implements AsyncDisposable {
     return {
       attempt: (contacts, signal, entered) => {
         if (this.closing !== undefined) return rejected(closedKernel())
+        this.rim.keys.refresh()
         return this.withPeers(port, signal, () =>
           this.enter('join', port, options, signal, entered, contacts),
         )
@@ -261,13 +319,30 @@ export class Kernel implements AsyncDisposable {
   private async enter(
     how: How,
     port: string,
-    { parameters, assumed, header, memberName: name, minStarters, role }: CheckedGroupOptions<unknown>,
+    {
+      parameters,
+      assumed,
+      header,
+      memberName: name,
+      minStarters,
+      role,
+      token,
+      authorize,
+    }: CheckedGroupOptions<unknown>,
     signal: AbortSignal | undefined,
     onEntered: (entered: Entered) => OutputHandler,
     contacts?: readonly Address[],
   ): Promise<void> {
     let handler: OutputHandler | undefined
-    const settings = { port, name, role, assumed, ...(contacts === undefined ? {} : { contacts }) }
+    const settings = {
+      port,
+      name,
+      role,
+      token,
+      authorize,
+      assumed,
+      ...(contacts === undefined ? {} : { contacts }),
+    }
     const member = await this.rim.openMember(settings, (output) => {
       if (handler !== undefined) {
         handler(output)
@@ -296,6 +371,18 @@ export class Kernel implements AsyncDisposable {
       this.openings.delete(opening)
     }
   }
+}
+
+function toReport({ view, parameters, settings, newestKeys, ...rest }: GroupInspection): GroupReport {
+  const keyOf = new Map(newestKeys.map(({ id, keyId }) => [id, keyId]))
+  const abilities = view.members.map(({ id, versions }) => ({
+    id,
+    lowestVersion: versions.lowest,
+    highestVersion: versions.highest,
+    newestKey: toAgreed({ version: 1, keyId: keyOf.get(id) ?? 0 }).keyId,
+  }))
+  const { historySize } = parameters
+  return { ...rest, view: toView(view), parameters, historySize, ...toAgreed(settings), abilities }
 }
 
 /** A crash has undone the join before it was done: another life asks again (design 4.4). */

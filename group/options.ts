@@ -3,7 +3,7 @@ import { isIP, isIPv6 } from 'node:net'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import { ErrorCode, GroupError, invalidArgument } from '../kernel/errors.ts'
-import type { RoleName } from '../kernel/identity.ts'
+import type { RightName, RoleName } from '../kernel/identity.ts'
 import { splitHostPort } from '../kernel/node/addresses.ts'
 import { parseDnsServers } from '../kernel/node/lookup.ts'
 import { parsePeers } from '../kernel/node/peers.ts'
@@ -78,11 +78,16 @@ export interface KernelOptions {
    */
   readonly httpToken?: string
   /**
-   * The group key, as `amoebacast keygen` writes it, or several, the newest first: it seals, all open. With a key
-   * every packet is encrypted and authenticated, and packets that are not are ignored. Default: none.
+   * The group key, as `amoebacast keygen` writes it, or a token for less than it (`keygen --rights send|receive`); or
+   * several, the newest first. With a key every packet is encrypted and authenticated, and packets that are not are
+   * ignored. Default: none, and every member has every right.
    */
   readonly key?: string | readonly string[]
-  /** The file that `amoebacast keygen` wrote, read once at the start; in place of `key`. */
+  /**
+   * The file that `amoebacast keygen` wrote; in place of `key`. It is looked at every 5 seconds, and other keys in it are
+   * taken over while the groups go on (`Kernel.setKeys` says what may change); a change that cannot be is logged, told
+   * as the groups' event `keyRefused`, and tried again.
+   */
   readonly keyFile?: string
   /** Without a key beyond loopback: this is meant, do not warn. Default false. */
   readonly insecure?: boolean
@@ -111,6 +116,17 @@ export interface GroupOptions<T = unknown> extends Partial<GroupParameters> {
   /** 'full' takes part in everything; the only role so far. */
   readonly role?: RoleName
   /**
+   * Shown to the `authorize` function of the group that is joined: what the program likes, a text or bytes, at most 1,024
+   * bytes. It travels sealed where there is a key, and in the clear where there is none.
+   */
+  readonly token?: string | Uint8Array
+  /**
+   * Asked about each joiner while this member is the sequencer, after the joiner has shown its right: only `true` lets it
+   * in, at once or as a promise. One that throws, or takes longer than 5 seconds, has refused, and the joiner's call
+   * fails with ERR_NOT_AUTHORIZED. Give it to every member that may become the sequencer. Default: everybody is let in.
+   */
+  readonly authorize?: Authorize
+  /**
    * Come back by itself after an expulsion, as a new member (design 4.7). The port is looked for until it is found,
    * or the program leaves; a group is joined only, never created again. The program hears of it by the events
    * 'expelled' and 'rejoined', and by a 'rejoin' delivery. While the member is out, sends are refused with
@@ -118,6 +134,17 @@ export interface GroupOptions<T = unknown> extends Partial<GroupParameters> {
    */
   readonly rejoin?: boolean
 }
+
+/** Who asks to be let in. Name and address are what it says itself; the right is proved, where there are keys. */
+export interface Applicant {
+  readonly name: string
+  readonly address: string
+  readonly role: RoleName
+  readonly right: RightName
+}
+
+/** `token` is what the joiner gave in its options, as bytes; empty if it gave none. */
+export type Authorize = (member: Applicant, token: Uint8Array) => boolean | Promise<boolean>
 
 const kernelFields = [
   'interface',
@@ -152,6 +179,8 @@ const groupFields = [
   'memberName',
   'minStarters',
   'role',
+  'token',
+  'authorize',
   'rejoin',
 ] as const
 const logLevels: readonly LogLevel[] = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']
@@ -173,6 +202,8 @@ export interface CheckedKernelOptions extends Omit<KernelOptions, 'detection' | 
   readonly logLevel: LogLevel
   /** The newest first. Empty: packets are not sealed. */
   readonly keys: readonly GroupKey[]
+  /** Where they are from, if from a file. */
+  readonly keyFile: string | undefined
   readonly insecure: boolean
 }
 
@@ -230,6 +261,7 @@ export function checkKernelOptions(given: KernelOptions = {}): CheckedKernelOpti
   return {
     ...rest,
     keys: groupKeys({ key, keyFile }),
+    keyFile,
     insecure,
     interface: address,
     transport,
@@ -274,6 +306,8 @@ export interface CheckedGroupOptions<T> {
   readonly memberName: string | undefined
   readonly minStarters: number
   readonly role: RoleName
+  readonly token: Uint8Array | undefined
+  readonly authorize: Authorize | undefined
   readonly rejoin: boolean
 }
 
@@ -287,6 +321,8 @@ export function checkGroupOptions<T>(caller: string, given: GroupOptions<T> = {}
     memberName,
     minStarters = 1,
     role = 'full',
+    token,
+    authorize,
     rejoin = false,
     ...parameters
   } = given
@@ -296,6 +332,12 @@ export function checkGroupOptions<T>(caller: string, given: GroupOptions<T> = {}
   if (memberName !== undefined) shortText('memberName', memberName, NAME_BYTES)
   wholeNumber('minStarters', minStarters, 1, parameterLimits.maxMembers)
   oneOf('role', role, ['full'])
+  if (authorize !== undefined && typeof authorize !== 'function')
+    throw invalidArgument(
+      'authorize',
+      authorize,
+      'a function of a member and its token, that gives true or false',
+    )
   return {
     parameters: completeParameters(parameters),
     assumed: parameters,
@@ -306,6 +348,8 @@ export function checkGroupOptions<T>(caller: string, given: GroupOptions<T> = {}
     memberName,
     minStarters,
     role,
+    token: checkJoinToken(token),
+    authorize,
     rejoin,
   }
 }
@@ -325,6 +369,17 @@ export function checkHeader(header: unknown): Uint8Array {
   if (header.length > max)
     throw invalidArgument('header', `${header.length} bytes long`, `at most ${max} bytes`)
   return header
+}
+
+/** What a joiner shows: what it is stays out of messages. */
+function checkJoinToken(token: unknown): Uint8Array | undefined {
+  if (token === undefined) return undefined
+  const max = parameterLimits.tokenBytes
+  const bytes = typeof token === 'string' ? Buffer.from(token) : token
+  if (!(bytes instanceof Uint8Array))
+    throw invalidArgument('token', bytes, `a string or a Uint8Array of at most ${max} bytes`)
+  if (bytes.length > max) throw invalidArgument('token', `${bytes.length} bytes long`, `at most ${max} bytes`)
+  return bytes
 }
 
 /** For a reset: 0 and 1 leave it to the group's own floor. */

@@ -20,6 +20,7 @@ import { countPeerFailures } from '../kernel/node/peer-metrics.ts'
 import { PeerWatch } from '../kernel/node/peers.ts'
 import { randomNonce, randomSeed } from '../kernel/node/random.ts'
 import { SEAL_OVERHEAD } from '../kernel/node/secure/envelope.ts'
+import { KeyRing } from '../kernel/node/secure/key-ring.ts'
 import { countSealFaults } from '../kernel/node/secure/seal-metrics.ts'
 import { SealedTransport } from '../kernel/node/secure/sealed-transport.ts'
 import { faultTeller, warnWithoutKey } from '../kernel/node/secure/warnings.ts'
@@ -30,7 +31,9 @@ import { type GroupParameters, otherParameters, resilienceFor } from '../kernel/
 import type { GroupInspection, Output } from '../kernel/port.ts'
 import type { View } from '../kernel/view.ts'
 import { askSequencer } from './ask-sequencer.ts'
+import { Authorizing } from './authorizing.ts'
 import type { MemberSettings, OpenedMember, Rim } from './kernel.ts'
+import { KeyChanges } from './key-changes.ts'
 import { Inspector } from './member/inspector.ts'
 import { Member } from './member/member.ts'
 import type { MemberOptions } from './member/options.ts'
@@ -67,7 +70,8 @@ export async function openRim(options: CheckedKernelOptions, outside?: Outside):
     const dice = outside ?? { nonce: randomNonce, seed: randomSeed }
     const lookup = outside === undefined ? lookupFor(options) : noLookup
     const wakeups = outside?.wakeups ?? systemWakeups
-    const rim = new KernelRim(driver, metrics, http, { ...options, packetSize, lookup, log, wakeups }, dice)
+    const own = { packetSize, lookup, log, wakeups, sealed, isReal: outside === undefined }
+    const rim = new KernelRim(driver, metrics, http, { ...options, ...own }, dice)
     metrics.addRim(driver.router)
     if (http !== undefined) addHealthRoutes(http, { metrics, members: () => rim.infos() })
     return rim
@@ -131,6 +135,9 @@ type RimOptions = CheckedKernelOptions & {
   readonly lookup: Lookup
   readonly log: Log
   readonly wakeups: Wakeups
+  readonly sealed: SealedTransport | undefined
+  /** Files and clocks are the system's. */
+  readonly isReal: boolean
 }
 
 class KernelRim implements Rim {
@@ -145,6 +152,8 @@ class KernelRim implements Rim {
   private readonly options: RimOptions
   private readonly dice: Pick<Outside, 'nonce' | 'seed'>
   private readonly peerWatch: PeerWatch
+  private readonly ring: KeyRing
+  readonly keys: KeyChanges
   private readonly stopCounting: (() => void) | undefined
   private peers: readonly Address[] = []
   /** BOUNDED by what the program opens. */
@@ -162,6 +171,18 @@ class KernelRim implements Rim {
     this.http = http
     this.options = options
     this.dice = dice
+    this.ring = new KeyRing(options.keys)
+    this.keys = new KeyChanges({
+      ring: this.ring,
+      transport: options.sealed,
+      file: options.keyFile,
+      isWatched: options.isReal,
+      log: options.log,
+      keysInUse: () => [...this.members.keys()].flatMap((machine) => machine.keysInUse()),
+      tell: (keys) => {
+        for (const { handle } of this.members.values()) handle.call({ call: 'keys', keys })
+      },
+    })
     this.address = driver.transport.address
     this.registry = metrics.registry
     this.metricsAddress = http?.url.replace('http://', '')
@@ -218,7 +239,10 @@ class KernelRim implements Rim {
     const metrics = this.metrics.addMember(source)
     const inspect = (signal: AbortSignal) => this.inspectFor(machine, settings.port, signal)
     const console = this.console?.addMember({ ...source, nonce, inspect })
+    const { authorize } = settings
+    const authorizing = authorize && new Authorizing(authorize, handle, this.options.log)
     handle.onOutput((output) => {
+      if (output.output === 'authorize') return authorizing?.onOutput(output)
       group.learn(output)
       this.logResets(settings.port, output, resets)
       console?.noteOutput(output)
@@ -283,6 +307,7 @@ class KernelRim implements Rim {
 
   async close(): Promise<void> {
     this.peerWatch.close()
+    this.keys.close()
     this.stopCounting?.()
     await this.driver.flush()
     await this.driver.close()
@@ -291,7 +316,10 @@ class KernelRim implements Rim {
     this.metrics.close()
   }
 
-  private memberOptions({ name, role, contacts = [] }: MemberSettings, nonce: Nonce): MemberOptions {
+  private memberOptions(
+    { name, role, token, authorize, contacts = [] }: MemberSettings,
+    nonce: Nonce,
+  ): MemberOptions {
     const { transport } = this.driver
     const { detection, packetSize, method, methodThreshold } = this.options
     return {
@@ -300,6 +328,10 @@ class KernelRim implements Rim {
       address: this.address,
       name: name ?? this.options.name ?? `${hostname()}-${process.pid}`,
       role,
+      credentials: this.ring.credentials,
+      keys: this.ring.ids,
+      token,
+      asksProgram: authorize !== undefined,
       transport: transport.mode,
       peers: [...this.peers, ...contacts],
       packetSize,

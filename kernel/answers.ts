@@ -3,10 +3,12 @@
  * view and tables (design 4.4), and the inspection that anybody may ask for.
  */
 import { readResults, writeResults } from './ballot.ts'
-import type { MemberId, RequestNumber, Role } from './identity.ts'
+import { type MemberId, type RequestNumber, Right, type Role } from './identity.ts'
 import type { Baseline } from './order-state.ts'
+import { readVersions } from './packets.ts'
 import { completeParameters, type GroupParameters } from './parameters.ts'
 import type { GroupInspection } from './port.ts'
+import { readAgreed, writeAgreed } from './settings.ts'
 import type { Member, View } from './view.ts'
 import { Reader, Writer } from './wire.ts'
 
@@ -25,6 +27,7 @@ export function encodeJoinAnswer({ memberId, baseline }: JoinAnswer): Uint8Array
   writeView(writer, baseline.view)
   writeResults(writer, baseline.results)
   writer.u53(baseline.seq).u53(baseline.stable).u53(baseline.accepted).u53(baseline.nextMemberId)
+  writeAgreed(writer.u53(baseline.settings.seq), baseline.settings)
   writeRequests(writer, baseline.requests)
   return writer.finish()
 }
@@ -40,12 +43,14 @@ export function decodeJoinAnswer(bytes: Uint8Array): JoinAnswer | undefined {
   const stable = reader.u53()
   const accepted = reader.u53()
   const nextMemberId = reader.u53()
+  const settings = { seq: reader.u53(), ...readAgreed(reader) }
   const requests = readRequests(reader)
   if (!reader.done || results === undefined || stable > accepted || accepted > seq) return undefined
   if (!view.members.some((member) => member.id === memberId)) return undefined
   if (!areParameters(parameters) || view.members.at(-1)!.id >= nextMemberId) return undefined
-  if (before.seq > view.seq || view.seq > seq) return undefined
-  const baseline = { parameters, before, view, results, seq, stable, accepted, requests, nextMemberId }
+  if (before.seq > view.seq || view.seq > seq || settings.seq > seq) return undefined
+  const tables = { requests, nextMemberId, settings }
+  const baseline = { parameters, before, view, results, seq, stable, accepted, ...tables }
   return { memberId, baseline }
 }
 
@@ -57,6 +62,8 @@ export function encodeInspection(inspection: GroupInspection): Uint8Array {
   writer.u53(inspection.historyMessages).u53(inspection.historyBytes)
   writer.u16(inspection.lags.length)
   for (const { id, messages } of inspection.lags) writer.u53(id).u53(messages)
+  writeAgreed(writer.u53(inspection.settings.seq), inspection.settings).u16(inspection.newestKeys.length)
+  for (const { id, keyId } of inspection.newestKeys) writer.u53(id).u32(keyId)
   return writer.finish()
 }
 
@@ -76,8 +83,16 @@ export function decodeInspection(bytes: Uint8Array): GroupInspection | undefined
     const id = reader.u53()
     lags.push({ id, messages: reader.u53() })
   }
+  const settings = { seq: reader.u53(), ...readAgreed(reader) }
+  const newestKeys: { id: MemberId; keyId: number }[] = []
+  const keys = reader.u16()
+  for (let i = 0; i < keys && !reader.bad; i++) {
+    const id = reader.u53()
+    newestKeys.push({ id, keyId: reader.u32() })
+  }
   if (!reader.done || !areParameters(parameters)) return undefined
-  return { port, parameters, view, seq, accepted, stable, historyMessages, historyBytes, lags }
+  const places = { seq, accepted, stable, historyMessages, historyBytes }
+  return { port, parameters, view, ...places, lags, settings, newestKeys }
 }
 
 function writeParameters(writer: Writer, parameters: GroupParameters): void {
@@ -143,7 +158,9 @@ export function readView(reader: Reader): View {
 export function writeMembers(writer: Writer, members: readonly Member[]): void {
   writer.u16(members.length)
   for (const member of members) {
-    writer.u53(member.id).u64(member.nonce).u8(member.role).text(member.name).text(member.address)
+    writer.u53(member.id).u64(member.nonce).u8(member.role)
+    writeAdmitted(writer, member)
+    writer.text(member.name).text(member.address)
   }
 }
 
@@ -154,10 +171,24 @@ export function readMembers(reader: Reader): Member[] {
     const id = reader.u53()
     const nonce = reader.u64()
     const role: Role = reader.u8() === 1 ? 1 : 0
+    const admitted = readAdmitted(reader)
     const name = reader.text()
-    members.push({ id, nonce, name, address: reader.text(), role })
+    members.push({ id, nonce, name, address: reader.text(), role, ...admitted })
   }
   return members
+}
+
+/** What joins and views say alike of who has been let in: its right, and the versions that it reads. */
+export function writeAdmitted(writer: Writer, { right, versions }: Pick<Member, 'right' | 'versions'>): void {
+  writer.u8(right).u8(versions.lowest).u8(versions.highest)
+}
+
+/** A right or a range that nobody can have makes the reader bad. */
+export function readAdmitted(reader: Reader): Pick<Member, 'right' | 'versions'> {
+  const right = reader.u8()
+  const versions = readVersions(reader)
+  if (right > Right.receive) reader.bad = true
+  return { right: right as Right, versions }
 }
 
 export function writeRequests(writer: Writer, requests: ReadonlyMap<MemberId, RequestNumber>): void {

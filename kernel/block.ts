@@ -25,11 +25,11 @@ import { readU53, writeU53 } from './bytes.ts'
 import type { MemberId, RequestNumber } from './identity.ts'
 
 /** Append only: these numbers are on the wire. */
-export const BlockKind = { messages: 1, join: 2, leave: 3, result: 4 } as const
+export const BlockKind = { messages: 1, join: 2, leave: 3, result: 4, settings: 5 } as const
 export type BlockKind = (typeof BlockKind)[keyof typeof BlockKind]
 
 /** What the one-byte channel of a record means. Append only. */
-export const Channel = { program: 0, stateTransfer: 1, rpc: 2, locks: 3, maps: 4 } as const
+export const Channel = { program: 0, stateTransfer: 1, rpc: 2, locks: 3, maps: 4, settings: 5 } as const
 
 export const BLOCK_FLAG_SESSION = 1
 export const BLOCK_HEADER_BYTES = 24
@@ -63,7 +63,7 @@ export function readBlockHeader(bytes: Uint8Array, at: number): BlockHeader | un
     bytes[at + 4]! * 0x1000000 + ((bytes[at + 5]! << 16) | (bytes[at + 6]! << 8) | bytes[at + 7]!)
   const member = readU53(bytes, at + 8)
   const firstRequest = readU53(bytes, at + 16)
-  if (kind < BlockKind.messages || kind > BlockKind.result || (flags & ~BLOCK_FLAG_SESSION) !== 0)
+  if (kind < BlockKind.messages || kind > BlockKind.settings || (flags & ~BLOCK_FLAG_SESSION) !== 0)
     return undefined
   if (count === 0 || (kind !== BlockKind.messages && count !== 1)) return undefined
   if (member < 0 || firstRequest < 0 || firstRequest + count > Number.MAX_SAFE_INTEGER) return undefined

@@ -32,6 +32,8 @@ export class Counters {
   /** How many resets took up to resetBuckets[i]; the last for longer ones. */
   readonly resetTimes: number[] = new Array<number>(resetBuckets.length + 1).fill(0)
   resetMicros = 0
+  /** Changes of the group's settings that this member has delivered. */
+  readonly settings = { key: 0, version: 0 }
   /** Other groups that have been met on the port, and other lines of views of this one. */
   splits = 0
 

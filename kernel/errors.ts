@@ -13,7 +13,7 @@ export const ErrorCode = {
   closed: 'ERR_GROUP_CLOSED',
   /** A member does not answer any more; a reset is needed before the group can go on. */
   memberFailed: 'ERR_MEMBER_FAILED',
-  /** Too few members answered for the group to be rebuilt. */
+  /** Too few members answered for the group to be rebuilt, or none that may rebuild it. */
   resetFailed: 'ERR_RESET_FAILED',
   /** The others have gone on without this member. */
   expelled: 'ERR_EXPELLED',

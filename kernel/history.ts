@@ -117,6 +117,11 @@ export class History {
     return true
   }
 
+  /** Whether an entry that begins at `seq` would bring nothing new. */
+  has(seq: Seq): boolean {
+    return seq <= this.received || this.early.has(seq)
+  }
+
   placedAt(seq: Seq): PlacedEntry | undefined {
     return this.placed.get(seq)
   }

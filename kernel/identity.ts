@@ -31,6 +31,18 @@ export const Role = { full: 0, observer: 1 } as const
 export type Role = (typeof Role)[keyof typeof Role]
 export type RoleName = keyof typeof Role
 
+export const roleNames: Readonly<Record<Role, RoleName>> = { 0: 'full', 1: 'observer' }
+
+/**
+ * What a member may do, from the most to the least: everything; send and receive, but neither decide who is in the group
+ * nor number for it; only receive. Append only: these numbers are on the wire.
+ */
+export const Right = { all: 0, send: 1, receive: 2 } as const
+export type Right = (typeof Right)[keyof typeof Right]
+export type RightName = keyof typeof Right
+
+export const rightNames: Readonly<Record<Right, RightName>> = { 0: 'all', 1: 'send', 2: 'receive' }
+
 /** 16 hexadecimal digits, the way 64-bit identities are shown to people. */
 export function hex64(value: bigint): string {
   return value.toString(16).padStart(16, '0')

@@ -2,6 +2,7 @@
  * The blocks by which a view changes: joins and leaves are events in the order like messages (paper,
  * section 3; I6), and every member derives the view from them alone.
  */
+import { readAdmitted, writeAdmitted } from './answers.ts'
 import { BLOCK_HEADER_BYTES, BlockKind, readBlockHeader, writeBlockHeader } from './block.ts'
 import type { MemberId, RequestNumber, Role } from './identity.ts'
 import type { Member } from './view.ts'
@@ -30,13 +31,9 @@ export type LeaveReason = (typeof LeaveReason)[keyof typeof LeaveReason]
 
 export function encodeJoin(change: JoinChange): Uint8Array {
   const { member } = change
-  const payload = new Writer()
-    .u64(member.nonce)
-    .u8(member.role)
-    .text(member.name)
-    .text(member.address)
-    .blob(change.header)
-    .finish()
+  const writer = new Writer().u64(member.nonce).u8(member.role)
+  writeAdmitted(writer, member)
+  const payload = writer.text(member.name).text(member.address).blob(change.header).finish()
   return blockOf(BlockKind.join, member.id, change.lastRequest, payload)
 }
 
@@ -46,12 +43,13 @@ export function decodeJoin(block: Uint8Array): JoinChange | undefined {
   const reader = new Reader(block, head.recordsAt)
   const nonce = reader.u64()
   const role = reader.u8()
+  const admitted = readAdmitted(reader)
   const name = reader.text()
   const address = reader.text()
   const header = reader.blob()
   if (!reader.done || role > 1) return undefined
   return {
-    member: { id: head.member, nonce, name, address, role: role as Role },
+    member: { id: head.member, nonce, name, address, role: role as Role, ...admitted },
     header,
     lastRequest: head.firstRequest,
   }

@@ -17,6 +17,7 @@ import type { MemberId, RequestNumber, Seq } from './identity.ts'
 import { decodeJoin, decodeLeave, type JoinChange, type LeaveChange } from './membership.ts'
 import type { GroupParameters } from './parameters.ts'
 import { decodeResult, type ResultChange } from './result.ts'
+import { decodeSettings, type Settings } from './settings.ts'
 import type { Member, View } from './view.ts'
 import { findMember, withJoined, withoutMember } from './view.ts'
 
@@ -36,6 +37,7 @@ export interface Baseline {
   readonly accepted: Seq
   readonly requests: ReadonlyMap<MemberId, RequestNumber>
   readonly nextMemberId: MemberId
+  readonly settings: Settings
 }
 
 /** A view change that is numbered but not yet accepted. */
@@ -80,6 +82,11 @@ export class OrderState {
    * and its successor. BOUNDED by RESULTS_KEPT, or the resets since what is stable.
    */
   readonly results: ResultName[]
+  /**
+   * The settings as of `received`, the newest last, and before them those that some member may still go by: the first
+   * lies at or below the stable seq, or came with the baseline. BOUNDED by the changes since what is stable.
+   */
+  readonly settingsLog: Settings[]
   /** BOUNDED by FORMER_MEMBERS_KEPT, oldest first. */
   readonly former: FormerMember[] = []
   /** Events up to here came with the baseline's tables. */
@@ -89,6 +96,7 @@ export class OrderState {
     this.parameters = from.parameters
     this.view = from.before
     this.results = [...from.results]
+    this.settingsLog = [from.settings]
     this.baseline = from.seq
     // whether the joiner's own join is official is for the joiner to find out like everybody else
     if (from.view.seq > from.before.seq) {
@@ -120,7 +128,13 @@ export class OrderState {
       accepted: this.accepted,
       requests: new Map(this.requests),
       nextMemberId: this.nextMemberId,
+      settings: this.settings,
     }
+  }
+
+  /** What this member goes by: as of the last block held (settings.ts). */
+  get settings(): Settings {
+    return this.settingsLog[this.settingsLog.length - 1]!
   }
 
   /** The view after every change that is held, accepted or not. */
@@ -160,6 +174,11 @@ export class OrderState {
         this.applyResult(entry.seq, result)
         return
       }
+      case BlockKind.settings: {
+        const settings = decodeSettings(entry.block)
+        if (settings !== undefined) this.settingsLog.push({ seq: entry.seq, ...settings })
+        return
+      }
     }
   }
 
@@ -188,6 +207,7 @@ export class OrderState {
       this.pending.pop()
     }
     while (this.results.length > 1 && this.results.at(-1)!.seq > seq) this.results.pop()
+    while (this.settingsLog.length > 1 && this.settings.seq > seq) this.settingsLog.pop()
     this.highest = this.history.received
   }
 
@@ -253,7 +273,8 @@ export class OrderState {
   /** Frees history that every member has taken. */
   release(stable: Seq): void {
     this.history.release(Math.min(stable, this.accepted))
-    const { results } = this
+    const { results, settingsLog } = this
+    while (settingsLog.length > 1 && settingsLog[1]!.seq <= this.history.stable) settingsLog.shift()
     while (results.length > RESULTS_KEPT && results[1]!.seq <= this.history.stable) results.shift()
     assert(
       this.history.stable <= this.accepted && this.accepted <= this.history.received,

@@ -15,11 +15,16 @@ import {
   KIND_AT,
   PacketKind,
   RECEIVED_AT,
+  sealKeyOf,
   TAKEN_AT,
+  VERSION_AT,
   writeHeader,
+  writeSealKey,
 } from './packet.ts'
 import { PacketPool } from './packet-pool.ts'
+import { ownVersions, type Versions } from './packets.ts'
 import type { Output } from './port.ts'
+import type { Settings } from './settings.ts'
 import type { Member } from './view.ts'
 
 export interface OutboxOptions {
@@ -28,7 +33,25 @@ export interface OutboxOptions {
   readonly window: number
   readonly transport: 'multicast' | 'unicast'
   readonly packetSize: number
+  /** What this process reads and writes; of tests only other than this build's. */
+  readonly versions?: Versions
+  /** Ids of the group keys that this process holds, the newest first. */
+  readonly keys?: readonly number[]
 }
+
+/** Others that write or seal otherwise than the group does by now, and are answered likewise. */
+const OTHER_WAYS_MAX = 256
+
+/**
+ * Kinds that go out under each key held: who asks does not know what the one asked holds, because it is in no group yet,
+ * or may have missed what the group has agreed upon.
+ */
+const isUnderEachKey: readonly boolean[] = (() => {
+  const kinds: boolean[] = []
+  for (const kind of [PacketKind.locate, PacketKind.invite, PacketKind.inquiry, PacketKind.probe])
+    kinds[kind] = true
+  return kinds
+})()
 
 /** Under which names packets leave; a process that is no member yet uses zeros. */
 export interface Identity {
@@ -50,7 +73,20 @@ export class Outbox {
   private readonly counters: Counters
   private readonly state: () => OrderState | undefined
   private readonly pool: PacketPool
+  readonly versions: Versions
+  /** Ids of the group keys that this process holds, the newest first; none where packets are not sealed. */
+  keys: readonly number[]
+  /** What a process that is no member goes by: its own, or what it has heard of the group that it wants to join. */
+  ownSettings: Settings
+  /**
+   * The key and version of those who go by other settings than this member, by nonce: they have not heard of a change yet,
+   * or are out of the group. BOUNDED by OTHER_WAYS_MAX, the oldest goes first.
+   */
+  private readonly otherWays = new Map<Nonce, { readonly version: number; readonly keyId: number }>()
+  /** How far this member was when it last announced a key that is not its newest any more. BOUNDED by the keys held. */
+  private readonly announced = new Map<number, number>()
   private readonly header = new Uint8Array(HEADER_BYTES)
+  private writtenSettings: Settings | undefined
   /** Whose names are in it; nobody's at first. */
   private readonly written: Identity = { groupId: 0n, incarnation: -1, coordinator: 0, memberId: 0 }
 
@@ -59,6 +95,58 @@ export class Outbox {
     this.counters = counters
     this.state = state
     this.pool = new PacketPool(options.packetSize)
+    this.versions = options.versions ?? ownVersions
+    this.keys = options.keys ?? []
+    this.ownSettings = { seq: 0, version: this.versions.lowest, keyId: 0 }
+  }
+
+  // ---- what is agreed upon: settings.ts ---------------------------------------------------------------
+
+  /** What packets are written and sealed by. */
+  get settings(): Settings {
+    return this.state()?.settings ?? this.ownSettings
+  }
+
+  /** Of the newest key that this process holds; 0 without one. */
+  get newestKey(): number {
+    return this.keys[0] ?? 0
+  }
+
+  /** The process's keys have changed. */
+  setKeys(keys: readonly number[]): void {
+    if (this.newestKey !== 0) this.announced.set(this.newestKey, this.state()?.history.received ?? 0)
+    this.keys = keys
+    this.writtenSettings = undefined
+    for (const key of this.announced.keys()) if (!keys.includes(key)) this.announced.delete(key)
+    for (const [nonce, { keyId }] of this.otherWays) if (!keys.includes(keyId)) this.otherWays.delete(nonce)
+  }
+
+  /** Whether this member has said that it holds `keyId`, in a packet written when it was at `seq` or further. */
+  hasAnnounced(keyId: number, seq: number): boolean {
+    if (keyId === this.newestKey) return true
+    const at = this.announced.get(keyId)
+    return at !== undefined && at >= seq
+  }
+
+  /** Somebody's packet has come, written in a version and under a key: so it is answered. */
+  heard(nonce: Nonce, version: number, packet: Uint8Array): void {
+    const settings = this.state()?.settings
+    // who is no member asks in its own way, and answers nobody
+    if (settings === undefined) return
+    const keyId = this.keys.length === 0 ? 0 : sealKeyOf(packet)
+    if (version === settings.version && (keyId === settings.keyId || keyId === 0)) {
+      if (this.otherWays.size > 0) this.otherWays.delete(nonce)
+      return
+    }
+    this.otherWays.delete(nonce)
+    if (this.otherWays.size >= OTHER_WAYS_MAX) {
+      for (const oldest of this.otherWays.keys()) {
+        this.otherWays.delete(oldest)
+        break
+      }
+    }
+    // (a key that was taken away while its packet waited here is none)
+    this.otherWays.set(nonce, { version, keyId: this.keys.includes(keyId) ? keyId : settings.keyId })
   }
 
   /** What the program has taken; see reports. A leaver takes everything, but nothing before it is delivered. */
@@ -100,22 +188,36 @@ export class Outbox {
     bytes.set(this.names())
     bytes[KIND_AT] = kind
     bytes[FLAGS_AT] = flags
-    if (destination !== 0n) writeU64(bytes, DESTINATION_AT, destination)
+    if (destination !== 0n) {
+      writeU64(bytes, DESTINATION_AT, destination)
+      if (this.otherWays.size > 0) this.writeOtherWay(bytes, destination)
+    }
+    if (this.keys.length > 1 && isUnderEachKey[kind] === true) writeSealKey(bytes, 0)
     writeU53(bytes, RECEIVED_AT, received)
     writeU53(bytes, TAKEN_AT, Math.min(this.taken, received))
   }
 
-  /** A header with all that stays the same from packet to packet, written once for each identity. */
+  private writeOtherWay(bytes: Uint8Array, destination: Nonce): void {
+    const way = this.otherWays.get(destination)
+    if (way === undefined) return
+    bytes[VERSION_AT] = way.version
+    writeSealKey(bytes, way.keyId)
+  }
+
+  /** A header with all that stays the same from packet to packet, written once for each identity and settings. */
   private names(): Uint8Array {
     const { identity, written, options } = this
     const { groupId, incarnation, coordinator, memberId } = identity
+    const { settings } = this
     const isWritten =
+      this.writtenSettings === settings &&
       written.groupId === groupId &&
       written.incarnation === incarnation &&
       written.coordinator === coordinator &&
       written.memberId === memberId
     if (isWritten) return this.header
     Object.assign(written, identity)
+    this.writtenSettings = settings
     writeHeader(this.header, {
       kind: PacketKind.state,
       flags: 0,
@@ -128,7 +230,10 @@ export class Outbox {
       received: 0,
       taken: 0,
       window: options.window,
+      version: settings.version,
+      newestKey: this.newestKey,
     })
+    writeSealKey(this.header, settings.keyId)
     return this.header
   }
 

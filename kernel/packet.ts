@@ -7,7 +7,9 @@
  *    +-------+-------+-------+-------+---------------+
  *    | magic |version| kind  | flags |   checksum    |  checksum: CRC-32 of the packet with these 4 bytes 0,
  *    +-------+-------+-------+-------+---------------+  written and checked by the rim (kernel/node); with
- *                                                       flag 0x80 of the header only (on loopback)
+ *                                                       flag 0x80 of the header only (on loopback). Under a
+ *                                                       seal there is none, and nothing of it is on the wire:
+ *                                                       see sealKeyOf
  *  8 |                   group id                    |  u64; 0 before a group is known
  * 16 |                  incarnation                  |  u53
  * 24 |                  coordinator                  |  u53, member id
@@ -16,8 +18,8 @@
  * 48 |               destination nonce               |  u64; 0: every member of the group
  * 56 |                   received                    |  u53: highest contiguous seq that the sender holds
  * 64 |                     taken                     |  u53: highest seq that its program has taken
- * 72 |        window         |       reserved        |  u32 bytes that the sender's socket can buffer, u32 0
- *    +-----------------------+-----------------------+
+ * 72 |        window         |      newest key       |  u32 bytes that the sender's socket can buffer; u32 id
+ *    +-----------------------+-----------------------+  of the newest group key that it holds, 0 without one
  * 80 body
  *
  * "Received" and "taken" are the acknowledgements that the paper piggybacks on every packet to the
@@ -36,10 +38,12 @@ export const WIRE_VERSION_LOWEST = 1
 export const HEADER_BYTES = 80
 export const KIND_AT = 2
 export const FLAGS_AT = 3
+export const VERSION_AT = 1
 export const CHECKSUM_AT = 4
 export const DESTINATION_AT = 48
 export const RECEIVED_AT = 56
 export const TAKEN_AT = 64
+export const NEWEST_KEY_AT = 76
 /** The checksum covers the header only. Set and understood by the rim; kinds have the other seven flags. */
 export const FLAG_HEADER_CHECKSUM = 0x80
 /** The largest UDP payload over IPv4. */
@@ -130,6 +134,8 @@ export const rejectReasons = [
   'phase',
   /** Beyond a bound: nothing is kept for it. */
   'overflow',
+  /** From a member whose right does not go so far, or from a joiner that has not shown the right that it wants. */
+  'right',
 ] as const
 export type RejectReason = (typeof rejectReasons)[number]
 
@@ -145,15 +151,41 @@ export interface PacketHeader {
   received: Seq
   taken: Seq
   window: number
+  /** Of the wire format, in which the packet is written. */
+  version: number
+  /** Id of the newest group key that the sender holds; 0 without keys. */
+  newestKey: number
+}
+
+/** What a header is written from: in this process's version, and without a key, where nothing else is said. */
+export type WrittenHeader = Omit<PacketHeader, 'version' | 'newestKey'> &
+  Partial<Pick<PacketHeader, 'version' | 'newestKey'>>
+
+/**
+ * Between a machine and a rim that seals, the place of the checksum names the group key: under which a packet is to be
+ * sealed (0: under each that the process holds), or under which it has come. So sealing needs no table of who seals with
+ * what, and an answer can go under the key of its question. Without keys it is the checksum, and means nothing here.
+ */
+export function sealKeyOf(packet: Uint8Array): number {
+  return readU32(packet, CHECKSUM_AT)
+}
+
+export function writeSealKey(packet: Uint8Array, keyId: number): void {
+  writeU32(packet, CHECKSUM_AT, keyId)
 }
 
 /**
  * Reads the header; never throws. The checksum is the rim's business, because only the rim has a fast one.
  */
-export function readHeader(bytes: Uint8Array): PacketHeader | RejectReason {
+export function readHeader(
+  bytes: Uint8Array,
+  lowest = WIRE_VERSION_LOWEST,
+  highest = WIRE_VERSION,
+): PacketHeader | RejectReason {
   if (bytes.length < HEADER_BYTES) return bytes.length > 0 && bytes[0] !== MAGIC ? 'foreign' : 'malformed'
   if (bytes[0] !== MAGIC) return 'foreign'
-  if (bytes[1] !== WIRE_VERSION) return 'version'
+  const version = bytes[VERSION_AT]!
+  if (version < lowest || version > highest) return 'version'
   const kind = bytes[2]!
   if (packetKindNames[kind] === undefined) return 'kind'
   const incarnation = readU53(bytes, 16)
@@ -162,7 +194,7 @@ export function readHeader(bytes: Uint8Array): PacketHeader | RejectReason {
   const received = readU53(bytes, 56)
   const taken = readU53(bytes, 64)
   if (incarnation < 0 || coordinator < 0 || sender < 0 || received < 0 || taken < 0) return 'malformed'
-  if (taken > received || readU32(bytes, 76) !== 0) return 'malformed'
+  if (taken > received) return 'malformed'
   return {
     kind: kind as PacketKind,
     flags: bytes[3]!,
@@ -175,13 +207,15 @@ export function readHeader(bytes: Uint8Array): PacketHeader | RejectReason {
     received,
     taken,
     window: readU32(bytes, 72),
+    version,
+    newestKey: readU32(bytes, NEWEST_KEY_AT),
   }
 }
 
 /** Writes the header into the first 80 bytes; the checksum stays 0. */
-export function writeHeader(bytes: Uint8Array, header: PacketHeader): void {
+export function writeHeader(bytes: Uint8Array, header: WrittenHeader): void {
   bytes[0] = MAGIC
-  bytes[1] = WIRE_VERSION
+  bytes[VERSION_AT] = header.version ?? WIRE_VERSION
   bytes[2] = header.kind
   bytes[3] = header.flags
   writeU32(bytes, 4, 0)
@@ -194,7 +228,7 @@ export function writeHeader(bytes: Uint8Array, header: PacketHeader): void {
   writeU53(bytes, 56, header.received)
   writeU53(bytes, 64, header.taken)
   writeU32(bytes, 72, header.window)
-  writeU32(bytes, 76, 0)
+  writeU32(bytes, NEWEST_KEY_AT, header.newestKey ?? 0)
 }
 
 /** The few fields by which a rim routes a packet to the machines of its process. */

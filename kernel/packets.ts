@@ -6,9 +6,18 @@ import type { ByteRange } from './assembly.ts'
 import { BLOCK_HEADER_BYTES, type BlockHeader, readBlockHeader } from './block.ts'
 import { readU32, readU53, writeU32, writeU53 } from './bytes.ts'
 import type { SeqRange } from './history.ts'
-import { type Address, type MemberId, type Nonce, type RequestNumber, Role, type Seq } from './identity.ts'
+import {
+  type Address,
+  type MemberId,
+  type Nonce,
+  type RequestNumber,
+  Right,
+  Role,
+  type Seq,
+} from './identity.ts'
 import { HEADER_BYTES, KIND_AT, PacketKind, WIRE_VERSION, WIRE_VERSION_LOWEST } from './packet.ts'
 import { parameterLimits } from './parameters.ts'
+import { type Agreed, readAgreed, writeAgreed } from './settings.ts'
 import { Reader, Writer } from './wire.ts'
 
 // ---- order and repair ---------------------------------------------------------------------------------
@@ -265,13 +274,22 @@ export function hasVersion({ lowest, highest }: Versions, version: number): bool
   return lowest <= version && version <= highest
 }
 
+/** The highest that both have; undefined if there is none. */
+export function commonVersion(a: Versions, b: Versions): number | undefined {
+  const highest = Math.min(a.highest, b.highest)
+  return highest >= Math.max(a.lowest, b.lowest) ? highest : undefined
+}
+
 /** "version 1", "versions 1 to 3", for people. */
 export function versionsText({ lowest, highest }: Versions): string {
   return lowest === highest ? `version ${lowest}` : `versions ${lowest} to ${highest}`
 }
 
-function readVersions(reader: Reader): Versions {
-  return { lowest: reader.u8(), highest: reader.u8() }
+/** A range that nobody can have makes the reader bad. */
+export function readVersions(reader: Reader): Versions {
+  const versions = { lowest: reader.u8(), highest: reader.u8() }
+  if (versions.lowest < 1 || versions.lowest > versions.highest) reader.bad = true
+  return versions
 }
 
 /**
@@ -338,11 +356,13 @@ export interface HereIs {
   readonly challenge: bigint
   /** Of who answers. */
   readonly versions: Versions
+  /** What the group has agreed upon, as far as who answers has heard. */
+  readonly agreed: Agreed
 }
 
 export function encodeHereIs(hereIs: Asked<HereIs>): Uint8Array {
   const { lowest, highest } = hereIs.versions ?? ownVersions
-  return new Writer()
+  const writer = new Writer()
     .text(hereIs.port)
     .u53(hereIs.sequencer)
     .u64(hereIs.sequencerNonce)
@@ -352,7 +372,7 @@ export function encodeHereIs(hereIs: Asked<HereIs>): Uint8Array {
     .u64(hereIs.challenge)
     .u8(lowest)
     .u8(highest)
-    .finish()
+  return writeAgreed(writer, hereIs.agreed).finish()
 }
 
 export function decodeHereIs(packet: Uint8Array): HereIs | undefined {
@@ -366,6 +386,7 @@ export function decodeHereIs(packet: Uint8Array): HereIs | undefined {
     maxMembers: reader.u16(),
     challenge: reader.u64(),
     versions: readVersions(reader),
+    agreed: readAgreed(reader),
   }
   return reader.done ? hereIs : undefined
 }
@@ -375,6 +396,8 @@ export const LAST_REQUEST_MAX = Number.MAX_SAFE_INTEGER - 2 ** 32
 /** Characters of a member's name and of its address. */
 const NAME_MAX = 255
 const ADDRESS_MAX = 255
+/** Bytes of the proof of a right. */
+export const PROOF_BYTES = 16
 
 export interface JoinRequest {
   readonly port: string
@@ -382,9 +405,15 @@ export interface JoinRequest {
   readonly name: string
   readonly address: Address
   readonly role: Role
+  /** What the joiner wants to be let in as. */
+  readonly right: Right
   /** The request number before the joiner's first. */
   readonly lastRequest: RequestNumber
   readonly header: Uint8Array
+  /** That the joiner holds the right, over group, nonce, challenge and address; empty where no key says who may what. */
+  readonly proof: Uint8Array
+  /** For the program of who admits; empty without one. */
+  readonly token: Uint8Array
   /** Of the joiner. */
   readonly versions: Versions
 }
@@ -397,8 +426,11 @@ export function encodeJoinRequest(request: Asked<JoinRequest>): Uint8Array {
     .text(request.name)
     .text(request.address)
     .u8(request.role)
+    .u8(request.right)
     .u53(request.lastRequest)
     .blob(request.header)
+    .blob(request.proof)
+    .blob(request.token)
     .u8(lowest)
     .u8(highest)
     .zeros(QUESTION_PADDING)
@@ -413,33 +445,56 @@ export function decodeJoinRequest(packet: Uint8Array): JoinRequest | undefined {
     name: reader.text(),
     address: reader.text(),
     role: reader.u8() as Role,
+    right: reader.u8() as Right,
     lastRequest: reader.u53(),
     header: reader.blob(),
+    proof: reader.blob(),
+    token: reader.blob(),
     versions: readVersions(reader),
   }
   if (!reader.isPadded || request.role !== Role.full || request.lastRequest > LAST_REQUEST_MAX)
     return undefined
-  const { header, name, address } = request
+  const { header, name, address, right, proof, token } = request
+  if (right > Right.receive || (proof.length !== 0 && proof.length !== PROOF_BYTES)) return undefined
+  if (token.length > parameterLimits.tokenBytes) return undefined
   if (header.length > parameterLimits.headerBytes || name.length > NAME_MAX) return undefined
   if (address.length > ADDRESS_MAX) return undefined
   return request
 }
 
 /** Why a join is refused. Append only. */
-export const JoinRefusal = { full: 1, challenge: 2, notSequencer: 3, busy: 4, version: 5 } as const
+export const JoinRefusal = {
+  full: 1,
+  challenge: 2,
+  notSequencer: 3,
+  busy: 4,
+  version: 5,
+  /** The proof does not show the right asked for, or the program of who admits does not want the joiner. */
+  notAuthorized: 6,
+  /** The joiner does not hold the group's key. */
+  key: 7,
+  /** The program of who admits has been asked, and has not answered yet. */
+  deciding: 8,
+} as const
 export type JoinRefusal = (typeof JoinRefusal)[keyof typeof JoinRefusal]
 
-export function encodeJoinRefused(reason: JoinRefusal, challenge: bigint): Uint8Array {
-  return new Writer().u8(reason).u64(challenge).finish()
+export interface JoinRefused {
+  readonly reason: JoinRefusal
+  readonly challenge: bigint
+  /** What the joiner has to go by. */
+  readonly agreed: Agreed
 }
 
-export function decodeJoinRefused(
-  packet: Uint8Array,
-): { reason: JoinRefusal; challenge: bigint } | undefined {
+export function encodeJoinRefused({ reason, challenge, agreed }: JoinRefused): Uint8Array {
+  return writeAgreed(new Writer().u8(reason).u64(challenge), agreed).finish()
+}
+
+export function decodeJoinRefused(packet: Uint8Array): JoinRefused | undefined {
   const reader = new Reader(packet, HEADER_BYTES)
   const reason = reader.u8() as JoinRefusal
   const challenge = reader.u64()
-  return reader.done && reason >= 1 && reason <= 5 ? { reason, challenge } : undefined
+  const agreed = readAgreed(reader)
+  return reader.done && reason >= 1 && reason <= 8 ? { reason, challenge, agreed } : undefined
 }
 
 // ---- streams ------------------------------------------------------------------------------------------

@@ -43,6 +43,8 @@ export const parameterLimits = {
   maxMessageSize: 16 * MIB,
   portBytes: 255,
   headerBytes: 1024,
+  /** What a joiner hands to the program of who admits. */
+  tokenBytes: 1024,
 } as const
 
 /** Fills in defaults and checks every field; throws ERR_INVALID_ARGUMENT naming the field. */

@@ -8,9 +8,10 @@
  * would not fit into the history of the member that has taken least.
  */
 import type { ErrorCode, Outcome } from './errors.ts'
-import type { Address, GroupId, Incarnation, MemberId, Nonce, RoleName, Seq } from './identity.ts'
+import type { Address, GroupId, Incarnation, MemberId, Nonce, RightName, RoleName, Seq } from './identity.ts'
 import type { GroupParameters } from './parameters.ts'
-import type { View } from './view.ts'
+import type { Settings } from './settings.ts'
+import type { Member, View } from './view.ts'
 
 export type Token = number
 
@@ -30,6 +31,8 @@ export type Call =
     }
   /** Known addresses of possible members (from `--peers` or DNS), replacing those known before. */
   | { readonly call: 'peers'; readonly addresses: readonly Address[] }
+  /** Ids of the group keys that this process holds, the newest first, instead of those it held before. */
+  | { readonly call: 'keys'; readonly keys: readonly number[] }
   /** Answered by `sent` or `failed`. Tokens of sends rise by one from message to message. */
   | {
       readonly call: 'send'
@@ -53,6 +56,8 @@ export type Call =
   | { readonly call: 'leave'; readonly token: Token; readonly header: Uint8Array }
   /** Asks about a port without joining it; for an Inspector machine only. Answered by `inspected` or `failed`. */
   | { readonly call: 'inspect'; readonly token: Token; readonly port: string }
+  /** The program's answer to `authorize`: whether the joiner is let in. Late ones change nothing. */
+  | { readonly call: 'authorized'; readonly nonce: Nonce; readonly isAllowed: boolean }
   /** Answered by `reset` or `failed`. */
   | {
       readonly call: 'reset'
@@ -87,7 +92,12 @@ export type Output =
   /** Not ordered: the group had stopped, and the member went without it. */
   | { readonly output: 'left'; readonly token: Token; readonly isOrdered: boolean }
   | { readonly output: 'reset'; readonly token: Token; readonly size: number }
+  /** A joiner wants to be let in, and has shown its right: answered by `authorized`, in time or not at all. */
+  | { readonly output: 'authorize'; readonly joiner: Joiner; readonly token: Uint8Array }
   | { readonly output: 'event'; readonly event: MemberEvent }
+
+/** Who asks to be let in, as it says itself; the right is proved, where there are keys. */
+export type Joiner = Pick<Member, 'nonce' | 'name' | 'address' | 'role' | 'right'>
 
 /** What the program is handed, in order. A block of messages takes `count` places from `seq` on. */
 export type OrderedEvent =
@@ -133,6 +143,11 @@ export type MemberEvent =
       readonly groupId?: GroupId
       readonly address?: Address
     }
+  /**
+   * The group goes by other settings from this place on. (The place itself is delivered as a block of messages none of
+   * which is for programs.)
+   */
+  | { readonly event: 'settings'; readonly settings: Settings; readonly before: Settings }
   /** The member's life is over; nothing follows. `code` is undefined after an orderly leave. */
   | { readonly event: 'closed'; readonly code: ErrorCode | undefined; readonly reason: string }
 
@@ -142,6 +157,8 @@ export interface MemberInfo {
   readonly port: string
   readonly memberId: MemberId
   readonly role: RoleName
+  /** As what it was let in, or wants to be. */
+  readonly right: RightName
   readonly view: View | undefined
   readonly isSequencer: boolean
   /** Highest seq known to be numbered. */
@@ -159,6 +176,8 @@ export interface MemberInfo {
   readonly queuedRequests: number
   /** How far each member is behind, in messages; known at the sequencer, empty elsewhere. */
   readonly lags: readonly { readonly id: MemberId; readonly messages: number }[]
+  /** What the group has agreed upon, as far as this member holds the order. */
+  readonly settings: Settings
 }
 
 /** A group as its sequencer tells about it, to members and to others (`amoebacast info`). */
@@ -174,4 +193,7 @@ export interface GroupInspection {
   readonly historyBytes: number
   /** How many messages each member has yet to take. */
   readonly lags: readonly { readonly id: MemberId; readonly messages: number }[]
+  readonly settings: Settings
+  /** Of each member, the id of the newest group key that it has told of; 0 without keys. */
+  readonly newestKeys: readonly { readonly id: MemberId; readonly keyId: number }[]
 }

@@ -117,12 +117,15 @@ export function decodeProbe(packet: Uint8Array): number | undefined {
   return reader.done ? cookie : undefined
 }
 
-/** `expelled`: the group has gone on without you; the newest results of this member's log. */
-export function encodeExpelled(results: readonly ResultName[]): Uint8Array {
-  // the oldest, too: a second line of views that is many resets long must not look like a successor
-  const [oldest] = results
-  const newest = results.slice(-NOTICE_RESULTS_MAX + 1)
-  const named = oldest === undefined || newest.includes(oldest) ? newest : [oldest, ...newest]
+/**
+ * `expelled`: the group has gone on without you; the newest results of this member's log. `common` is the newest of them
+ * that is in the receiver's log, too, where that is known.
+ */
+export function encodeExpelled(results: readonly ResultName[], common?: ResultName): Uint8Array {
+  // the oldest, too: a second line of views that is many resets long must not look like a successor; and the common one:
+  // nor must a successor that is many resets away look like a second line
+  const newest = results.slice(-NOTICE_RESULTS_MAX + 2)
+  const named = results.filter((result, i) => i === 0 || result === common || newest.includes(result))
   return writeResults(new Writer(), named).finish()
 }
 

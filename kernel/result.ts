@@ -6,8 +6,8 @@
 import { readMembers, readRequests, readView, writeMembers, writeRequests, writeView } from './answers.ts'
 import { type Ballot, type ResultName, readBallot, readResults, writeBallot, writeResults } from './ballot.ts'
 import { BLOCK_HEADER_BYTES, BlockKind, readBlockHeader, writeBlockHeader } from './block.ts'
-import type { MemberId, RequestNumber, Seq } from './identity.ts'
-import type { Member, View } from './view.ts'
+import { type MemberId, type RequestNumber, Right, type Seq } from './identity.ts'
+import { findMember, type Member, type View } from './view.ts'
 import { Reader, Writer } from './wire.ts'
 
 export interface ResultChange {
@@ -82,7 +82,8 @@ export function decodeResult(block: Uint8Array): ResultChange | undefined {
   if (view.sequencer !== view.coordinator || stable >= view.seq || results.at(-1)!.seq >= view.seq) {
     return undefined
   }
-  if (!view.members.some(({ id }) => id === view.sequencer)) return undefined
+  // • and only who has every right may number
+  if (findMember(view, view.sequencer)?.right !== Right.all) return undefined
   if (view.members.at(-1)!.id >= nextMemberId) return undefined
   return {
     ballot,

@@ -129,23 +129,30 @@ export class Streams {
   }
 
   private pump(outgoing: Outgoing): void {
-    const { bytes } = outgoing
-    const limit = Math.min(bytes.length, outgoing.acked + WINDOW_FRAGMENTS * this.fragmentBytes)
-    do {
-      const slice = bytes.subarray(outgoing.sent, Math.min(limit, outgoing.sent + this.fragmentBytes))
-      const packet = this.outbox.packet(
-        PacketKind.streamData,
-        0,
-        outgoing.destination,
-        STREAM_HEAD_BYTES + slice.length,
-      )
-      const { stream, purpose, sent } = outgoing
-      writeStreamFragment(packet, { stream, purpose, total: bytes.length, offset: sent, bytes: slice })
-      this.outbox.unicast(outgoing.to, packet)
-      outgoing.sent += slice.length
-    } while (outgoing.sent < limit)
+    const limit = Math.min(outgoing.bytes.length, outgoing.acked + WINDOW_FRAGMENTS * this.fragmentBytes)
+    do outgoing.sent += this.sendFragment(outgoing, outgoing.sent)
+    while (outgoing.sent < limit)
     outgoing.repeatAt = this.outbox.now + this.roundTrips.timeout(outgoing.tries)
     this.arm()
+  }
+
+  /** Gives how many bytes of the stream are in it. */
+  private sendFragment({ stream, purpose, to, destination, bytes }: Outgoing, offset: number): number {
+    const slice = bytes.subarray(offset, offset + this.fragmentBytes)
+    const packet = this.outbox.packet(PacketKind.streamData, 0, destination, STREAM_HEAD_BYTES + slice.length)
+    writeStreamFragment(packet, { stream, purpose, total: bytes.length, offset, bytes: slice })
+    this.outbox.unicast(to, packet)
+    return slice.length
+  }
+
+  /**
+   * The receiver asks for what is on its way to it, hence may not have got it: the first fragment that it has not acknowledged
+   * goes out once more, whatever this member thinks of the distance.
+   */
+  sendAgain(destination: Nonce): void {
+    for (const outgoing of this.outgoing.values()) {
+      if (outgoing.destination === destination) this.sendFragment(outgoing, outgoing.acked)
+    }
   }
 
   /** The receiver has everything up to `received`. */

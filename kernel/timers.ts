@@ -39,6 +39,8 @@ const names = [
   'doubt',
   /** The sequencer's next question for other groups on its port. Set by the lookout. */
   'lookout',
+  /** How long a member that may not rebuild its group waits for one that may. Set and stopped by the patrons. */
+  'patrons',
 ] as const
 export type TimerName = (typeof names)[number]
 

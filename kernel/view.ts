@@ -3,7 +3,17 @@
  * coordinator, seq). Views are immutable values; every change makes a new one.
  */
 import { assert } from './assert.ts'
-import type { Address, GroupId, Incarnation, MemberId, Nonce, Role, Seq } from './identity.ts'
+import {
+  type Address,
+  type GroupId,
+  type Incarnation,
+  type MemberId,
+  type Nonce,
+  Right,
+  type Role,
+  type Seq,
+} from './identity.ts'
+import type { Versions } from './packets.ts'
 
 export interface Member {
   readonly id: MemberId
@@ -12,6 +22,10 @@ export interface Member {
   readonly name: string
   readonly address: Address
   readonly role: Role
+  /** As what the sequencer has let it in. */
+  readonly right: Right
+  /** Versions of the wire format that it reads. */
+  readonly versions: Versions
 }
 
 export interface View {
@@ -21,6 +35,7 @@ export interface View {
   readonly coordinator: MemberId
   /** Where in the order this view begins. */
   readonly seq: Seq
+  /** 0 where nobody is left that may number: the group ends there. */
   readonly sequencer: MemberId
   /** In order of id, so the oldest is first. */
   readonly members: readonly Member[]
@@ -47,11 +62,16 @@ export function withJoined(view: View, member: Member, seq: Seq): View {
   return { ...view, seq, members: [...view.members, member] }
 }
 
-/** The view after `id` has left at `seq`; a leaving sequencer hands over to `successor`. */
+/**
+ * The view after `id` has left at `seq`. A leaving sequencer hands over to `successor`; nobody numbers (0) where that is
+ * not a member with every right, so that a sequencer that lies makes nobody else its like.
+ */
 export function withoutMember(view: View, id: MemberId, seq: Seq, successor: MemberId): View {
   const members = view.members.filter((member) => member.id !== id)
   assert(members.length === view.members.length - 1, 'only a member can leave', id)
-  return { ...view, seq, sequencer: view.sequencer === id ? successor : view.sequencer, members }
+  if (view.sequencer !== id) return { ...view, seq, members }
+  const isHeir = members.some((member) => member.id === successor && member.right === Right.all)
+  return { ...view, seq, sequencer: isHeir ? successor : 0, members }
 }
 
 /** More than half of `view`. */

@@ -7,7 +7,7 @@
  * sends nothing in any older view, even if the old sequencer turns out to be alive and this attempt fails.
  */
 import { assert } from '../kernel/assert.ts'
-import { type Ballot, compareBallots, newestResult } from '../kernel/ballot.ts'
+import { type Ballot, compareBallots, newestResult, type ResultName } from '../kernel/ballot.ts'
 import { BlockKind } from '../kernel/block.ts'
 import type { Counters } from '../kernel/counters.ts'
 import { ErrorCode } from '../kernel/errors.ts'
@@ -37,6 +37,8 @@ export interface RecoveryHost {
   /** Whether it belongs to the view at the end of its own log. */
   mayCoordinate(): boolean
   isSuspect(id: MemberId): boolean
+  /** Asks the operating system whether a member that owes an answer is there still. */
+  check(member: Member): void
   /** Nothing of an older view counts any more; packets bear this ballot from here on. */
   bound(ballot: Ballot): void
   /** Drops what the chosen log does not have. */
@@ -173,10 +175,10 @@ export class Binding {
     outbox.unicast(to.address, outbox.packetOf(PacketKind.refusal, 0, to.nonce, body))
   }
 
-  /** The group has gone on without this member. */
-  tellExpelled({ address, nonce }: { address: string; nonce: Nonce }): void {
+  /** The group has gone on without this member; `common` is the newest result that both are known to hold. */
+  tellExpelled({ address, nonce }: { address: string; nonce: Nonce }, common?: ResultName): void {
     const { outbox, host } = this.parts
-    const body = encodeExpelled(host.state().results)
+    const body = encodeExpelled(host.state().results, common)
     outbox.unicast(address, outbox.packetOf(PacketKind.expelled, 0, nonce, body))
   }
 

@@ -53,7 +53,8 @@ export class Coordinator {
     const { binding } = this
     const { outbox, host, roundTrips } = this.parts
     const state = host.state()
-    if (!host.mayCoordinate()) return binding.waitOn('this member is about to leave, or has not joined yet')
+    if (!host.mayCoordinate())
+      return binding.waitOn('this member is about to leave, has not joined yet, or may not rebuild the group')
     const log = state.log
     // above every incarnation that it, a vote or a refusal has shown; none is proposed twice
     const incarnation = Math.max(binding.highestSeen, binding.promise.incarnation) + 1
@@ -138,7 +139,7 @@ export class Coordinator {
   }
 
   private invite(attempt: Attempt, invitee: Invitee): void {
-    const { outbox, timers } = this.parts
+    const { outbox, timers, host } = this.parts
     const { pace } = this.binding
     const { now } = outbox
     if (invitee.tries > pace.tries) {
@@ -147,7 +148,7 @@ export class Coordinator {
       return
     }
     invitee.nextTryAt = now + pace.wait(invitee.tries)
-    if (++invitee.tries > 1 || invitee.wasSuspect) outbox.check(invitee.member.address)
+    if (++invitee.tries > 1 || invitee.wasSuspect) host.check(invitee.member)
     this.sendInvite(attempt, invitee.member, INVITE_FLAG_OWING)
   }
 

@@ -64,10 +64,11 @@ export class Follower {
   /** The coordinator has not got what it waits for. */
   private answerAgain(coordinator: Member): void {
     const { following } = this.binding
+    const { streams } = this.parts
     if (following?.isAcked === true) this.ack()
-    else if (following === undefined && !this.parts.streams.isSendingTo(coordinator.nonce)) {
-      this.sendVote(coordinator)
-    }
+    else if (following !== undefined) return
+    else if (streams.isSendingTo(coordinator.nonce)) streams.sendAgain(coordinator.nonce)
+    else this.sendVote(coordinator)
   }
 
   private sendVote(to: Member): void {
@@ -193,15 +194,16 @@ export class Follower {
     const { coordinator, patience } = binding
     const { outbox, host } = this.parts
     if (coordinator !== undefined && outbox.now - this.coordinatorHeardAt < patience) {
-      outbox.check(coordinator.address)
+      host.check(coordinator)
       if (binding.following?.isAcked === true) this.ack()
       else this.armPatience()
       return
     }
     outbox.trace('in-vain', { coordinator: coordinator?.id ?? 0 })
-    binding.inVain = coordinator?.id
-    if (host.mayCoordinate()) this.begin()
-    else host.stopped('the member that rebuilds the group does not answer')
+    if (host.mayCoordinate()) {
+      binding.inVain = coordinator?.id
+      this.begin()
+    } else host.stopped('the member that rebuilds the group does not answer')
     if (binding.phase === 'promised' || binding.phase === 'following') this.armPatience()
   }
 }

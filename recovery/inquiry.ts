@@ -6,13 +6,13 @@
  * With process gone and host alive this costs two round trips; with a member that only its own network has cut
  * off it saves the group a reset.
  */
-import type { MemberId, Micros } from '../kernel/identity.ts'
+import { type MemberId, type Micros, Right } from '../kernel/identity.ts'
 import type { Outbox } from '../kernel/outbox.ts'
 import { PacketKind } from '../kernel/packet.ts'
 import { encodeInquiry, encodeTestimony, type Testimony } from '../kernel/recovery-packets.ts'
-import type { RoundTrips } from '../kernel/rtt.ts'
 import type { Timers } from '../kernel/timers.ts'
 import type { Member } from '../kernel/view.ts'
+import type { Pace } from './pace.ts'
 
 export interface InquiryHost {
   sequencer(): Member | undefined
@@ -33,6 +33,12 @@ export interface InquiryHost {
 const TRIES = 3
 /** Own probes that have to go unanswered before one says that the sequencer is silent. */
 const SILENT_AFTER = 2
+/**
+ * Invitations to the same end. Whoever invites goes by its own idea of the distance, and leaves out of the view who has not
+ * voted in the time of a suspicion there. (A member that had last measured half a second on a busy machine made up its
+ * mind for a second, was invited seven times in that, and was expelled.)
+ */
+const INVITED_OFTEN = 3
 
 export class Inquiry {
   private tries = 0
@@ -42,16 +48,18 @@ export class Inquiry {
   /** When the first question of this episode came from others, and who has asked. BOUNDED by the view. */
   private askedAt: Micros | undefined
   private readonly askers = new Map<MemberId, Member>()
+  /** How often it was undecided here, in this episode, whether to vote. */
+  private invitations = 0
 
   private readonly outbox: Outbox
   private readonly timers: Timers
-  private readonly roundTrips: RoundTrips
+  private readonly pace: Pace
   private readonly host: InquiryHost
 
-  constructor(parts: { outbox: Outbox; timers: Timers; roundTrips: RoundTrips; host: InquiryHost }) {
+  constructor(parts: { outbox: Outbox; timers: Timers; pace: Pace; host: InquiryHost }) {
     this.outbox = parts.outbox
     this.timers = parts.timers
-    this.roundTrips = parts.roundTrips
+    this.pace = parts.pace
     this.host = parts.host
   }
 
@@ -73,6 +81,7 @@ export class Inquiry {
     this.timers.stop('inquiry')
     this.tellAskers(true)
     this.askedAt = undefined
+    this.invitations = 0
   }
 
   forget(): void {
@@ -96,7 +105,7 @@ export class Inquiry {
       const body = encodeInquiry(sequencer.id)
       outbox.unicast(address, outbox.packetOf(PacketKind.inquiry, 0, nonce, body))
     }
-    this.timers.set('inquiry', outbox.now + this.roundTrips.timeout(this.tries++))
+    this.timers.set('inquiry', outbox.now + this.pace.wait(this.tries++))
   }
 
   onTimer(): void {
@@ -117,13 +126,13 @@ export class Inquiry {
   }
 
   /**
-   * The sequencer itself cannot rebuild its group, because it is about to leave: asked about itself, the others
-   * do. False if nobody is left who answers.
+   * The sequencer itself cannot rebuild its group, because it is about to leave: asked about itself, those others
+   * do that may. False if none of them is left who answers.
    */
   resign(): boolean {
     const { host, outbox } = this
     const sequencer = host.sequencer()
-    const others = host.witnesses().filter(({ id }) => !host.isSuspect(id))
+    const others = host.witnesses().filter(({ id, right }) => right === Right.all && !host.isSuspect(id))
     if (sequencer === undefined) return false
     for (const { address, nonce } of others) {
       const body = encodeInquiry(sequencer.id)
@@ -141,7 +150,7 @@ export class Inquiry {
 
   // ---- who is asked -----------------------------------------------------------------------------------
 
-  /** Somebody asks about the sequencer, by a question or by an automatic invitation. */
+  /** Somebody asks about the sequencer. */
   onInquiry(from: Member, about: MemberId): void {
     if (from.id === about && this.host.sequencer()?.id === about) return this.host.confirmed()
     const verdict = this.verdict(about)
@@ -150,7 +159,7 @@ export class Inquiry {
   }
 
   /** Whether the sequencer is alive, as far as can be told now; undefined while a probe is under way. */
-  verdict(about: MemberId): boolean | undefined {
+  private verdict(about: MemberId): boolean | undefined {
     const { host, outbox } = this
     const sequencer = host.sequencer()
     if (sequencer === undefined) return false
@@ -167,8 +176,14 @@ export class Inquiry {
     // (an episode ends when the sequencer is heard, and by nothing else: invitations come ever more slowly, and one
     // that began to ask anew each time would never come to vote, and be left out of the view)
     if (host.lastHeard(about) > this.askedAt) return true
-    if (now - this.askedAt > SILENT_AFTER * this.roundTrips.timeout(0)) return false
+    if (now - this.askedAt > SILENT_AFTER * this.pace.wait(0)) return false
     return undefined
+  }
+
+  /** The same for who is invited to a reset because of it: false is to vote. */
+  onInvitation(about: MemberId): boolean | undefined {
+    const verdict = this.verdict(about)
+    return verdict === undefined && ++this.invitations >= INVITED_OFTEN ? false : verdict
   }
 
   private tellAskers(isAlive: boolean): void {

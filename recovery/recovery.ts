@@ -4,7 +4,7 @@
  * `coordinator.ts` is the side of the member that rebuilds its group, `follower.ts` that of everybody else, and
  * both act upon `binding.ts`, which says what a member is bound to.
  */
-import type { Ballot } from '../kernel/ballot.ts'
+import type { Ballot, ResultName } from '../kernel/ballot.ts'
 import { ErrorCode } from '../kernel/errors.ts'
 import type { MemberId, Nonce, Seq } from '../kernel/identity.ts'
 import type { Token } from '../kernel/port.ts'
@@ -131,9 +131,9 @@ export class Recovery {
     this.binding.refuse(to, refused, reason)
   }
 
-  /** The group has gone on without this member. */
-  tellExpelled(to: { address: string; nonce: Nonce }): void {
-    this.binding.tellExpelled(to)
+  /** The group has gone on without this member; `common` is the newest result that both are known to hold. */
+  tellExpelled(to: { address: string; nonce: Nonce }, common?: ResultName): void {
+    this.binding.tellExpelled(to, common)
   }
 
   // ---- time, and who lives ----------------------------------------------------------------------------

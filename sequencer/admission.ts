@@ -84,6 +84,12 @@ export class AdmissionQueue {
     return 'admitted'
   }
 
+  /** Whether this block is here already, or has been numbered. */
+  has({ member, firstRequest }: BlockHeader): boolean {
+    const lane = this.lane(member)
+    return lane !== undefined && (firstRequest < lane.expected || lane.early.has(firstRequest))
+  }
+
   /** The first request number of `member` that is not admitted yet. */
   expected(member: MemberId): RequestNumber {
     return this.lane(member)?.expected ?? 0

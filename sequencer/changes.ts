@@ -12,6 +12,8 @@ export interface WaitingJoin {
   readonly nonce: Nonce
   readonly from: Address
   readonly request: JoinRequest
+  /** Ids of group keys that it has shown or told that it holds. */
+  keys: readonly number[]
   /** A joiner that has gone silent meanwhile is not let in: the group would wait for it. */
   heardAt: Micros
 }
@@ -49,6 +51,7 @@ export class WaitingChanges {
     for (const waiting of this.waiting) {
       if (waiting.change === 'join' && waiting.nonce === join.nonce) {
         waiting.heardAt = join.heardAt
+        waiting.keys = join.keys
         return true
       }
     }

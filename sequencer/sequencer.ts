@@ -14,7 +14,8 @@ import { assert } from '../kernel/assert.ts'
 import { type BlockHeader, BlockKind, readBlockHeader } from '../kernel/block.ts'
 import type { Counters } from '../kernel/counters.ts'
 import { type Entry, lastSeqOf } from '../kernel/history.ts'
-import type { MemberId, Micros, Nonce } from '../kernel/identity.ts'
+import { type MemberId, type Micros, type Nonce, Right } from '../kernel/identity.ts'
+import { isWorthCopying, keep } from '../kernel/keeping.ts'
 import { LeaveReason } from '../kernel/membership.ts'
 import type { OrderState } from '../kernel/order-state.ts'
 import type { Outbox } from '../kernel/outbox.ts'
@@ -30,6 +31,7 @@ import {
 } from '../kernel/packets.ts'
 import type { Prng } from '../kernel/prng.ts'
 import type { RoundTrips } from '../kernel/rtt.ts'
+import { encodeSettings } from '../kernel/settings.ts'
 import type { Streams } from '../kernel/streams.ts'
 import type { Timers } from '../kernel/timers.ts'
 import { findMember, type Member } from '../kernel/view.ts'
@@ -40,7 +42,8 @@ import { Laggards } from './laggards.ts'
 import { ProgressTable } from './progress.ts'
 import { wireBytesOf } from './repair.ts'
 import { Room } from './room.ts'
-import { ViewChanges } from './view-changes.ts'
+import { SettingsKeeper } from './settings-keeper.ts'
+import { ViewChanges, type ViewChangesOptions } from './view-changes.ts'
 
 const ORDER_OVERHEAD = HEADER_BYTES + ORDER_HEAD_BYTES
 /** The largest block that still fits into one broadcast. */
@@ -59,6 +62,8 @@ export interface SequencerOptions {
   readonly roundTrips: RoundTrips
   /** A joiner not heard for so long is not let in. */
   readonly joinPatience: Micros
+  readonly verify?: ViewChangesOptions['verify']
+  readonly asksProgram: boolean
 }
 
 /** What the sequencer needs from the member around it. */
@@ -78,6 +83,8 @@ export class Sequencer {
   readonly admission: AdmissionQueue
   /** Joins and leaves, on their way to their places. */
   readonly changes: ViewChanges
+  /** When the group goes by another key or version. */
+  readonly settings: SettingsKeeper
   private readonly broadcasts: Broadcasts
   private readonly room: Room
   private readonly laggards: Laggards
@@ -119,6 +126,7 @@ export class Sequencer {
     this.admission = new AdmissionQueue(options.requestBytes, (member) => state.requests.get(member))
     this.room = new Room(state, this.progress)
     this.laggards = new Laggards(state, this.progress)
+    this.settings = new SettingsKeeper(self.id, state, outbox)
     this.ackTimes = options.roundTrips
     this.broadcasts = new Broadcasts(parts)
     this.changes = new ViewChanges({
@@ -134,6 +142,8 @@ export class Sequencer {
       this.progress.begin(id, state.history.stable, options.window, outbox.now)
     }
     this.noteOwnProgress()
+    // what the one before has not ordered any more, and nobody else may be there to remind of
+    if (this.settings.next() !== undefined) timers.setEarlier('flush', outbox.now)
   }
 
   /** Bound by a reset: this object says nothing more. */
@@ -148,18 +158,25 @@ export class Sequencer {
       return
     }
     if (this.progress.report(id, header, this.outbox.now) || this.room.waitsForSpread) this.advance()
+    if (this.settings.heard(id, header)) this.timers.setEarlier('flush', this.outbox.now)
   }
 
   onRequest(from: Member, header: PacketHeader, packet: Uint8Array, blocks: readonly PlacedBlock[]): void {
     if (findMember(this.state.latestView, from.id) === undefined) return
     let wantsAck = false
+    const news = blocks.reduce((sum, { head }) => sum + (this.admission.has(head) ? 0 : head.length), 0)
+    const asCopies = isWorthCopying(packet, news)
     for (const { head, at } of blocks) {
       const isOwn = head.member === from.id && head.session === undefined
       if (!isOwn || head.length > BLOCK_BYTES_MAX || !this.isNumberable(head)) {
         this.counters.rejected.malformed++
         return
       }
-      const block = packet.subarray(at, at + head.length)
+      if (!mayAsk(from, head)) {
+        this.counters.rejected.right++
+        continue
+      }
+      const block = keep(packet, at, head.length, asCopies)
       const admission = this.admission.offer({ head, block, isSpread: false })
       if (admission === 'overflow') this.counters.rejected.overflow++
       if (admission !== 'admitted') wantsAck = true
@@ -180,6 +197,10 @@ export class Sequencer {
       return
     }
     if (findMember(this.state.latestView, from.id) === undefined) return
+    if (!mayAsk(from, head)) {
+      this.counters.rejected.right++
+      return
+    }
     const admission = this.admission.offer({ head, block, isSpread: true })
     if (admission === 'overflow') this.counters.rejected.overflow++
     if (admission !== 'admitted') this.acknowledgeRequests(from)
@@ -245,10 +266,33 @@ export class Sequencer {
       broadcasts++
     }
     if (this.room.fitsChange() && this.changes.numberNext()) broadcasts++
+    if (this.numberSettings()) broadcasts++
     this.laggards.note(this.admission.length > 0, this.broadcasts.present, this.outbox.now)
     this.advance()
     if (broadcasts === 0 && this.broadcasts.hasNews) this.broadcast([], false)
     this.armAckTimer()
+  }
+
+  /** A change of settings goes like a message of the sequencer's own. */
+  private numberSettings(): boolean {
+    const { state, self } = this
+    const agreed = this.settings.next()
+    if (agreed === undefined || this.hasHandedOver || !this.room.fitsChange()) return false
+    const block = encodeSettings(self.id, agreed)
+    const seq = state.history.received + 1
+    const kind = BlockKind.settings
+    const entry = this.append({
+      seq,
+      count: 1,
+      kind,
+      member: self.id,
+      firstRequest: 0,
+      block,
+      isSpread: false,
+    })
+    this.outbox.trace('settings-numbered', { seq, version: agreed.version, keyId: agreed.keyId })
+    this.broadcast([entry], false)
+    return true
   }
 
   /** Neighbouring requests that fit into one broadcast, and into everybody's history. */
@@ -352,6 +396,7 @@ export class Sequencer {
   private forget(leaver: Member): void {
     this.progress.forget(leaver.id)
     this.admission.forget(leaver.id)
+    this.settings.forget(leaver.id)
     // it may have gone before it could acknowledge its join's answer
     this.streams.close(leaver.nonce)
     if (leaver.id !== this.self.id) this.broadcasts.sayFarewell(leaver)
@@ -468,4 +513,9 @@ export class Sequencer {
       messages: Math.max(0, history.received - this.progress.taken(id)),
     }))
   }
+}
+
+/** Who may only receive may leave, too. */
+function mayAsk({ right }: Member, { kind }: BlockHeader): boolean {
+  return right !== Right.receive || kind === BlockKind.leave
 }

@@ -6,12 +6,13 @@ import { encodeJoinAnswer } from '../kernel/answers.ts'
 import { assert } from '../kernel/assert.ts'
 import { BlockKind } from '../kernel/block.ts'
 import type { Counters } from '../kernel/counters.ts'
+import type { Credentials } from '../kernel/credentials.ts'
 import type { Entry } from '../kernel/history.ts'
-import { type Address, hex64, type MemberId, type Micros, type Nonce } from '../kernel/identity.ts'
+import { type Address, hex64, type MemberId, type Micros, type Nonce, Right } from '../kernel/identity.ts'
 import { decodeLeave, encodeJoin, encodeLeave, LeaveReason } from '../kernel/membership.ts'
 import type { OrderState } from '../kernel/order-state.ts'
 import type { Outbox } from '../kernel/outbox.ts'
-import { HEADER_BYTES, PacketKind, WIRE_VERSION } from '../kernel/packet.ts'
+import { HEADER_BYTES, PacketKind } from '../kernel/packet.ts'
 import {
   ENTRY_OVERHEAD,
   encodeJoinRefused,
@@ -26,6 +27,7 @@ import type { Streams } from '../kernel/streams.ts'
 import type { Timers } from '../kernel/timers.ts'
 import { findMember, type Member } from '../kernel/view.ts'
 import type { Request } from './admission.ts'
+import { type Applicant, Authorization } from './authorization.ts'
 import { type Asker, Challenge } from './challenge.ts'
 import { type WaitingChange, WaitingChanges, type WaitingJoin, type WaitingLeave } from './changes.ts'
 import type { ProgressTable } from './progress.ts'
@@ -39,6 +41,10 @@ export interface ViewChangesOptions {
   readonly window: number
   /** A joiner not heard for so long is not let in. */
   readonly joinPatience: Micros
+  /** Judges the joiners' rights; without keys everybody is let in as what it says. */
+  readonly verify?: Credentials['verify'] | undefined
+  /** The program decides about each joiner (`authorize`). */
+  readonly asksProgram: boolean
 }
 
 export interface ViewChangesHost {
@@ -54,6 +60,7 @@ export class ViewChanges {
   private joins = JOINS_AT_ONCE
   private joinsAt: Micros = 0
   private readonly challenge: Challenge
+  private readonly authorization: Authorization
   private readonly self: Member
   private readonly state: OrderState
   private readonly progress: ProgressTable
@@ -85,6 +92,12 @@ export class ViewChanges {
     this.counters = parts.counters
     this.options = parts.options
     this.host = parts.host
+    this.authorization = new Authorization(({ from, nonce, request }) => {
+      const { name, role, right, token } = request
+      const joiner = { nonce, name, address: request.address || from, role, right }
+      // a copy: the packet's buffer is not the program's
+      this.outbox.output({ output: 'authorize', joiner, token: token.slice() })
+    })
     this.challenge = new Challenge(parts.prng, parts.outbox.now)
   }
 
@@ -100,7 +113,8 @@ export class ViewChanges {
 
   // ---- who asks ---------------------------------------------------------------------------------------
 
-  onJoinRequest(from: Address, nonce: Nonce, request: JoinRequest): void {
+  /** `keys`: ids of the key under which it has come, and of the newest that the joiner says it holds. */
+  onJoinRequest(from: Address, nonce: Nonce, request: JoinRequest, keys: readonly number[] = []): void {
     const latest = this.state.latestView
     if (latest.members.some((member) => member.nonce === nonce)) return
     // a late copy of a request whose life is over would make a ghost that the group waits for
@@ -108,20 +122,66 @@ export class ViewChanges {
     const refuse = (reason: JoinRefusal) => this.refuseJoin(from, nonce, reason)
     if (!this.isCurrentChallenge(request.challenge, { address: from, nonce })) {
       refuse(JoinRefusal.challenge)
-    } else if (!hasVersion(request.versions, WIRE_VERSION)) {
-      refuse(JoinRefusal.version)
+    } else if (this.cannotFollow(request, keys) !== undefined) {
+      refuse(this.cannotFollow(request, keys)!)
     } else if (latest.sequencer !== this.self.id) {
       refuse(JoinRefusal.notSequencer)
     } else if (latest.members.length >= this.state.parameters.maxMembers) {
       refuse(JoinRefusal.full)
-    } else if (
-      !this.mayJoin(nonce) ||
-      !this.waiting.addJoin({ change: 'join', nonce, from, request, heardAt: this.outbox.now })
-    ) {
+    } else if (!this.hasRight(nonce, request)) {
+      const isBehind = keys[0] !== undefined && keys[0] !== this.state.settings.keyId
+      if (!isBehind) this.counters.rejected.right++
+      // shown by a former key of the group: the joiner is told of the new one, and shows it by that
+      refuse(isBehind ? JoinRefusal.key : JoinRefusal.notAuthorized)
+    } else if (!this.authorization.has(nonce) && !this.mayJoin(nonce)) {
       this.counters.rejected.overflow++
       refuse(JoinRefusal.busy)
+    } else if (this.options.asksProgram) {
+      this.askProgram({ from, nonce, request, keys })
+    } else {
+      this.admit({ from, nonce, request, keys }, this.outbox.now)
     }
     this.timers.setEarlier('flush', this.outbox.now)
+  }
+
+  /** A proof is over the challenge, which is this sequencer's, and over the joiner's life: no other one shows it again. */
+  private hasRight(nonce: Nonce, { right, challenge, address, proof }: JoinRequest): boolean {
+    const { verify } = this.options
+    const { view, settings } = this.state
+    const asked = { groupId: view.groupId, nonce, challenge, address }
+    return verify === undefined || verify(right, asked, proof, settings.keyId)
+  }
+
+  private askProgram(applicant: Applicant): void {
+    const { from, nonce } = applicant
+    const verdict = this.authorization.onAsked(applicant, this.outbox.now)
+    if (verdict === 'admitted') this.admitKnown(nonce)
+    else if (verdict === 'refused') this.refuseJoin(from, nonce, JoinRefusal.notAuthorized)
+    else if (verdict === 'deciding') this.refuseJoin(from, nonce, JoinRefusal.deciding)
+    else {
+      this.counters.rejected.overflow++
+      this.refuseJoin(from, nonce, JoinRefusal.busy)
+    }
+  }
+
+  /** The program has decided about a joiner. */
+  onAuthorized(nonce: Nonce, isAllowed: boolean): void {
+    const applicant = this.authorization.decide(nonce, isAllowed, this.outbox.now)
+    if (applicant === undefined) return
+    if (isAllowed) this.admitKnown(nonce)
+    else this.refuseJoin(applicant.from, nonce, JoinRefusal.notAuthorized)
+    this.timers.setEarlier('flush', this.outbox.now)
+  }
+
+  private admitKnown(nonce: Nonce): void {
+    const known = this.authorization.find(nonce)
+    if (known !== undefined && !this.hasHandedOver) this.admit(known.applicant, known.heardAt)
+  }
+
+  private admit(applicant: Applicant, heardAt: Micros): void {
+    if (this.waiting.addJoin({ change: 'join', ...applicant, heardAt })) return
+    this.counters.rejected.overflow++
+    this.refuseJoin(applicant.from, applicant.nonce, JoinRefusal.busy)
   }
 
   /** Each join is an event, and a stream of all that the group knows: not more of them than the group has use for. */
@@ -138,8 +198,19 @@ export class ViewChanges {
     return true
   }
 
+  /**
+   * Why the joiner could not follow the group as it is now. Looked at again when the join gets its place: whoever is
+   * numbered behind a change of settings must be able to do what it says.
+   */
+  private cannotFollow({ versions }: JoinRequest, keys: readonly number[]): JoinRefusal | undefined {
+    const { version, keyId } = this.state.settings
+    if (!hasVersion(versions, version)) return JoinRefusal.version
+    return keyId === 0 || keys.includes(keyId) ? undefined : JoinRefusal.key
+  }
+
   private refuseJoin(to: Address, nonce: Nonce, reason: JoinRefusal): void {
-    const body = encodeJoinRefused(reason, this.currentChallenge({ address: to, nonce }))
+    const challenge = this.currentChallenge({ address: to, nonce })
+    const body = encodeJoinRefused({ reason, challenge, agreed: this.state.settings })
     this.outbox.unicast(to, this.outbox.packetOf(PacketKind.joinRefused, 0, nonce, body))
   }
 
@@ -184,6 +255,11 @@ export class ViewChanges {
           this.refuseJoin(change.from, change.nonce, JoinRefusal.full)
           continue
         }
+        const reason = this.cannotFollow(change.request, change.keys)
+        if (reason !== undefined) {
+          this.refuseJoin(change.from, change.nonce, reason)
+          continue
+        }
         this.numberJoin(change)
         return true
       }
@@ -210,8 +286,8 @@ export class ViewChanges {
   private numberJoin({ nonce, from, request }: WaitingJoin): void {
     const { state } = this
     const id = state.nextMemberId
-    const { name, role, lastRequest, header } = request
-    const member: Member = { id, nonce, name, address: request.address || from, role }
+    const { name, role, right, versions, lastRequest, header } = request
+    const member: Member = { id, nonce, name, address: request.address || from, role, right, versions }
     this.progress.begin(id, state.history.stable, this.options.window, this.outbox.now)
     const block = encodeJoin({ member, header, lastRequest })
     const entry = this.append(BlockKind.join, id, lastRequest, block)
@@ -226,7 +302,9 @@ export class ViewChanges {
     const request = reason === LeaveReason.wish ? change.request : (this.state.requests.get(member) ?? 0) + 1
     this.host.forget(member)
     const others = this.state.latestView.members.filter(({ id }) => id !== member)
-    const successor = member === this.self.id ? (others[0]?.id ?? 0) : 0
+    // the oldest of those that may number; without one the group ends for those who stay
+    const heir = others.find(({ right }) => right === Right.all)
+    const successor = member === this.self.id ? (heir?.id ?? 0) : 0
     const block = encodeLeave({ member, request, header, successor, reason })
     const entry = this.append(BlockKind.leave, member, request, block)
     this.host.broadcast(entry)

@@ -108,6 +108,11 @@ export class Gateway implements AsyncDisposable {
     this.hasStarted = true
   }
 
+  /** Reads the kernel's key file again, now; see Kernel.reloadKeys. */
+  reloadKeys(): boolean {
+    return this.kernel.reloadKeys?.() ?? false
+  }
+
   /**
    * Stops in order: takes no new requests, lets those under way end (`stopMs` at most), ends all streams with an
    * event, leaves the groups, and closes the listener; last the kernel, if it is the gateway's own. A second call

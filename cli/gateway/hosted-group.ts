@@ -139,6 +139,7 @@ export class HostedGroup {
       phase: info.phase,
       memberId: info.memberId,
       role: info.role,
+      right: info.right,
       isSequencer: info.isSequencer,
       received: info.received,
       taken: info.taken,
@@ -252,4 +253,4 @@ export function groupFacts(info: Pick<GroupReport, keyof GroupFacts>): GroupFact
   return { port, view, parameters, seq, accepted, stable, historyMessages, historyBytes, lags }
 }
 
-type GroupFacts = Omit<GroupReport, 'historySize'>
+type GroupFacts = Omit<GroupReport, 'historySize' | 'wireVersion' | 'keyId' | 'abilities'>

@@ -39,6 +39,8 @@ const text: Schema = { type: 'string' }
 const seq = whole(0, undefined, "A place in the group's one order")
 const count = whole(0)
 const memberId = whole(0)
+const role: Schema = { enum: ['full', 'observer'] }
+const right: Schema = { enum: ['all', 'send', 'receive'] }
 const base64: Schema = { type: 'string', contentEncoding: 'base64' }
 
 const cursor: Schema = {
@@ -112,7 +114,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
     coordinator: memberId,
     seq,
     sequencer: memberId,
-    members: list(object({ id: memberId, name: text, address: text, role: { enum: ['full', 'observer'] } })),
+    members: list(object({ id: memberId, name: text, address: text, role, right })),
   }),
   Parameters: object(parameters),
   OpenOptions: object(openOptions, Object.keys(openOptions)),
@@ -125,7 +127,8 @@ export const schemas: Readonly<Record<string, Schema>> = {
     ...shared,
     phase: text,
     memberId,
-    role: { enum: ['full', 'observer'] },
+    role,
+    right,
     isSequencer: flag,
     received: seq,
     taken: seq,

@@ -44,7 +44,11 @@ export interface GatewayOptions extends Partial<GatewayLimits> {
   /** What clients must show as `Authorization: Bearer …`; 16 characters or more. Needed beyond loopback. */
   readonly token?: string
   /** The kernel to use, which the gateway does not close. Default: one of its own, made of `kernelOptions`. */
-  readonly kernel?: Pick<Kernel, 'createGroup' | 'joinGroup' | 'joinOrCreateGroup' | 'inspectGroup' | 'close'>
+  readonly kernel?: Pick<
+    Kernel,
+    'createGroup' | 'joinGroup' | 'joinOrCreateGroup' | 'inspectGroup' | 'close'
+  > &
+    Partial<Pick<Kernel, 'reloadKeys'>>
   readonly kernelOptions?: KernelOptions
   /** Groups to join or create before the gateway is ready, with their options. */
   readonly groups?: Readonly<Record<string, HostedGroupOptions>>
@@ -57,7 +61,10 @@ export interface GatewayOptions extends Partial<GatewayLimits> {
 export type GatewayLog = Pick<Logger, 'info' | 'warn' | 'error'>
 
 /** What may be said about a group that the gateway opens. */
-export type HostedGroupOptions = Omit<GroupOptions, 'codec' | 'copy' | 'signal' | 'header' | 'role'>
+export type HostedGroupOptions = Omit<
+  GroupOptions,
+  'codec' | 'copy' | 'signal' | 'header' | 'role' | 'token' | 'authorize'
+>
 
 const KIB = 1024
 const MIB = 1024 * KIB

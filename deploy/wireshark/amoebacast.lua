@@ -18,11 +18,13 @@ local kinds = {
   [19] = "invite", [20] = "refusal", [21] = "inquiry", [22] = "testimony", [23] = "probe", [24] = "probeAnswer",
   [25] = "expelled", [26] = "slow", [27] = "incompatible",
 }
-local blockKinds = { [1] = "messages", [2] = "join", [3] = "leave", [4] = "result" }
+local blockKinds = { [1] = "messages", [2] = "join", [3] = "leave", [4] = "result", [5] = "settings" }
 local entryTypes = { [0] = "inline", [1] = "reference" }
 local purposes = { [1] = "create", [2] = "join", [3] = "candidate", [4] = "inspect" }
 local streamPurposes = { [1] = "joinAnswer", [2] = "inspection", [3] = "vote", [4] = "result" }
-local joinRefusals = { [1] = "full", [2] = "challenge", [3] = "notSequencer", [4] = "busy", [5] = "version" }
+local joinRefusals = { [1] = "full", [2] = "challenge", [3] = "notSequencer", [4] = "busy", [5] = "version",
+  [6] = "notAuthorized", [7] = "key", [8] = "deciding" }
+local rights = { [0] = "all", [1] = "send", [2] = "receive" }
 local refusals = { [1] = "promised", [2] = "alive", [3] = "tooFew" }
 local leaveReasons = { [0] = "wish", [1] = "slow", [2] = "gone" }
 
@@ -46,6 +48,9 @@ field("destination", ProtoField.uint64, "Destination nonce", base.HEX)
 field("received", ProtoField.uint64, "Received")
 field("taken", ProtoField.uint64, "Taken")
 field("window", ProtoField.uint32, "Window")
+field("newestkey", ProtoField.uint32, "Newest key", base.HEX)
+field("agreedversion", ProtoField.uint8, "The group writes version")
+field("agreedkey", ProtoField.uint32, "The group seals with key", base.HEX)
 field("highest", ProtoField.uint64, "Highest")
 field("accepted", ProtoField.uint64, "Accepted")
 field("stable", ProtoField.uint64, "Stable")
@@ -75,6 +80,9 @@ field("members", ProtoField.uint16, "Members")
 field("maxmembers", ProtoField.uint16, "Members at most")
 field("challenge", ProtoField.uint64, "Challenge", base.HEX)
 field("role", ProtoField.uint8, "Role")
+field("right", ProtoField.uint8, "Right", base.DEC, rights)
+field("proof", ProtoField.bytes, "Proof of the right")
+field("token", ProtoField.bytes, "Token")
 field("request", ProtoField.uint64, "Request")
 field("reason", ProtoField.uint8, "Reason")
 field("reasontext", ProtoField.string, "Reason")
@@ -152,6 +160,11 @@ function Reader:versions()
   self:u8("highestversion")
 end
 
+function Reader:agreed()
+  self:u8("agreedversion")
+  self:u32("agreedkey")
+end
+
 function Reader:reason(names)
   local reason = self:u8("reason")
   self.tree:add(f.reasontext, names[reason] or "?"):set_generated()
@@ -220,6 +233,8 @@ function Reader:block(isReference)
     elseif kind == 2 then
       self:u64("nonce")
       self:u8("role")
+      self:u8("right")
+      self:versions()
       self:text("name")
       self:text("address")
       self:blob("header")
@@ -227,6 +242,12 @@ function Reader:block(isReference)
       self:u64("sequencer")
       self:reason(leaveReasons)
       self:blob("header")
+    elseif kind == 5 then
+      -- one record of five bytes, on a channel that is not the programs'
+      self:u8("channel")
+      self:leb()
+      if self:leb() ~= 5 then error({ short = false }) end
+      self:agreed()
     elseif ends > self.at then
       self.tree:add(f.body, self:take(ends - self.at))
     end
@@ -270,6 +291,7 @@ local bodies = {
     r:u16("maxmembers")
     r:u64("challenge")
     r:versions()
+    r:agreed()
   end,
   joinRequest = function(r)
     r:text("port")
@@ -277,14 +299,18 @@ local bodies = {
     r:text("name")
     r:text("address")
     r:u8("role")
+    r:u8("right")
     r:u64("request")
     r:blob("header")
+    r:blob("proof")
+    r:blob("token")
     r:versions()
     r:rest("padding")
   end,
   joinRefused = function(r)
     r:reason(joinRefusals)
     r:u64("challenge")
+    r:agreed()
   end,
   request = function(r)
     while r.at < r.length do r:block(false) end
@@ -394,7 +420,7 @@ function amoebacast.dissector(range, info, root)
   r:u64("received")
   r:u64("taken")
   r:u32("window")
-  r:take(4)
+  r:u32("newestkey")
   local name = kinds[kind] or ("kind " .. kind)
   info.cols.info = string.format("%s from %s", name, tostring(sender))
   tree:append_text(", " .. name)

@@ -7,7 +7,7 @@ import type { Counters } from '../../kernel/counters.ts'
 import type { Address, MemberId, Nonce } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
-import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
+import { type PacketHeader, PacketKind, type RejectReason, sealKeyOf } from '../../kernel/packet.ts'
 import { decodeJoinRequest, encodeLeft, type Locate, readStreamAck } from '../../kernel/packets.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import type { Timers } from '../../kernel/timers.ts'
@@ -20,6 +20,7 @@ import type { Gaps } from './gaps.ts'
 import type { Leaver } from './leaver.ts'
 import type { Lookout } from './lookout.ts'
 import type { Office } from './office.ts'
+import type { Patrons } from './patrons.ts'
 import type { Renewal } from './renewal.ts'
 import type { Silence } from './silence.ts'
 
@@ -48,6 +49,7 @@ export class Arrivals {
   private readonly office: Office
   private readonly renewal: Renewal
   private readonly silence: Silence
+  private readonly patrons: Patrons
   private readonly host: ArrivalsHost
 
   constructor(parts: {
@@ -67,6 +69,7 @@ export class Arrivals {
     office: Office
     renewal: Renewal
     silence: Silence
+    patrons: Patrons
     host: ArrivalsHost
   }) {
     this.port = parts.port
@@ -85,6 +88,7 @@ export class Arrivals {
     this.office = parts.office
     this.renewal = parts.renewal
     this.silence = parts.silence
+    this.patrons = parts.patrons
     this.host = parts.host
   }
 
@@ -97,7 +101,7 @@ export class Arrivals {
   /** Somebody asks for a port: to open it, to look at it, or to see whether it is the only group there. */
   onLocate(from: Address, header: PacketHeader, locate: Locate, bytes: number): void {
     if (locate.port !== this.port || !this.host.hasJoined() || this.leaver.isLingering) return
-    if (this.lookout.onLocate(from, header, locate)) return
+    if (this.lookout.onLocate(from, header, locate, bytes)) return
     // a group that stands still lives: nobody may take its port for free
     const heardAt = this.renewal.recovery.isBound
       ? Number.NEGATIVE_INFINITY
@@ -124,7 +128,7 @@ export class Arrivals {
       if (admittance === 'group' && header.kind === PacketKind.hereIs) {
         return this.lookout.onHereIs(from, header, packet)
       }
-      if (admittance === 'incarnation') outsiders.onForeign(from, header, isSequencer)
+      if (admittance === 'incarnation') outsiders.onForeign(from, header, isSequencer, packet.length)
       return this.reject(admittance)
     }
     if (recovery.isBound && admittance.who !== 'member') return this.reject('phase')
@@ -137,6 +141,7 @@ export class Arrivals {
         return
       case 'member':
         this.silence.onHeard(admittance.member)
+        this.patrons.onHeard(admittance.member)
         if (recovery.isBound) this.renewal.onPacketWhileBound(admittance.member, from, header, packet)
         else this.fellowPackets.on(admittance.member, from, header, packet)
         return
@@ -149,9 +154,12 @@ export class Arrivals {
     if (request === undefined || request.port !== this.port) return this.reject('malformed')
     if (this.state.former.some(({ member }) => member.nonce === header.senderNonce)) {
       // it was let in without ever hearing of it, and removed: only another life can join again
-      this.renewal.outsiders.tell(from, header)
+      this.renewal.outsiders.tell(from, header, packet.length)
     } else if (sequencer === undefined) this.concierge.tellWhere(from, header, packet.length)
-    else sequencer.changes.onJoinRequest(from, header.senderNonce, request)
+    else {
+      const keys = [sealKeyOf(packet), header.newestKey]
+      sequencer.changes.onJoinRequest(from, header.senderNonce, request, keys)
+    }
   }
 
   /** It is answered where it was a member: whoever else can write its nonce has nothing sent to a third. */
@@ -162,6 +170,7 @@ export class Arrivals {
     if (header.kind === PacketKind.left) return
     if (header.kind === PacketKind.order && this.office.sequencer === undefined) return
     if (header.kind === PacketKind.gap) this.fellowPackets.repairFor(address, header, packet, leftAt)
+    if (header.kind === PacketKind.dataGap) this.fellowPackets.repairDataFor(address, header, packet, leftAt)
     const seq = encodeLeft(leftAt)
     this.outbox.unicast(address, this.outbox.packetOf(PacketKind.left, 0, header.senderNonce, seq))
   }
@@ -184,10 +193,15 @@ export class Arrivals {
     if (this.leaver.isLingering && member.id === this.state.view.sequencer) this.host.onLeftGroup()
   }
 
-  /** The operating system says that nobody listens at this address: whoever was there is gone. */
+  /**
+   * The operating system says that nobody listens at this address: whoever was there is gone. Refusals can be forged on the
+   * network, so it is believed only of one that has been asked since it was heard last, and has not answered.
+   */
   onRefused(address: Address): void {
     for (const member of this.fellows.present) {
-      if (member.address === address && member.id !== this.self) this.tellGone(member)
+      if (member.address !== address || member.id === this.self) continue
+      if (this.silence.owesAnswer(member.id)) this.tellGone(member)
+      else this.reject('stranger')
     }
     this.timers.setEarlier('flush', this.outbox.now)
   }

@@ -6,7 +6,7 @@ import { AssemblyStore } from '../../kernel/assembly.ts'
 import { BLOCK_HEADER_BYTES } from '../../kernel/block.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import type { Entry } from '../../kernel/history.ts'
-import type { Address, MemberId, RequestNumber, Seq } from '../../kernel/identity.ts'
+import { type Address, type MemberId, type RequestNumber, Right, type Seq } from '../../kernel/identity.ts'
 import type { LeaveReason } from '../../kernel/membership.ts'
 import { type Baseline, OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
@@ -17,7 +17,7 @@ import type { Prng } from '../../kernel/prng.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import type { Timers } from '../../kernel/timers.ts'
-import type { Member as ViewMember } from '../../kernel/view.ts'
+import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
 import { Arrivals } from './arrivals.ts'
 import { Concierge } from './concierge.ts'
 import { Entering } from './entering.ts'
@@ -30,6 +30,7 @@ import { Leaver } from './leaver.ts'
 import { Lookout } from './lookout.ts'
 import { Office, REQUEST_WINDOWS } from './office.ts'
 import { type MemberOptions, timesOf } from './options.ts'
+import { Patrons } from './patrons.ts'
 import { Receiver } from './receiver.ts'
 import { Renewal } from './renewal.ts'
 import { Reports } from './reports.ts'
@@ -81,6 +82,8 @@ export interface CompositionHost {
   left(): void
   leftBehind(reason: string): void
   lost(reason: string): void
+  /** Nobody is left who may rebuild the group. */
+  orphaned(reason: string): void
 }
 
 export class Composition {
@@ -103,6 +106,8 @@ export class Composition {
   readonly renewal: Renewal
   readonly lookout: Lookout
   readonly arrivals: Arrivals
+  readonly patrons: Patrons
+  readonly right: Right
 
   constructor(entry: Admission, resources: Resources, options: MemberOptions, host: CompositionHost) {
     const { port, memberId: self, baseline } = entry
@@ -111,6 +116,8 @@ export class Composition {
     const times = timesOf(options.detection)
     const state = new OrderState(baseline)
     this.state = state
+    const own = findMember(state.latestView, self)
+    this.right = own?.right ?? Right.all
     this.fellows = new Fellows({ self, state, recovery: () => this.renewal.recovery })
     const { maxMessageSize } = baseline.parameters
     const largest = maxMessageSize + parameterLimits.headerBytes + BLOCK_HEADER_BYTES + RECORD_OVERHEAD_MAX
@@ -173,6 +180,10 @@ export class Composition {
           others: () => this.fellows.others,
           successor: () => this.fellows.sequencer,
           needsSuccessor: () => this.office.sequencer !== undefined && state.view.members.length > 0,
+          areOthersGone: () => {
+            const { progress } = this.office.sequencer ?? {}
+            return this.fellows.others.every(({ id }) => progress?.isGone(id) === true)
+          },
           lastHeard: () => this.silence.lastHeard,
           left: () => host.onLeftGroup(),
         },
@@ -274,7 +285,32 @@ export class Composition {
       options,
     )
     const { office, fellowPackets } = this
-    this.succession = new Succession({ self, state, outbox, office, receiver, reports, sender, silence })
+    this.patrons = new Patrons(
+      {
+        outbox,
+        timers,
+        host: {
+          isAutomatic: () => state.parameters.recovery === 'auto',
+          patience: () => silence.patience,
+          isLeaving: () => sender.isLeaving,
+          leftBehind: (reason) => host.leftBehind(reason),
+          orphaned: (reason) => host.orphaned(reason),
+        },
+      },
+      this.right,
+    )
+    const { patrons } = this
+    this.succession = new Succession({
+      patrons,
+      self,
+      state,
+      outbox,
+      office,
+      receiver,
+      reports,
+      sender,
+      silence,
+    })
     this.renewal = new Renewal(
       {
         ...resources,
@@ -288,6 +324,8 @@ export class Composition {
         leaver,
         silence,
         fellowPackets,
+        patrons,
+        right: this.right,
         host: {
           joinSeq: () => host.joinSeq(),
           isForsaken: () => this.entering.isForsaken(),
@@ -310,8 +348,8 @@ export class Composition {
           isSequencer: () => office.sequencer?.hasHandedOver === false,
           peers: () => resources.peers(),
           present: () => fellows.present,
-          onFellow: (from, header) =>
-            this.renewal.outsiders.onForeign(from, header, office.sequencer !== undefined),
+          onFellow: (from, header, bytes) =>
+            this.renewal.outsiders.onForeign(from, header, office.sequencer !== undefined, bytes),
         },
       },
       { port, address: options.address, useMulticast: options.transport === 'multicast' },
@@ -333,6 +371,7 @@ export class Composition {
       office,
       renewal: this.renewal,
       silence,
+      patrons,
       host: {
         hasJoined: () => host.joinSeq() === undefined,
         onOrder: (member, header, packet) => host.onOrder(member, header, packet),

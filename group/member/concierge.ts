@@ -68,6 +68,8 @@ export class Concierge {
       sequencerNonce: sequencer.nonce,
       sequencerAddress: sequencer.address,
       members: view.members.length,
+      versions: this.outbox.versions,
+      agreed: this.state.settings,
       maxMembers: parameters.maxMembers,
       challenge:
         this.sequencer()?.changes.currentChallenge({ address: to, nonce: question.senderNonce }) ?? 0n,
@@ -105,6 +107,8 @@ export class Concierge {
       historyMessages: history.messages,
       historyBytes: history.bytes,
       lags: sequencer.lags(),
+      settings: this.state.settings,
+      newestKeys: view.members.map(({ id }) => ({ id, keyId: sequencer.settings.newestKeyOf(id) })),
     })
     this.streams.open(from, header.senderNonce, StreamPurpose.inspection, inspection)
     return true

@@ -1,6 +1,7 @@
 /** CreateGroup (paper, section 3): a group of one, with its creator as sequencer. */
-import { type MemberId, Role } from '../../kernel/identity.ts'
+import { type MemberId, Right, Role } from '../../kernel/identity.ts'
 import type { Baseline } from '../../kernel/order-state.ts'
+import { ownVersions } from '../../kernel/packets.ts'
 import type { GroupParameters } from '../../kernel/parameters.ts'
 import type { MemberOptions } from './options.ts'
 
@@ -9,7 +10,7 @@ export function foundingBaseline(
   parameters: GroupParameters,
   groupId: bigint,
 ): Baseline {
-  const { start, nonce, name, address, role } = options
+  const { start, nonce, name, address, role, keys = [], versions = ownVersions } = options
   const id: MemberId = start?.memberId ?? 1
   const seq = start?.seq ?? 0
   const view = {
@@ -18,7 +19,7 @@ export function foundingBaseline(
     coordinator: id,
     seq,
     sequencer: id,
-    members: [{ id, nonce, name, address, role: Role[role] }],
+    members: [{ id, nonce, name, address, role: Role[role], right: Right.all, versions }],
   }
   const requests = new Map([[id, (start?.request ?? 1) - 1]])
   const ballot = { incarnation: view.incarnation, endIncarnation: 0, endSeq: 0, coordinator: id }
@@ -34,5 +35,6 @@ export function foundingBaseline(
     accepted: seq,
     requests,
     nextMemberId,
+    settings: { seq, version: versions.highest, keyId: keys[0] ?? 0 },
   }
 }

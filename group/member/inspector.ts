@@ -9,15 +9,15 @@ import { ErrorCode } from '../../kernel/errors.ts'
 import type { Address, Micros, Nonce } from '../../kernel/identity.ts'
 import type { Input, Machine, Sink } from '../../kernel/machine.ts'
 import { Outbox } from '../../kernel/outbox.ts'
-import { type PacketHeader, PacketKind, readHeader, readRoute, WIRE_VERSION } from '../../kernel/packet.ts'
+import { type PacketHeader, PacketKind, readHeader, readRoute } from '../../kernel/packet.ts'
 import {
+  commonVersion,
   decodeHereIs,
   decodeIncompatible,
   encodeInspect,
   encodeLocate,
   hasVersion,
   LocatePurpose,
-  ownVersions,
   readStreamFragment,
   StreamPurpose,
   type Versions,
@@ -25,6 +25,7 @@ import {
 } from '../../kernel/packets.ts'
 import type { Token } from '../../kernel/port.ts'
 import { RoundTrips } from '../../kernel/rtt.ts'
+import { keyText } from '../../kernel/settings.ts'
 import { Streams } from '../../kernel/streams.ts'
 import { Timers } from '../../kernel/timers.ts'
 import { type MemberOptions, timesOf } from './options.ts'
@@ -59,6 +60,8 @@ export class Inspector implements Machine {
         assert(this.asking === undefined, 'an inspector asks once')
         this.asking = { token: input.call.token, port: input.call.port }
         this.ask()
+      } else if (input.call.call === 'keys') {
+        this.outbox.setKeys(input.call.keys)
       } else if (input.call.call === 'cancel' && this.asking?.token === input.call.token) {
         this.fail(ErrorCode.aborted, 'the question was cancelled')
       }
@@ -88,7 +91,7 @@ export class Inspector implements Machine {
     if (this.tries >= (target === undefined ? locateTries : tries)) {
       const port = JSON.stringify(asking.port)
       if (this.incompatible !== undefined) {
-        const versions = `${versionsText(this.incompatible)} of the wire format, and this process ${versionsText(ownVersions)}`
+        const versions = `${versionsText(this.incompatible)} of the wire format, and this process ${versionsText(outbox.versions)}`
         this.fail(
           ErrorCode.incompatible,
           `the group on port ${port} speaks ${versions}; use a matching release`,
@@ -107,7 +110,7 @@ export class Inspector implements Machine {
         PacketKind.locate,
         0,
         0n,
-        encodeLocate({ port: asking.port, purpose: LocatePurpose.inspect }),
+        encodeLocate({ port: asking.port, purpose: LocatePurpose.inspect, versions: outbox.versions }),
       )
       if (this.options.transport === 'multicast') outbox.multicast(question)
       for (const peer of this.options.peers) outbox.unicast(peer, question)
@@ -133,11 +136,14 @@ export class Inspector implements Machine {
   private onPacket(from: Address, packet: Uint8Array): void {
     const versions = decodeIncompatible(packet)
     if (versions !== undefined) {
-      const isMine = readRoute(packet).destination === this.options.nonce
-      if (isMine && !hasVersion(versions, WIRE_VERSION)) this.incompatible = versions
+      if (readRoute(packet).destination !== this.options.nonce) return
+      const version = commonVersion(this.outbox.versions, versions)
+      if (version === undefined) this.incompatible = versions
+      else if (this.target === undefined) this.outbox.ownSettings = { ...this.outbox.ownSettings, version }
       return
     }
-    const header = readHeader(packet)
+    const { lowest, highest } = this.outbox.versions
+    const header = readHeader(packet, lowest, highest)
     if (typeof header === 'string') {
       this.counters.rejected[header]++
       return
@@ -153,6 +159,20 @@ export class Inspector implements Machine {
     if (hereIs === undefined || hereIs.port !== this.asking?.port) return
     const isNews = this.target === undefined || hereIs.challenge !== this.target.challenge
     if (!isNews) return
+    const { version, keyId } = hereIs.agreed
+    if (!hasVersion(this.outbox.versions, version)) {
+      this.incompatible = { lowest: version, highest: version }
+      return
+    }
+    if (keyId !== 0 && !this.outbox.keys.includes(keyId)) {
+      const port = JSON.stringify(hereIs.port)
+      this.fail(
+        ErrorCode.notAuthorized,
+        `the group on port ${port} seals with the key ${keyText(keyId)}, which this process does not hold; put it into its key file (--key-file)`,
+      )
+      return
+    }
+    this.outbox.ownSettings = { seq: 0, version, keyId }
     const { identity } = this.outbox
     identity.groupId = header.groupId
     identity.incarnation = header.incarnation

@@ -4,8 +4,9 @@
  * known, or to the sequencer's queue; what is not waits in the assemblies.
  */
 import { type Assembly, type AssemblyStore, isBlockOf } from '../../kernel/assembly.ts'
+import { BLOCK_HEADER_BYTES } from '../../kernel/block.ts'
 import type { Counters } from '../../kernel/counters.ts'
-import type { Address } from '../../kernel/identity.ts'
+import { type Address, Right } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
@@ -18,9 +19,13 @@ import {
   readData,
   writeData,
 } from '../../kernel/packets.ts'
+import { parameterLimits } from '../../kernel/parameters.ts'
 import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
 import type { Sequencer } from '../../sequencer/sequencer.ts'
 import type { Receiver } from './receiver.ts'
+
+/** The block of a leave with the largest header. */
+const LEAVE_BYTES_MAX = BLOCK_HEADER_BYTES + parameterLimits.headerBytes + 16
 
 export interface IntakeHost {
   sequencer(): Sequencer | undefined
@@ -65,7 +70,11 @@ export class Intake {
     if (data === undefined) return this.reject('malformed')
     const { member, request } = data
     const isPlaced = this.receiver.placeOf(member, request) !== undefined
-    if (!isPlaced && findMember(this.state.latestView, member) === undefined) return this.reject('stranger')
+    const owner = findMember(this.state.latestView, member)
+    if (!isPlaced && owner === undefined) return this.reject('stranger')
+    // who may only receive has nothing to spread but a leave
+    if (!isPlaced && owner?.right === Right.receive && data.total > LEAVE_BYTES_MAX)
+      return this.reject('right')
     const sequencer = this.host.sequencer()
     if (sequencer !== undefined && member !== from.id) return this.reject('phase')
     const isOld = !isPlaced && request <= (this.state.requests.get(member) ?? 0)

@@ -3,6 +3,7 @@
  * answer is a stream with parameters, view and tables; what it does not contain, the events that are not
  * stable yet, is fetched like any gap.
  */
+import type { Credentials } from '../../kernel/credentials.ts'
 import type {
   Address,
   GroupId,
@@ -12,12 +13,21 @@ import type {
   RequestNumber,
   RoleName,
 } from '../../kernel/identity.ts'
-import { Role } from '../../kernel/identity.ts'
+import { Right, Role } from '../../kernel/identity.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind } from '../../kernel/packet.ts'
-import { encodeJoinRequest, type HereIs, JoinRefusal } from '../../kernel/packets.ts'
+import {
+  encodeJoinRequest,
+  type HereIs,
+  hasVersion,
+  JoinRefusal,
+  type JoinRefused,
+} from '../../kernel/packets.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
+import type { Agreed } from '../../kernel/settings.ts'
 import type { Timers } from '../../kernel/timers.ts'
+
+const NO_BYTES = new Uint8Array(0)
 
 export interface JoinerOptions {
   readonly name: string
@@ -25,13 +35,20 @@ export interface JoinerOptions {
   readonly role: RoleName
   readonly lastRequest: RequestNumber
   readonly tries: number
+  readonly nonce: Nonce
+  readonly credentials: Credentials | undefined
+  readonly token: Uint8Array | undefined
 }
 
 export interface JoinerHost {
   /** The sequencer does not answer, or is not the sequencer any more: look for the group again. */
   lost(): void
-  /** The group speaks no version that this process does. */
-  incompatible(): void
+  /** The group writes a version that this process does not read. */
+  incompatible(version: number): void
+  /** The group seals with a key that this process does not hold. */
+  lacksKey(keyId: number): void
+  /** Who admits does not let this process in as what it wants to be. */
+  notAuthorized(): void
   /** The group is full. */
   full(maxMembers: number): void
 }
@@ -47,6 +64,8 @@ export class Joiner {
   readonly found: Found
   private challenge: bigint
   private tries = 0
+  /** Questions since the sequencer's last word that somebody decides about this process. */
+  private unanswered = 0
   private readonly port: string
   private readonly header: Uint8Array
   private readonly outbox: Outbox
@@ -80,7 +99,22 @@ export class Joiner {
     identity.groupId = this.found.groupId
     identity.incarnation = this.found.incarnation
     identity.coordinator = this.found.coordinator
-    this.ask()
+    if (this.goBy(this.found.hereIs.agreed)) this.ask()
+  }
+
+  /**
+   * The request is written and sealed as the group does it: who cannot do that could not follow it as a member. False if
+   * this process cannot.
+   */
+  private goBy({ version, keyId }: Agreed): boolean {
+    const { outbox, host } = this
+    if (!hasVersion(outbox.versions, version)) host.incompatible(version)
+    else if (keyId !== 0 && !outbox.keys.includes(keyId)) host.lacksKey(keyId)
+    else {
+      outbox.ownSettings = { seq: 0, version, keyId }
+      return true
+    }
+    return false
   }
 
   stop(): void {
@@ -88,10 +122,24 @@ export class Joiner {
   }
 
   private ask(): void {
-    const { name, address, role, lastRequest } = this.options
+    const { name, address, role, lastRequest, nonce, credentials, token = NO_BYTES } = this.options
     const { sequencerNonce, sequencerAddress } = this.found.hereIs
     const { port, challenge, header } = this
-    const body = encodeJoinRequest({ port, challenge, name, address, role: Role[role], lastRequest, header })
+    const { groupId } = this.found
+    const proof = credentials?.prove({ groupId, nonce, challenge, address }, this.outbox.ownSettings.keyId)
+    const body = encodeJoinRequest({
+      port,
+      challenge,
+      name,
+      address,
+      role: Role[role],
+      right: credentials?.right ?? Right.all,
+      lastRequest,
+      header,
+      proof: proof ?? NO_BYTES,
+      token,
+      versions: this.outbox.versions,
+    })
     this.outbox.unicast(
       sequencerAddress,
       this.outbox.packetOf(PacketKind.joinRequest, 0, sequencerNonce, body),
@@ -101,11 +149,12 @@ export class Joiner {
 
   /** The `join` timer has run out. */
   onTimer(): void {
-    if (++this.tries > this.options.tries) this.host.lost()
+    this.tries++
+    if (++this.unanswered > this.options.tries) this.host.lost()
     else this.ask()
   }
 
-  onRefused(header: PacketHeader, refusal: { reason: JoinRefusal; challenge: bigint }): void {
+  onRefused(header: PacketHeader, refusal: JoinRefused): void {
     if (header.senderNonce !== this.sequencerNonce) return
     switch (refusal.reason) {
       case JoinRefusal.challenge:
@@ -116,9 +165,23 @@ export class Joiner {
       case JoinRefusal.full:
         this.host.full(this.found.hereIs.maxMembers)
         return
-      case JoinRefusal.version:
-        this.host.incompatible()
+      case JoinRefusal.notAuthorized:
+        this.host.notAuthorized()
         return
+      case JoinRefusal.deciding:
+        // a person may have been asked: the timer goes on asking, ever more slowly
+        this.unanswered = 0
+        return
+      case JoinRefusal.version:
+      case JoinRefusal.key: {
+        // the group has changed since it was found; the timer asks again where nothing is new
+        const { version, keyId } = this.outbox.ownSettings
+        const { agreed } = refusal
+        const isNews = agreed.version !== version || agreed.keyId !== keyId
+        if (refusal.reason === JoinRefusal.version && !isNews) this.host.incompatible(agreed.version)
+        else if (this.goBy(agreed) && isNews) this.ask()
+        return
+      }
       case JoinRefusal.notSequencer:
         this.host.lost()
         return

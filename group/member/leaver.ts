@@ -22,6 +22,8 @@ export interface LeaverHost {
   successor(): ViewMember | undefined
   /** Whether this member numbers, and others stay behind who need a successor. */
   needsSuccessor(): boolean
+  /** Whether the kernels of all that stay behind say that these are gone. */
+  areOthersGone(): boolean
   /** When anybody else was heard last. */
   lastHeard(): Micros
   left(): void
@@ -94,9 +96,12 @@ export class Leaver {
   onHeartbeat(): void {
     if (!this.isLingering) return
     const { outbox, host } = this.parts
+    if (outbox.now - this.lingersSince > this.patience) return host.left()
     const successor = host.successor()
-    if (successor === undefined || outbox.now - this.lingersSince > this.patience) host.left()
-    else this.knock(successor)
+    if (successor !== undefined) return this.knock(successor)
+    // nobody may number after this one: those who stay go when they hear that the leave is accepted
+    if (host.areOthersGone()) host.left()
+    else for (const other of host.others()) this.knock(other)
   }
 
   /** Whoever is asked answers that the leave is accepted, or its kernel that it is gone itself. */

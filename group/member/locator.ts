@@ -10,12 +10,17 @@
  * candidates one question and its answer get through and delays stay below T/2. A candidate that was stalled
  * for longer than T/k begins again, because it may have missed the others.
  *
+ * Nobody gives way to a question alone: it may be an old one, recorded and repeated, of a process that is gone. An
+ * answer is a question that names the nonce of this life, which nobody could know before; whoever hears a lower nonce
+ * asks it by name, and gives way to its answer. While such a one is in doubt, creating waits for k questions more,
+ * once: so that a lost answer makes no second group, and whoever repeats old questions gains T at most.
+ *
  * Before its call returns, who is about to create asks once more and waits for T/k: of two that have both come so far and
  * meet now, the one with the higher nonce gives up its group, in which nobody is yet, and joins the other.
  */
 import type { Address, Micros, Nonce } from '../../kernel/identity.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
-import { PacketKind } from '../../kernel/packet.ts'
+import { type PacketHeader, PacketKind } from '../../kernel/packet.ts'
 import { encodeLocate, type Locate, LocatePurpose } from '../../kernel/packets.ts'
 import type { Timers } from '../../kernel/timers.ts'
 
@@ -26,6 +31,9 @@ const LAST_CALLS = 1
 const YIELDED_ROUNDS = 3
 
 const STARTERS_KEPT = 1024
+
+/** Packets to one other starter between two own questions, so that two never answer each other's answers for ever. */
+const WORDS_A_ROUND = 3
 
 export interface LocatorHost {
   /** Nobody answered: the port is free, or not there. */
@@ -40,8 +48,12 @@ export class Locator {
   private yielded = false
   private nextAt: Micros = 0
   private firstAt: Micros = 0
-  /** Others that have asked for this port. BOUNDED by STARTERS_KEPT. */
+  /** Somebody with a lower nonce was heard, and has not answered. */
+  private isInDoubt = false
+  /** Others that want this port and have answered. BOUNDED by STARTERS_KEPT. */
   private readonly met = new Set<Nonce>()
+  /** Packets to others since the last question to all. BOUNDED by STARTERS_KEPT. */
+  private readonly words = new Map<Nonce, number>()
   private readonly minStarters: number
   private readonly port: string
   private readonly how: 'create' | 'join' | 'joinOrCreate'
@@ -88,17 +100,18 @@ export class Locator {
     return this.how === 'join' || this.yielded ? LocatePurpose.join : LocatePurpose.candidate
   }
 
-  private question(): Uint8Array {
+  private question(to: Nonce = 0n): Uint8Array {
     return this.outbox.packetOf(
       PacketKind.locate,
       0,
-      0n,
-      encodeLocate({ port: this.port, purpose: this.purpose }),
+      to,
+      encodeLocate({ port: this.port, purpose: this.purpose, versions: this.outbox.versions }),
     )
   }
 
   private ask(): void {
     if (this.tries++ === 0) this.firstAt = this.outbox.now
+    this.words.clear()
     if (this.options.useMulticast) this.outbox.multicast(this.question())
     for (const peer of this.host.peers()) this.outbox.unicast(peer, this.question())
     this.nextAt = this.outbox.now + this.options.interval
@@ -113,11 +126,12 @@ export class Locator {
       this.outbox.trace('candidate-stalled')
       this.tries = 0
     }
-    const rounds = this.yielded ? YIELDED_ROUNDS : 1
+    const rounds = this.yielded ? YIELDED_ROUNDS : this.isInDoubt ? 2 : 1
     if (this.tries < this.options.tries * rounds + (isCandidate ? LAST_CALLS : 0)) {
       this.ask()
     } else if (this.yielded) {
       this.yielded = false
+      this.isInDoubt = false
       this.tries = 0
       this.ask()
     } else if (this.met.size + 1 < this.minStarters) {
@@ -129,22 +143,51 @@ export class Locator {
     }
   }
 
-  /** Somebody else asks for the same port, wanting to create it too, or if it is not there. */
-  onRival(from: Address, nonce: Nonce, locate: Locate): void {
-    if (this.met.size < STARTERS_KEPT && locate.purpose !== LocatePurpose.inspect) this.met.add(nonce)
-    if (this.how === 'join') return
-    const rivalCreates = locate.purpose === LocatePurpose.create
-    if (!rivalCreates && locate.purpose !== LocatePurpose.candidate) return
+  /** Somebody else, which is no group yet, asks for the same port, in a packet of so many bytes. */
+  onRival(from: Address, header: PacketHeader, locate: Locate, bytes: number): void {
+    if (locate.purpose === LocatePurpose.inspect) return
+    const { senderNonce: nonce } = header
+    // it has this life's nonce from a question of this life: it is there now
+    const isAnswer = header.destination === this.options.nonce
+    const isMet = this.met.has(nonce)
+    if (isAnswer && this.met.size < STARTERS_KEPT) this.met.add(nonce)
+    const rank = this.rankOf(nonce, locate.purpose)
+    if (rank === 'before me' && isAnswer) this.giveWay()
+    else if (rank === 'before me' && !this.yielded) this.isInDoubt = true
+    const concerns = rank !== undefined && !this.yielded && !(rank === 'before me' && isAnswer)
+    const isWanted = this.minStarters > 1 && !isAnswer && !isMet
+    if (concerns || isWanted) this.tell(from, nonce, WORDS_A_ROUND, bytes)
+    // it asks by name: it has to know that this one is there
+    else if (isAnswer) this.tell(from, nonce, 1, bytes)
+  }
+
+  /** Which of two that may create goes first; undefined if they are not two such. */
+  private rankOf(nonce: Nonce, purpose: LocatePurpose): 'before me' | 'behind me' | undefined {
+    const rivalCreates = purpose === LocatePurpose.create
+    if (this.how === 'join' || (!rivalCreates && purpose !== LocatePurpose.candidate)) return undefined
     // who wants to create it in any case goes before who would join as well; else the lower nonce does
     const rivalWins = rivalCreates === (this.how === 'create') ? nonce < this.options.nonce : rivalCreates
-    if (!rivalWins) {
-      if (!this.yielded) this.outbox.unicast(from, this.question())
-    } else if (this.how === 'create') {
+    return rivalWins ? 'before me' : 'behind me'
+  }
+
+  private giveWay(): void {
+    if (this.how === 'create') {
       this.host.outrun()
-    } else {
-      if (!this.yielded) this.outbox.trace('candidate-yields')
-      this.yielded = true
-      this.tries = 0
+      return
     }
+    if (!this.yielded) this.outbox.trace('candidate-yields')
+    this.yielded = true
+    this.tries = 0
+  }
+
+  /** The own question, by name: to one behind, that there is one before it; to one before, whether it is there. */
+  private tell(to: Address, nonce: Nonce, most: number, bytes: number): void {
+    const words = this.words.get(nonce) ?? 0
+    if (words >= most) return
+    const question = this.question(nonce)
+    // nobody gains by asking in another's name
+    if (question.length > bytes) return
+    if (words > 0 || this.words.size < STARTERS_KEPT) this.words.set(nonce, words + 1)
+    this.outbox.unicast(to, question)
   }
 }

@@ -27,7 +27,7 @@ export interface LookoutHost {
   peers(): readonly Address[]
   present(): readonly ViewMember[]
   /** One who counts itself into this group asks; it may be in no view of mine. */
-  onFellow(from: Address, header: PacketHeader): void
+  onFellow(from: Address, header: PacketHeader, bytes: number): void
 }
 
 export class Lookout {
@@ -73,10 +73,10 @@ export class Lookout {
   }
 
   /** Somebody asks for this port. True if that is a group's own question, and no answer is due. */
-  onLocate(from: Address, header: PacketHeader, locate: Locate): boolean {
+  onLocate(from: Address, header: PacketHeader, locate: Locate, bytes: number): boolean {
     if (locate.purpose !== LocatePurpose.inspect || header.sender === 0) return false
     if (header.groupId === this.outbox.identity.groupId) {
-      this.host.onFellow(from, header)
+      this.host.onFellow(from, header, bytes)
       return true
     }
     this.tell(header, from)

@@ -8,7 +8,7 @@ import type { JoinAnswer } from '../../kernel/answers.ts'
 import { assert } from '../../kernel/assert.ts'
 import { Counters } from '../../kernel/counters.ts'
 import { ErrorCode, type Outcome } from '../../kernel/errors.ts'
-import type { Address, Micros } from '../../kernel/identity.ts'
+import { type Address, type Micros, Right, rightNames } from '../../kernel/identity.ts'
 import type { Input, Machine, Sink } from '../../kernel/machine.ts'
 import type { Baseline } from '../../kernel/order-state.ts'
 import { Outbox } from '../../kernel/outbox.ts'
@@ -19,10 +19,20 @@ import { Prng } from '../../kernel/prng.ts'
 import { RoundTrips } from '../../kernel/rtt.ts'
 import { Streams } from '../../kernel/streams.ts'
 import { type TimerName, Timers } from '../../kernel/timers.ts'
+import { findMember } from '../../kernel/view.ts'
 import { foundingBaseline } from './founding.ts'
 import { Membership } from './membership.ts'
 import { type OpenCall, Opening } from './opening.ts'
 import { type MemberOptions, timesOf } from './options.ts'
+
+/** Why a member needs a group key. */
+export interface KeyInUse {
+  readonly port: string
+  readonly keyId: number
+  readonly use: 'group' | 'changing' | 'announced'
+  /** Names of members that have not heard of the change, as far as is known here. */
+  readonly waitsFor: readonly string[]
+}
 
 /** No stall that is shorter casts doubt, whatever the times learnt. */
 const STALL_MIN: Micros = 1000
@@ -130,6 +140,10 @@ export class Member implements Machine {
       case 'peers':
         this.peers = call.addresses
         return
+      case 'keys':
+        this.outbox.setKeys(call.keys)
+        this.membership?.onKeys()
+        return
       case 'send':
         this.senderFor(call.token, 1)?.send(call.token, call.channel, call.header, [call.body])
         return
@@ -151,6 +165,9 @@ export class Member implements Machine {
       case 'inspect':
         assert(false, 'an Inspector machine asks about groups, not a member')
         return
+      case 'authorized':
+        this.membership?.sequencer?.changes.onAuthorized(call.nonce, call.isAllowed)
+        return
       case 'reset':
         this.reset(call.token, call.minMembers, call.header)
         return
@@ -171,9 +188,11 @@ export class Member implements Machine {
   private senderFor(token: Token, count: number): Membership['sender'] | undefined {
     const { membership } = this
     const isOpen = membership !== undefined && this.phase === 'member' && this.leaving === undefined
-    if (isOpen && membership.failure === undefined) return membership.sender
+    const isReceiver = isOpen && membership.right === Right.receive
+    if (isOpen && !isReceiver && membership.failure === undefined) return membership.sender
     for (let i = 0; i < count; i++) {
-      if (isOpen) this.fail(token + i, ErrorCode.memberFailed, membership.failure!, 'refused')
+      if (isReceiver) this.fail(token + i, ErrorCode.notAuthorized, MAY_NOT_SEND, 'refused')
+      else if (isOpen) this.fail(token + i, ErrorCode.memberFailed, membership.failure!, 'refused')
       else
         this.fail(
           token + i,
@@ -187,7 +206,8 @@ export class Member implements Machine {
 
   private reset(token: Token, minMembers: number, header: Uint8Array): void {
     if (this.phase === 'member' && this.membership !== undefined && this.opening === undefined) {
-      this.membership.reset(token, minMembers, header)
+      if (this.membership.right === Right.all) this.membership.reset(token, minMembers, header)
+      else this.fail(token, ErrorCode.notAuthorized, MAY_NOT_RESET)
     } else {
       this.fail(token, ErrorCode.closed, 'this member has left its group; join again')
     }
@@ -213,7 +233,12 @@ export class Member implements Machine {
         failed: (code, message) => this.failOpen(call.token, code, message),
       },
     )
-    this.opening.locate()
+    if (!this.mayCreate && call.how === 'create') this.opening.refuseCreation()
+    else this.opening.locate()
+  }
+
+  private get mayCreate(): boolean {
+    return (this.options.credentials?.right ?? Right.all) === Right.all
   }
 
   private failOpen(token: Token, code: ErrorCode | undefined, message: string): void {
@@ -249,6 +274,7 @@ export class Member implements Machine {
       leftBehind: (reason: string) => this.leaveBehind(reason),
       expelled: (reason: string) => this.expelled(reason),
       lost: (reason: string) => this.lost(reason),
+      orphaned: (reason: string) => this.orphaned(reason),
     }
     const peers = () => this.peers
     const parts = { outbox, timers, counters, streams, roundTrips, prng, peers, host }
@@ -277,16 +303,18 @@ export class Member implements Machine {
   private onPacket(from: Address, packet: Uint8Array): void {
     const versions = decodeIncompatible(packet)
     if (versions !== undefined) return this.onIncompatible(packet, versions)
-    const header = readHeader(packet)
+    const { lowest, highest } = this.outbox.versions
+    const header = readHeader(packet, lowest, highest)
     if (typeof header === 'string') return this.reject(header)
     this.counters.packet('in', header.kind, packet.length)
     const { nonce } = this.options
     if (header.destination !== 0n && header.destination !== nonce) return this.reject('destination')
     if (header.senderNonce === nonce) return this.reject('stranger')
+    this.outbox.heard(header.senderNonce, header.version, packet)
     if (header.kind === PacketKind.locate) {
       const locate = decodeLocate(packet)
       if (locate === undefined) return this.reject('malformed')
-      this.opening?.onLocate(from, header, locate)
+      this.opening?.onLocate(from, header, locate, packet.length)
       this.membership?.onLocate(from, header, locate, packet.length)
     } else if (header.kind === PacketKind.gone) {
       // whoever was there lives no more: nothing that goes to it will ever be acknowledged
@@ -365,6 +393,14 @@ export class Member implements Machine {
     this.close(ErrorCode.expelled, reason)
   }
 
+  /** Nobody is left who may rebuild the group, and this member may not. */
+  private orphaned(reason: string): void {
+    if (this.opening !== undefined) return this.lost(reason)
+    const advice = 'join again when a process with the group key has created the group anew'
+    this.membership?.close(ErrorCode.resetFailed, `${reason}; ${advice}`)
+    this.close(ErrorCode.resetFailed, reason)
+  }
+
   private close(code: ErrorCode | undefined, reason: string): void {
     this.phase = 'closed'
     this.leaving = undefined
@@ -395,6 +431,7 @@ export class Member implements Machine {
       port: this.port,
       memberId: outbox.identity.memberId,
       role: this.options.role,
+      right: rightNames[membership?.right ?? this.options.credentials?.right ?? Right.all],
       view: state?.view,
       isSequencer: membership?.sequencer?.hasHandedOver === false,
       seq: state?.highest ?? 0,
@@ -408,8 +445,40 @@ export class Member implements Machine {
       outstandingSends: membership?.sender.outstandingSends ?? 0,
       queuedRequests: membership?.sequencer?.admission.length ?? 0,
       lags: membership?.sequencer?.lags() ?? [],
+      settings: outbox.settings,
     }
+  }
+
+  /**
+   * Which group keys this member cannot do without, and why: `group` is what the group seals with; `changing` what it sealed
+   * with until a change that some member may not have heard of yet (`waitsFor`, where this member knows: at the sequencer);
+   * `announced` what the group may take at any moment, because this member has said that it holds it.
+   */
+  keysInUse(): KeyInUse[] {
+    const { outbox, membership } = this
+    if (this.phase === 'closed' || outbox.keys.length === 0) return []
+    const state = membership?.state
+    const { port } = this
+    const uses: KeyInUse[] = []
+    const note = (keyId: number, use: KeyInUse['use'], waitsFor: readonly string[] = []) => {
+      if (keyId !== 0 && !uses.some((one) => one.keyId === keyId)) uses.push({ port, keyId, use, waitsFor })
+    }
+    note(outbox.settings.keyId, 'group')
+    if (state === undefined) return uses
+    const { settingsLog } = state
+    const lags = membership?.sequencer?.lags() ?? []
+    const late = lags.filter(({ messages }) => state.history.received - messages < state.settings.seq)
+    const names = late.map(({ id }) => findMember(state.view, id)?.name ?? `member ${id}`)
+    for (const { keyId } of settingsLog) note(keyId, 'changing', names)
+    for (const keyId of outbox.keys) {
+      if (outbox.hasAnnounced(keyId, settingsLog[0]!.seq)) note(keyId, 'announced')
+    }
+    return uses
   }
 }
 
 const NO_BYTES = new Uint8Array(0)
+const MAY_NOT_SEND =
+  'this member may only receive; for sending, join with the group key or a token with the right to send'
+const MAY_NOT_RESET =
+  'this member may not reset its group; only members that have joined with the group key may'

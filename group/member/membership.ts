@@ -11,7 +11,7 @@ import { assert } from '../../kernel/assert.ts'
 import { BlockKind } from '../../kernel/block.ts'
 import type { ErrorCode } from '../../kernel/errors.ts'
 import type { Entry } from '../../kernel/history.ts'
-import type { Address, Micros, Seq } from '../../kernel/identity.ts'
+import type { Address, Micros, Right, Seq } from '../../kernel/identity.ts'
 import { LeaveReason } from '../../kernel/membership.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
@@ -40,6 +40,8 @@ export interface MembershipHost {
   leftBehind(reason: string): void
   /** The others have gone on without this member. */
   expelled(reason: string): void
+  /** Nobody is left who may rebuild the group. */
+  orphaned(reason: string): void
   /** The own join was dropped, or the sequencer died before it was accepted. */
   lost(reason: string): void
 }
@@ -77,6 +79,7 @@ export class Membership {
       left: () => host.left(),
       leftBehind: (reason) => host.leftBehind(reason),
       lost: (reason) => host.lost(reason),
+      orphaned: (reason) => host.orphaned(reason),
     })
     this.parts.silence.begin()
   }
@@ -106,6 +109,11 @@ export class Membership {
   /** Bound by a promise: this member does nothing in its view any more. */
   get isBound(): boolean {
     return this.parts.renewal.recovery.isBound
+  }
+
+  /** What this member may do; it is what the view says of it, and never changes. */
+  get right(): Right {
+    return this.parts.right
   }
 
   /** The creator is the first sequencer, and its join needs nobody's acks. */
@@ -153,6 +161,17 @@ export class Membership {
     this.parts.renewal.call(token, minMembers, header)
   }
 
+  /**
+   * The process's keys are others now. Each packet says so; one more goes out at once, because the group may be waiting
+   * for this member to hold a new one.
+   */
+  onKeys(): void {
+    const { timers, outbox } = this.resources
+    if (this.isBound) return
+    if (this.sequencer === undefined) timers.setEarlier('report', outbox.now)
+    else timers.setEarlier('flush', outbox.now)
+  }
+
   // ---- time -------------------------------------------------------------------------------------------
 
   flush(): void {
@@ -165,7 +184,7 @@ export class Membership {
   onTimer(name: TimerName): void {
     const { sender, gaps, reports, leaver, renewal, entering, holdUp, lookout, silence } = this.parts
     // what was armed for the older view, or by its last entries, means nothing
-    if (this.isBound && name !== 'recovery' && name !== 'gap') return
+    if (this.isBound && name !== 'recovery' && name !== 'gap' && name !== 'patrons') return
     switch (name) {
       case 'request':
         sender.onTimer()
@@ -196,6 +215,9 @@ export class Membership {
       case 'lookout':
         lookout.onTimer()
         return
+      case 'patrons':
+        this.parts.patrons.onTimer()
+        return
       case 'recovery':
         renewal.recovery.onTimer()
         return
@@ -221,6 +243,8 @@ export class Membership {
   private onDoubtResolved(): void {
     if (this.isBound) return
     this.parts.receiver.acceptHeld()
+    if (this.state.view.sequencer === 0 && this.state.view.members.length > 0)
+      return this.parts.patrons.onNoHeir()
     this.resources.timers.setEarlier('flush', this.resources.outbox.now)
   }
 
@@ -263,6 +287,7 @@ export class Membership {
       reports.onAsked(head.highest, head.ackers, (header.flags & ORDER_FLAG_REPORT) !== 0)
     }
     if (state.view.sequencer !== sequencerBefore) this.parts.succession.onNewSequencer()
+    if (this.isClosed) return
     this.parts.holdUp.watch()
     gaps.check(header.kind === PacketKind.repair && state.history.received > before ? packet.length : 0)
     reports.onProgress()
@@ -281,6 +306,7 @@ export class Membership {
       return
     }
     if (state.view.sequencer !== sequencerBefore) this.parts.succession.onNewSequencer()
+    if (this.isClosed) return
     gaps.check(block.length)
     this.parts.reports.onProgress()
   }

@@ -78,6 +78,8 @@ export class Office {
         requestBytes: REQUEST_WINDOWS * options.sendWindow,
         window: options.window,
         joinPatience: 2 * times.maxRto,
+        verify: options.credentials?.verify,
+        asksProgram: options.asksProgram === true,
         roundTrips,
         ...times,
       },

@@ -9,15 +9,14 @@
 import { decodeJoinAnswer, type JoinAnswer } from '../../kernel/answers.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import { ErrorCode } from '../../kernel/errors.ts'
-import type { Address, Nonce } from '../../kernel/identity.ts'
+import { type Address, type Nonce, Right } from '../../kernel/identity.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
-import { type PacketHeader, PacketKind, type RejectReason, WIRE_VERSION } from '../../kernel/packet.ts'
+import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
 import {
+  commonVersion,
   decodeHereIs,
   decodeJoinRefused,
-  hasVersion,
   type Locate,
-  ownVersions,
   readStreamFragment,
   StreamPurpose,
   type Versions,
@@ -25,6 +24,7 @@ import {
 } from '../../kernel/packets.ts'
 import type { Call } from '../../kernel/port.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
+import { keyText } from '../../kernel/settings.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import type { Timers } from '../../kernel/timers.ts'
 import { Joiner } from './joiner.ts'
@@ -82,6 +82,21 @@ export class Opening {
     this.host = host
   }
 
+  private get mayCreate(): boolean {
+    return (this.options.credentials?.right ?? Right.all) === Right.all
+  }
+
+  /** Before anything is asked: who may not number cannot be the first member. */
+  refuseCreation(): void {
+    const port = JSON.stringify(this.call.port)
+    const asked = this.call.how === 'create' ? '' : `no group answered for port ${port}, and `
+    this.stop()
+    this.host.failed(
+      ErrorCode.notAuthorized,
+      `${asked}this process may not create ${port}: its token does not give every right; let a process with the group key create it, and join then`,
+    )
+  }
+
   get phase(): 'locating' | 'joining' {
     return this.joiner === undefined ? 'locating' : 'joining'
   }
@@ -92,8 +107,10 @@ export class Opening {
     this.joiner = undefined
     const { outbox, timers } = this.parts
     const { nonce, detection, transport } = this.options
+    // who may not create is no candidate: others must not wait for it, nor count on it
+    const how = this.mayCreate ? this.call.how : 'join'
     this.locator = new Locator(
-      this.call,
+      { ...this.call, how },
       {
         outbox,
         timers,
@@ -133,14 +150,18 @@ export class Opening {
     else this.joiner?.onTimer()
   }
 
-  /** Somebody else asks for this port. */
-  onLocate(from: Address, header: PacketHeader, locate: Locate): void {
-    if (locate.port === this.call.port) this.locator?.onRival(from, header.senderNonce, locate)
+  /** Somebody else asks for this port, in a packet of so many bytes. */
+  onLocate(from: Address, header: PacketHeader, locate: Locate, bytes: number): void {
+    if (locate.port === this.call.port) this.locator?.onRival(from, header, locate, bytes)
   }
 
   /** The port is taken, by a group that this process cannot talk to; whoever can may still answer. */
   onIncompatible(versions: Versions): void {
-    if (!hasVersion(versions, WIRE_VERSION)) this.incompatible = versions
+    const { outbox } = this.parts
+    const version = commonVersion(outbox.versions, versions)
+    // asked in a version that it does not read: the next question is in one that both do
+    if (version === undefined) this.incompatible = versions
+    else if (this.joiner === undefined) outbox.ownSettings = { ...outbox.ownSettings, version }
   }
 
   private failIncompatible(theirs: Versions): void {
@@ -148,7 +169,17 @@ export class Opening {
     const port = JSON.stringify(this.call.port)
     this.host.failed(
       ErrorCode.incompatible,
-      `the group on port ${port} speaks ${versionsText(theirs)} of the wire format, and this process ${versionsText(ownVersions)}; upgrade the older of the two`,
+      `the group on port ${port} speaks ${versionsText(theirs)} of the wire format, and this process ${versionsText(this.parts.outbox.versions)}; upgrade the older of the two`,
+    )
+  }
+
+  private failKey(keyId: number): void {
+    this.stop()
+    const port = JSON.stringify(this.call.port)
+    const held = this.parts.outbox.keys.map(keyText).join(', ')
+    this.host.failed(
+      ErrorCode.notAuthorized,
+      `the group on port ${port} seals with the key ${keyText(keyId)}, which this process does not hold (it holds ${held || 'none'}); put that key into its key file (--key-file), as the members of the group have it`,
     )
   }
 
@@ -198,8 +229,10 @@ export class Opening {
         ErrorCode.notFound,
         `no group answered for port ${port}; check the port's name, the interface and the peers, or create it`,
       )
-    } else {
+    } else if (this.mayCreate) {
       this.host.create()
+    } else {
+      this.refuseCreation()
     }
   }
 
@@ -246,7 +279,7 @@ export class Opening {
 
   private join(found: Joiner['found']): void {
     const { outbox, timers } = this.parts
-    const { name, address, role, detection } = this.options
+    const { name, address, role, detection, nonce, credentials, token } = this.options
     this.joiner?.stop()
     this.joiner = new Joiner(
       { port: this.call.port, header: this.call.header, found },
@@ -256,7 +289,13 @@ export class Opening {
         roundTrips: this.parts.roundTrips,
         host: {
           lost: () => this.onLost(),
-          incompatible: () => this.failIncompatible(found.hereIs.versions),
+          incompatible: (version) => this.failIncompatible({ lowest: version, highest: version }),
+          lacksKey: (keyId) => this.failKey(keyId),
+          notAuthorized: () =>
+            this.host.failed(
+              ErrorCode.notAuthorized,
+              'the group does not let this process in; check that its key or token is one that the group was made with, and that the authorize function of the group wants it',
+            ),
           full: (maxMembers) =>
             this.host.failed(
               ErrorCode.full,
@@ -270,6 +309,9 @@ export class Opening {
         role,
         lastRequest: this.firstRequest - 1,
         tries: detection.tries,
+        nonce,
+        credentials,
+        token,
       },
     )
     this.joiner.start()

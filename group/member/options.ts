@@ -1,5 +1,7 @@
 /** What a member machine is made with: its own settings, as opposed to the group's (kernel/parameters.ts). */
+import type { Credentials } from '../../kernel/credentials.ts'
 import type { Address, MemberId, Nonce, RequestNumber, RoleName, Seq } from '../../kernel/identity.ts'
+import type { Versions } from '../../kernel/packets.ts'
 
 /** Times of the member itself. All in milliseconds, so that they can be set by people. */
 export interface DetectionTimes {
@@ -11,7 +13,7 @@ export interface DetectionTimes {
   /** Unanswered tries before a member is suspected; each wait is twice the last, up to the interval (or a round trip). */
   readonly tries: number
   readonly tryIntervalMs: number
-  /** A quiet member reports after this time (the paper's Δt). */
+  /** A quiet member reports after this time (the paper's Δt); in groups of more than three when it is its turn: reports.ts. */
   readonly quietAckMs: number
   /** An idle sequencer repeats its highest seq, first after the one, at last every other. */
   readonly heartbeatFirstMs: number
@@ -69,6 +71,12 @@ export interface MemberOptions {
   readonly address: Address
   readonly name: string
   readonly role: RoleName
+  /** What shows this member's right, and judges others'. Without it everybody has every right. */
+  readonly credentials?: Credentials | undefined
+  /** For the program of who admits; at most parameterLimits.tokenBytes. */
+  readonly token?: Uint8Array | undefined
+  /** The program decides about joiners while this member is the sequencer (`authorize` of the port). */
+  readonly asksProgram?: boolean
   /** Whether a broadcast is one multicast, or one unicast for each member's address. */
   readonly transport: 'multicast' | 'unicast'
   /** Possible members to ask for the port, beside or instead of multicast. */
@@ -84,6 +92,10 @@ export interface MemberOptions {
   /** Bytes of own requests that may be on their way. */
   readonly sendWindow: number
   readonly detection: DetectionTimes
+  /** Ids of the group keys that the process holds, the newest first; none where packets are not sealed. */
+  readonly keys?: readonly number[]
+  /** For tests of two builds in one process: versions of the wire format, instead of this build's. */
+  readonly versions?: Versions
   /** For tests that begin near the edges of numbers: where a group that this member creates starts. */
   readonly start?: {
     readonly seq?: Seq

@@ -5,11 +5,12 @@
  */
 import { type Ballot, compareBallots, isSameBallot, type ResultName } from '../../kernel/ballot.ts'
 import type { Counters } from '../../kernel/counters.ts'
-import { type Address, type MemberId, type Micros, type Nonce, Role } from '../../kernel/identity.ts'
-import type { OrderState } from '../../kernel/order-state.ts'
+import { type Address, type MemberId, type Micros, type Nonce, Right, Role } from '../../kernel/identity.ts'
+import type { FormerMember, OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
-import type { PacketHeader, RejectReason } from '../../kernel/packet.ts'
-import { decodeExpelled, type Invite } from '../../kernel/recovery-packets.ts'
+import { HEADER_BYTES, type PacketHeader, type RejectReason } from '../../kernel/packet.ts'
+import { ownVersions } from '../../kernel/packets.ts'
+import { decodeExpelled, encodeExpelled, type Invite } from '../../kernel/recovery-packets.ts'
 import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
 import type { Recovery } from '../../recovery/recovery.ts'
 
@@ -22,9 +23,10 @@ const SPLITS_KEPT = 16
 /** Notices to those that nobody here knows: so many at once, and one more each so many microseconds; 4 KB a second. */
 const NOTICES_AT_ONCE = 64
 const NOTICE_EVERY: Micros = 100_000
+/** Addresses whose questions are counted until they pay for a notice. */
+const ASKERS_KEPT = 1024
 
-interface Removed {
-  readonly member: ViewMember
+interface Removed extends FormerMember {
   reminders: number
   nextAt: Micros
 }
@@ -36,6 +38,8 @@ export class Outsiders {
   private readonly reported = new Set<string>()
   private notices = NOTICES_AT_ONCE
   private noticesAt: Micros = 0
+  /** Bytes of questions from each address since its last notice. BOUNDED by ASKERS_KEPT, the one counted first goes first. */
+  private readonly asked = new Map<Address, number>()
   private readonly state: OrderState
   private readonly outbox: Outbox
   private readonly counters: Counters
@@ -65,7 +69,7 @@ export class Outsiders {
     const resets = new Set(this.state.results.map(({ seq }) => seq))
     for (const { member, leftAt } of this.state.former) {
       if (!resets.has(leftAt) || this.removed.some((one) => one.member.nonce === member.nonce)) continue
-      this.removed.push({ member, reminders: 0, nextAt: now + REMINDER_FIRST })
+      this.removed.push({ member, leftAt, reminders: 0, nextAt: now + REMINDER_FIRST })
     }
     if (this.removed.length > REMOVED_KEPT) this.removed.splice(0, this.removed.length - REMOVED_KEPT)
   }
@@ -77,7 +81,7 @@ export class Outsiders {
       if (now < one.nextAt) continue
       one.reminders++
       one.nextAt = now + Math.min(REMINDER_LAST, REMINDER_FIRST * 2 ** one.reminders)
-      this.recovery.tellExpelled(one.member)
+      this.recovery.tellExpelled(one.member, this.lastHeldBy(one))
     }
     this.removed = this.removed.filter(({ reminders }) => reminders < REMINDERS_MAX)
   }
@@ -105,37 +109,98 @@ export class Outsiders {
    */
   laterMember(from: string, header: PacketHeader, invite: Invite): ViewMember | undefined {
     const { state } = this
-    const liesUponMine = invite.results.some(({ ballot }) => isSameBallot(ballot, this.mine.ballot))
     const isNew = header.sender >= state.nextMemberId && invite.viewSeq > state.view.seq
-    if (!liesUponMine || !isNew) return undefined
-    return { id: header.sender, nonce: header.senderNonce, name: '', address: from, role: Role.full }
+    if (!isNew || !this.lieUponMine(invite.results)) return undefined
+    const role = Role.full
+    // It invites, so it must hold every right: whoever votes for it takes its result for what it is.
+    const right = Right.all
+    return {
+      id: header.sender,
+      nonce: header.senderNonce,
+      name: '',
+      address: from,
+      role,
+      right,
+      versions: ownVersions,
+    }
   }
 
   /** The newest result known accepted. */
   private get mine(): ResultName {
     const { results, accepted } = this.state
-    return [...results].reverse().find(({ seq }) => seq <= accepted) ?? results[0]!
+    return results.findLast(({ seq }) => seq <= accepted) ?? results[0]!
+  }
+
+  /**
+   * Whether views lie upon mine: whatever is official there lies upon everything below it, hence upon mine if it is held
+   * here and lies upon that. (The names told need not be all.)
+   */
+  private lieUponMine(theirs: readonly ResultName[]): boolean {
+    const { seq } = this.mine
+    return this.state.results.some((result) => result.seq >= seq && isNamed(result, theirs))
   }
 
   /** A packet of this group that belongs to no view of mine, from one who is in none of mine. */
-  onForeign(from: string, header: PacketHeader, isSequencer: boolean): void {
+  onForeign(from: string, header: PacketHeader, isSequencer: boolean, bytes: number): void {
     const { recovery, outbox } = this
     if (recovery.isBound || header.sender === 0 || header.groupId !== outbox.identity.groupId) return
     if (this.insider(header.sender, header.senderNonce) !== undefined) return
     if (header.destination === 0n && !isSequencer) return
-    this.tell(from, header)
+    this.tell(from, header, bytes)
   }
 
   /**
    * Tells one who is in no view of mine that the group goes on without it. A former member is told where it was a member; of
-   * anybody else it is not known that it receives where it says, so that it is told seldom: the notice may be larger than
-   * what it is the answer to.
+   * anybody else it is not known that it receives where it says, so that it is told seldom. No address is sent more bytes
+   * than have come for it: a notice that is larger than the question waits until more has been asked. `theirs` are results
+   * that it knows accepted, where it has said.
    */
-  tell(from: Address, { senderNonce: nonce }: PacketHeader): void {
+  tell(from: Address, header: PacketHeader, bytes: number, theirs?: readonly ResultName[]): void {
+    const { senderNonce: nonce } = header
     const former = this.state.former.find(({ member }) => member.nonce === nonce)
-    if (former !== undefined) return this.recovery.tellExpelled(former.member)
-    if (this.mayTell()) this.recovery.tellExpelled({ address: from, nonce })
+    const common = this.inCommon(header, former, theirs)
+    const to = former?.member ?? { address: from, nonce }
+    const noticeBytes = HEADER_BYTES + encodeExpelled(this.state.results, common).length
+    if (!this.isPaidFor(to.address, bytes, noticeBytes)) return
+    if (former !== undefined || this.mayTell()) this.recovery.tellExpelled(to, common)
     else this.counters.rejected.overflow++
+  }
+
+  /**
+   * The newest result that this log shares with that of an outsider. Without its name in the notice one who has missed more
+   * resets than a notice names takes its group for a second line of views, and tries for ever to rebuild its own.
+   */
+  private inCommon(
+    { incarnation, coordinator }: PacketHeader,
+    former: FormerMember | undefined,
+    theirs: readonly ResultName[] | undefined,
+  ): ResultName | undefined {
+    const { results } = this.state
+    const shared = theirs && results.findLast((result) => isNamed(result, theirs))
+    if (shared !== undefined) return shared
+    if (former !== undefined) return this.lastHeldBy(former)
+    return results.find(
+      ({ ballot }) => ballot.incarnation === incarnation && ballot.coordinator === coordinator,
+    )
+  }
+
+  /** A result that makes a view is held by all that are in it. */
+  private lastHeldBy({ leftAt }: FormerMember): ResultName | undefined {
+    return this.state.results.findLast(({ seq }) => seq < leftAt)
+  }
+
+  /** Whether as many bytes have come for this address as are about to go there; they are used up by that. */
+  private isPaidFor(to: Address, bytes: number, noticeBytes: number): boolean {
+    const { asked } = this
+    const paid = (asked.get(to) ?? 0) + bytes
+    if (paid >= noticeBytes) {
+      asked.delete(to)
+      return true
+    }
+    const [oldest] = asked.keys()
+    if (oldest !== undefined && asked.size >= ASKERS_KEPT && !asked.has(to)) asked.delete(oldest)
+    asked.set(to, paid)
+    return false
   }
 
   private mayTell(): boolean {
@@ -158,18 +223,19 @@ export class Outsiders {
    * majority), and nobody expels anybody.
    */
   onExpelled(from: Address, header: PacketHeader, packet: Uint8Array): RejectReason | undefined {
+    // every real one names whom it is for: who cannot name this life knows nothing of it
+    if (header.destination === 0n) return 'destination'
     const theirs = decodeExpelled(packet)
     if (theirs === undefined) return 'malformed'
-    const { state, mine } = this
-    const newest = theirs.at(-1)!.ballot
-    const isIn = (ballot: Ballot, results: readonly ResultName[]) =>
-      results.some((result) => isSameBallot(result.ballot, ballot))
+    const { state } = this
+    const last = theirs.at(-1)!
+    const newest = last.ballot
     // a witness holds the result that is official now
     if (this.recovery.onNotice(newest)) return undefined
-    if (isIn(newest, state.results) || compareBallots(newest, state.results[0]!.ballot) < 0) {
+    if (isNamed(last, state.results) || compareBallots(newest, state.results[0]!.ballot) < 0) {
       return 'incarnation'
     }
-    if (isIn(mine.ballot, theirs) || compareBallots(theirs[0]!.ballot, mine.ballot) > 0) {
+    if (this.lieUponMine(theirs) || compareBallots(theirs[0]!.ballot, this.mine.ballot) > 0) {
       if (!this.mayExpel(header)) return 'stranger'
       this.expelled('the group has gone on without this member')
       return undefined
@@ -177,7 +243,7 @@ export class Outsiders {
     // told once for each other line: who says so hears as much of this one, if it has not yet
     const isNews = this.reportSplit(newest)
     if (isNews && !this.recovery.isBound) {
-      this.tell(from, header)
+      this.tell(from, header, packet.length)
     }
     return undefined
   }
@@ -199,4 +265,8 @@ export class Outsiders {
     this.outbox.output({ output: 'event', event: { event: 'split', incarnation, coordinator } })
     return true
   }
+}
+
+function isNamed({ ballot }: ResultName, results: readonly ResultName[]): boolean {
+  return results.some((result) => isSameBallot(result.ballot, ballot))
 }

@@ -8,12 +8,14 @@ import { BlockKind, readBlockHeader } from '../../kernel/block.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import { type Entry, lastSeqOf, type PlacedEntry, RESERVED_SLOTS } from '../../kernel/history.ts'
 import type { MemberId, RequestNumber, Seq } from '../../kernel/identity.ts'
+import { isWorthCopying, keep } from '../../kernel/keeping.ts'
 import { decodeJoin, decodeLeave, type LeaveReason } from '../../kernel/membership.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type OrderHead, type PlacedBlock, readEntries } from '../../kernel/packets.ts'
 import type { OrderedEvent } from '../../kernel/port.ts'
 import { decodeResult } from '../../kernel/result.ts'
+import { decodeSettings, type Settings } from '../../kernel/settings.ts'
 import type { View } from '../../kernel/view.ts'
 
 export interface ReceiverHost {
@@ -30,6 +32,8 @@ export interface ReceiverHost {
 }
 
 export class Receiver {
+  /** What the program has been told that the group goes by. */
+  private told: Settings
   /** The own leave is official: nothing behind it is delivered. */
   private isOver = false
   /** Everything up to here has been handed to the program, or came before the own join. */
@@ -58,6 +62,7 @@ export class Receiver {
     host: ReceiverHost
   }) {
     this.state = parts.state
+    this.told = parts.state.settings
     this.self = parts.self
     this.delivered = parts.delivered
     parts.outbox.delivered = parts.delivered
@@ -78,6 +83,7 @@ export class Receiver {
     if (isOrder && head.highest > limit) return false
     if (head.highest > state.highest) state.highest = head.highest
     state.release(head.stable)
+    const asCopies = isWorthCopying(packet, this.newBytes(head.firstSeq, blocks))
     let seq = head.firstSeq
     for (const placed of blocks) {
       const { head: block } = placed
@@ -87,7 +93,7 @@ export class Receiver {
       if (placed.isReference) {
         this.takeReference({ ...block, seq: at })
       } else {
-        const entry = entryOf(placed, packet, at)
+        const entry = entryOf(placed, packet, at, asCopies)
         // who is in a view holds the result that made it; another one comes by a reset only
         const isResult = entry.kind === BlockKind.result && at > state.baseline
         if (isResult || !isReadable(entry)) return false
@@ -109,6 +115,7 @@ export class Receiver {
     if (blocks === undefined) return false
     // what all have taken, this member too, makes room: a full history must not stop a reset
     this.state.release(head.stable)
+    const asCopies = isWorthCopying(packet, this.newBytes(head.firstSeq, blocks))
     let seq = head.firstSeq
     for (const placed of blocks) {
       const at = seq
@@ -118,12 +125,24 @@ export class Receiver {
       if (placed.isReference) {
         this.takeReference({ ...placed.head, seq: at })
       } else {
-        const entry = entryOf(placed, packet, at)
+        const entry = entryOf(placed, packet, at, asCopies)
         if (!isReadable(entry)) return false
         this.take(entry)
       }
     }
     return true
+  }
+
+  /** Bytes of blocks that are not here yet. */
+  private newBytes(firstSeq: Seq, blocks: readonly PlacedBlock[]): number {
+    const { history } = this.state
+    let seq = firstSeq
+    let bytes = 0
+    for (const { head, isReference } of blocks) {
+      if (!isReference && !history.has(seq)) bytes += head.length
+      seq += head.count
+    }
+    return bytes
   }
 
   /** This member is bound by a reset: what the older view's sequencer has said of later events counts no more. */
@@ -231,6 +250,7 @@ export class Receiver {
     this.host.accepted(accepted)
     if (this.delivered >= accepted) return
     const deliveries: OrderedEvent[] = []
+    let settings: Settings | undefined
     let left: LeaveReason | undefined
     while (this.delivered < accepted && left === undefined) {
       const entry = history.entryAt(this.delivered + 1)
@@ -242,13 +262,23 @@ export class Receiver {
       else {
         const event = this.eventOf(entry)
         if (event !== undefined) deliveries.push(event)
+        if (entry.kind === BlockKind.settings) settings = { seq: entry.seq, ...decodeSettings(entry.block)! }
       }
     }
     this.outbox.delivered = this.delivered
     if (deliveries.length > 0) this.outbox.output({ output: 'deliveries', deliveries })
+    if (settings !== undefined) this.tellSettings(settings)
     if (left === undefined) return
     this.isOver = true
     this.host.ownLeave(left)
+  }
+
+  private tellSettings(settings: Settings): void {
+    const before = this.told
+    this.told = settings
+    if (settings.keyId !== before.keyId) this.counters.settings.key++
+    if (settings.version !== before.version) this.counters.settings.version++
+    this.outbox.output({ output: 'event', event: { event: 'settings', settings, before } })
   }
 
   private eventOf(entry: Entry): OrderedEvent | undefined {
@@ -257,6 +287,8 @@ export class Receiver {
       this.counters.deliveries.message += count
       return { kind: 'messages', seq, count, sender, block }
     }
+    // nothing in it is for programs; it has a place that they take
+    if (entry.kind === BlockKind.settings) return { kind: 'messages', seq, count, sender, block }
     const view = this.views.get(seq)
     if (view === undefined) return undefined
     this.views.delete(seq)
@@ -282,9 +314,9 @@ function entryWith({ seq, count, kind, member, firstRequest }: PlacedEntry, bloc
   return { seq, count, kind, member, firstRequest, block, isSpread: true }
 }
 
-function entryOf({ head, at }: PlacedBlock, packet: Uint8Array, seq: Seq): Entry {
+function entryOf({ head, at }: PlacedBlock, packet: Uint8Array, seq: Seq, asCopy: boolean): Entry {
   const { kind, count, member, firstRequest, length } = head
-  return { seq, count, kind, member, firstRequest, block: packet.subarray(at, at + length), isSpread: false }
+  return { seq, count, kind, member, firstRequest, block: keep(packet, at, length, asCopy), isSpread: false }
 }
 
 /** Order and block came apart from each other, and one of them may lie. */
@@ -298,5 +330,6 @@ function isReadable(entry: Entry): boolean {
   if (entry.kind === BlockKind.join) return decodeJoin(entry.block) !== undefined
   if (entry.kind === BlockKind.leave) return decodeLeave(entry.block) !== undefined
   if (entry.kind === BlockKind.result) return decodeResult(entry.block) !== undefined
+  if (entry.kind === BlockKind.settings) return decodeSettings(entry.block) !== undefined
   return entry.kind === BlockKind.messages
 }

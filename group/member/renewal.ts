@@ -7,7 +7,14 @@ import type { AssemblyStore } from '../../kernel/assembly.ts'
 import { type Ballot, compareBallots } from '../../kernel/ballot.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import { ErrorCode } from '../../kernel/errors.ts'
-import type { Address, MemberId, Micros, Nonce, Seq } from '../../kernel/identity.ts'
+import {
+  type Address,
+  type MemberId,
+  type Micros,
+  type Nonce,
+  Right,
+  type Seq,
+} from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
@@ -31,6 +38,7 @@ import type { Gaps } from './gaps.ts'
 import type { Intake } from './intake.ts'
 import type { Leaver } from './leaver.ts'
 import { Outsiders } from './outsiders.ts'
+import type { Patrons } from './patrons.ts'
 import type { Receiver } from './receiver.ts'
 import type { Sender } from './sender.ts'
 import type { Silence } from './silence.ts'
@@ -67,6 +75,9 @@ export interface RenewalParts {
   readonly leaver: Leaver
   readonly silence: Silence
   readonly fellowPackets: FellowPackets
+  readonly patrons: Patrons
+  /** Of this member. */
+  readonly right: Right
   readonly host: RenewalHost
 }
 
@@ -87,6 +98,8 @@ export class Renewal {
   readonly outsiders: Outsiders
   /** Why the group cannot go on here until it is reset. */
   failure: string | undefined
+  /** Since it was bound last, the program has been told that the group stays stopped. */
+  private isToldStopped = false
   private readonly parts: RenewalParts
 
   constructor(parts: RenewalParts, options: { tries: number; tryInterval: Micros }) {
@@ -106,6 +119,7 @@ export class Renewal {
           mayVote: () => this.mayVote,
           mayCoordinate: () => this.mayCoordinate,
           isSuspect: (id) => parts.silence.suspicion.isSuspect(id),
+          check: (member) => parts.silence.check(member),
           bound: (ballot) => this.onBound(ballot),
           dropAbove: (seq) => {
             parts.receiver.dropAbove(seq)
@@ -135,6 +149,10 @@ export class Renewal {
     return this.parts.state.parameters.recovery === 'auto'
   }
 
+  private get whoResets(): string {
+    return this.parts.right === Right.all ? 'call' : 'a member with every right must call'
+  }
+
   private get mayVote(): boolean {
     const { host, state } = this.parts
     const joinSeq = host.joinSeq()
@@ -142,7 +160,9 @@ export class Renewal {
   }
 
   private get mayCoordinate(): boolean {
-    const { host, leaver, self, state } = this.parts
+    const { host, leaver, self, state, right } = this.parts
+    // • only who may number may decide who goes on
+    if (right !== Right.all) return false
     const isMember = findMember(state.latestView, self) !== undefined
     return isMember && host.joinSeq() === undefined && !leaver.isLingering
   }
@@ -163,14 +183,17 @@ export class Renewal {
     const { host, sender } = this.parts
     const reason = `member ${id}, the sequencer, does not answer any more`
     if (host.joinSeq() !== undefined) return
+    this.parts.patrons.begin()
     if (this.isAutomatic) return this.recovery.start()
-    this.failure = `${reason}; the group needs a reset before it can go on: call resetGroup`
+    this.failure = `${reason}; the group needs a reset before it can go on: ${this.whoResets} resetGroup`
     sender.refuseAll(ErrorCode.memberFailed, this.failure)
     if (sender.isLeaving) host.leftBehind(reason)
   }
 
   onSequencerBack(): void {
-    if (!this.recovery.isBound) this.failure = undefined
+    if (this.recovery.isBound) return
+    this.failure = undefined
+    this.parts.patrons.end()
   }
 
   /** A member does not answer its sequencer, which is this one. */
@@ -183,7 +206,9 @@ export class Renewal {
     }
     if (this.mayCoordinate) return this.recovery.start()
     // a sequencer about to leave would be out of the view that it makes: somebody else has to make it
-    if (!this.parts.silence.inquiry.resign()) this.onStopped('nobody else answers')
+    // (one that lingers has left, and gives up by itself)
+    if (!this.parts.silence.inquiry.resign() && !this.parts.leaver.isLingering)
+      this.onStopped('nobody else answers that may rebuild the group')
   }
 
   /** The sequencer's heartbeat. */
@@ -250,9 +275,12 @@ export class Renewal {
     const inviter =
       outsiders.insider(header.sender, header.senderNonce) ?? outsiders.laterMember(from, header, invite)
     if (inviter === undefined) {
-      if (!recovery.isBound) outsiders.tell(from, header)
+      if (!recovery.isBound) outsiders.tell(from, header, packet.length, invite.results)
       return 'stranger'
     }
+    // • its result would make it the sequencer
+    if (inviter.right !== Right.all) return 'right'
+    this.parts.patrons.onHeard(inviter)
     const isAutomatic = (header.flags & INVITE_FLAG_AUTOMATIC) !== 0
     const isNews = compareBallots(ballot, recovery.promise) > 0
     if (isAutomatic && isNews && !recovery.isBound && this.denies(inviter, ballot)) return undefined
@@ -271,7 +299,7 @@ export class Renewal {
       return this.mayCoordinate
     }
     if (inviter.id === sequencer) return false
-    const verdict = silence.inquiry.verdict(sequencer)
+    const verdict = silence.inquiry.onInvitation(sequencer)
     if (verdict === true) recovery.refuse(inviter, ballot, RefusalReason.alive)
     return verdict !== false
   }
@@ -298,6 +326,8 @@ export class Renewal {
     assemblies.clear()
     receiver.freeze()
     sender.pause()
+    this.parts.patrons.begin()
+    this.isToldStopped = false
     if (this.isAutomatic) return
     this.failure = 'the group is being rebuilt'
     sender.refuseAll(ErrorCode.memberFailed, `${this.failure}; send again when the reset is delivered`)
@@ -399,6 +429,7 @@ export class Renewal {
     const { state, outbox, timers, gaps, sender, self, silence, host } = this.parts
     this.outsiders.onResult()
     silence.onReset()
+    this.parts.patrons.end()
     this.failure = undefined
     gaps.restart()
     if (findMember(state.view, self) === undefined) return
@@ -430,11 +461,12 @@ export class Renewal {
       return
     }
     if (sender.isLeaving) return host.leftBehind(reason)
-    if (this.isAutomatic) return
+    if (this.isAutomatic || this.isToldStopped) return
+    this.isToldStopped = true
     this.failure = `${reason}; the group stays stopped`
     // a program that did not ask for this reset has to hear that somebody must ask for the next
     const { outbox, state } = this.parts
-    const told = `the group has stopped (${reason}): call resetGroup`
+    const told = `the group has stopped (${reason}): ${this.whoResets} resetGroup`
     outbox.output({
       output: 'event',
       event: { event: 'suspect', member: state.view.sequencer, reason: told },

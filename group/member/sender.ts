@@ -75,6 +75,8 @@ export class Sender {
   /** Ordered but not accepted. BOUNDED by the history. */
   private readonly ordered = new Deque<Outstanding>()
   private orderedMessages = 0
+  /** When a round trip was measured last. */
+  private learntAt: Micros = 0
   /** Cancelled on their way, and answered so. BOUNDED by what is outstanding or ordered. */
   private readonly givenUp = new Set<Token>()
   private outstandingMessages = 0
@@ -458,6 +460,10 @@ export class Sender {
   private learn({ isLarge, tries, firstSentAt, lastSentAt }: Outstanding): void {
     const { now } = this.outbox
     if (isLarge) return
+    // One sample a round trip (RFC 6298): what is answered at one moment has met the same delay, and counted seven times
+    // over, one late packet on a busy machine had a member wait twice as long for everything.
+    if (tries === 0 && firstSentAt < this.learntAt) return
+    this.learntAt = now
     if (tries === 0) this.roundTrips.sample(now - firstSentAt)
     else this.roundTrips.answeredRepeated(now - firstSentAt, now - lastSentAt)
   }

@@ -56,6 +56,8 @@ export class Silence {
   private readonly probes: Probes
   /** How often the others have heard the sequencer and this member has not, in a row. */
   private denials = 0
+  /** When each was last asked, and the operating system beside it. BOUNDED by the members of the view, at each watch. */
+  private readonly checkedAt = new Map<MemberId, Micros>()
   private readonly pace: Pace
   private readonly outbox: Outbox
   private readonly counters: Counters
@@ -82,7 +84,7 @@ export class Silence {
     this.inquiry = new Inquiry({
       outbox,
       timers,
-      roundTrips,
+      pace: this.pace,
       host: {
         sequencer: () => host.sequencer(),
         witnesses: () => host.others().filter(({ id }) => id !== host.sequencer()?.id),
@@ -91,7 +93,7 @@ export class Silence {
         isSuspect: (id) => this.suspicion.isSuspect(id),
         probe: (member) => {
           probes.send(member)
-          outbox.check(member.address)
+          this.check(member)
         },
         confirmed: () => {
           const sequencer = host.sequencer()
@@ -198,7 +200,9 @@ export class Silence {
   private onWatch(): void {
     const { host } = this
     const present = [...host.view().members, ...host.others()]
-    this.suspicion.keepOnly(new Set(present.map(({ id }) => id)))
+    const ids = new Set(present.map(({ id }) => id))
+    this.suspicion.keepOnly(ids)
+    for (const id of this.checkedAt.keys()) if (!ids.has(id)) this.checkedAt.delete(id)
     this.watch.onTimer()
   }
 
@@ -213,10 +217,22 @@ export class Silence {
   /** One more packet that wants an answer has gone to a member. */
   onAsked(member: ViewMember): void {
     if (this.isDoubting || this.host.isBound()) return
-    const { id, address } = member
-    this.outbox.check(address)
+    const { id } = member
+    this.check(member)
     if (this.suspicion.asked(id, this.outbox.now)) this.suspect(id, 'it has not answered for too long')
     else if (this.suspicion.isInQuestion(id)) this.watch.hasten(member)
+  }
+
+  /** Asks the operating system whether anybody is there, besides what has been asked of the member itself. */
+  check({ id, address }: ViewMember): void {
+    this.checkedAt.set(id, this.outbox.now)
+    this.outbox.check(address)
+  }
+
+  /** Whether a member has been asked since it was heard last. */
+  owesAnswer(id: MemberId): boolean {
+    const checkedAt = this.checkedAt.get(id)
+    return checkedAt !== undefined && checkedAt >= this.suspicion.lastHeard(id)
   }
 
   /** Its kernel, or the operating system at its address, says that this member is gone: no need to wait. */

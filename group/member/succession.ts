@@ -9,6 +9,7 @@ import { PacketKind } from '../../kernel/packet.ts'
 import { encodeLeft } from '../../kernel/packets.ts'
 import { findMember } from '../../kernel/view.ts'
 import type { Office } from './office.ts'
+import type { Patrons } from './patrons.ts'
 import type { Receiver } from './receiver.ts'
 import type { Reports } from './reports.ts'
 import type { Sender } from './sender.ts'
@@ -24,6 +25,7 @@ export class Succession {
     readonly reports: Reports
     readonly sender: Sender
     readonly silence: Silence
+    readonly patrons: Patrons
   }
 
   constructor(parts: Succession['parts']) {
@@ -32,10 +34,11 @@ export class Succession {
 
   /** The view in force names a sequencer that it did not name before: whoever it is numbers from here on. */
   onNewSequencer(): void {
-    const { self, state, outbox, office, reports, sender, silence } = this.parts
+    const { self, state, outbox, office, reports, sender, silence, patrons } = this.parts
     const { view } = state
     outbox.trace('new-sequencer', { sequencer: view.sequencer, seq: view.seq })
     if (findMember(view, self) === undefined) return
+    if (view.sequencer === 0) return patrons.onNoHeir()
     silence.begin()
     if (view.sequencer === self) {
       office.take()

@@ -6,6 +6,7 @@
  *   amoebacast:delivery  a message has come to this member, at its place
  *   amoebacast:view      the view of this member has changed
  *   amoebacast:reset     each turn of a reset that this member takes part in
+ *   amoebacast:settings  the group has changed to another key, or another version of the wire format
  *   amoebacast:trace     the machine's own turning points; for those who look for faults, and free to change
  *
  * Without a listener each place costs one look at `hasSubscribers`: no object is made. A listener that throws is
@@ -23,6 +24,7 @@ export const SEND_CHANNEL = 'amoebacast:send'
 export const DELIVERY_CHANNEL = 'amoebacast:delivery'
 export const VIEW_CHANNEL = 'amoebacast:view'
 export const RESET_CHANNEL = 'amoebacast:reset'
+export const SETTINGS_CHANNEL = 'amoebacast:settings'
 export const TRACE_CHANNEL = 'amoebacast:trace'
 
 /** Which member it is about; one process may have several, of one group too. */
@@ -104,6 +106,15 @@ export interface ResetMessage extends About {
   readonly detail: TraceEvent['detail']
 }
 
+export interface SettingsMessage extends About {
+  /** From this place of the order on. */
+  readonly seq: Seq
+  /** Of the wire format. */
+  readonly version: number
+  /** Of the group key that packets are sealed with: 8 hexadecimal digits; undefined without one. */
+  readonly keyId: string | undefined
+}
+
 export interface TraceMessage extends TraceEvent {
   readonly at: Micros
   readonly port: string
@@ -125,6 +136,7 @@ export const channels = {
   delivery: typed<DeliveryMessage>(DELIVERY_CHANNEL),
   view: typed<ViewMessage>(VIEW_CHANNEL),
   reset: typed<ResetMessage>(RESET_CHANNEL),
+  settings: typed<SettingsMessage>(SETTINGS_CHANNEL),
   trace: typed<TraceMessage>(TRACE_CHANNEL),
 } as const
 

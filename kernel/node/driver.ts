@@ -19,6 +19,7 @@ import { Deque } from '../deque.ts'
 import { ErrorCode, GroupError } from '../errors.ts'
 import type { Address, Micros, Nonce } from '../identity.ts'
 import type { Input, Machine } from '../machine.ts'
+import { writeSealKey } from '../packet.ts'
 import type { Call, Output } from '../port.ts'
 import { seal } from './checksum.ts'
 import { type Clock, monotonicClock, systemWakeups, type Wakeups } from './clock.ts'
@@ -205,7 +206,10 @@ export class Driver {
 
   private answer(from: Address, answer: Uint8Array | undefined): void {
     if (answer === undefined) return
-    if (this.transport.isAuthentic !== true) seal(answer, this.transport.staysInMemory)
+    if (this.transport.isAuthentic !== true) {
+      writeSealKey(answer, 0)
+      seal(answer, this.transport.staysInMemory)
+    }
     this.send(from, answer)
   }
 

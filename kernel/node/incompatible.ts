@@ -5,6 +5,7 @@
  */
 import type { Address, Micros } from '../identity.ts'
 import { MAGIC, WIRE_VERSION } from '../packet.ts'
+import { hasVersion, ownVersions } from '../packets.ts'
 import type { Clock } from './clock.ts'
 import { type Log, logIncompatible } from './log.ts'
 
@@ -26,7 +27,7 @@ export class Incompatible {
   /** A packet that was not admitted. */
   note(from: Address, packet: Uint8Array, clock: Clock): void {
     const version = packet[1]
-    if (packet[0] !== MAGIC || version === undefined || version === WIRE_VERSION) return
+    if (packet[0] !== MAGIC || version === undefined || hasVersion(ownVersions, version)) return
     const now = clock()
     if (this.since === undefined || now - this.since >= FORGET_AFTER) {
       this.since = now

@@ -6,6 +6,7 @@ import { type DestinationStream, destination, type LevelWithSilent, type Logger,
 import { ErrorCode } from '../errors.ts'
 import { hex64, type Micros } from '../identity.ts'
 import type { MemberEvent, OrderedEvent, Output } from '../port.ts'
+import { keyText } from '../settings.ts'
 import type { TraceEvent } from '../trace.ts'
 import type { View } from '../view.ts'
 import type { ResetPhase } from './diagnostics.ts'
@@ -142,6 +143,19 @@ function logEvent(log: Log, event: MemberEvent): void {
       const { event: _, groupId, ...other } = event
       const fields = groupId === undefined ? other : { ...other, groupId: hex64(groupId) }
       log.error(fields, 'there are two groups on this port')
+      break
+    }
+    case 'settings': {
+      const { settings, before } = event
+      const { seq } = settings
+      if (settings.keyId !== before.keyId) {
+        const fields = { seq, keyId: keyText(settings.keyId), before: keyText(before.keyId) }
+        log.info(fields, 'the group seals with another key')
+      }
+      if (settings.version !== before.version) {
+        const fields = { seq, version: settings.version, before: before.version }
+        log.info(fields, 'the group writes another version of the wire format')
+      }
       break
     }
     case 'closed':

@@ -53,6 +53,7 @@ export class MetricSet {
     this.defineHistory(registers)
     this.definePackets(registers)
     this.defineRecovery(registers)
+    this.defineSettings(registers)
     new CountedHistogram(
       registers,
       {
@@ -240,6 +241,35 @@ export class MetricSet {
       'Other groups met on the same port, and other lines of views of this one: two groups on one port',
       [],
       ({ source }, add) => add({}, source.counters.splits),
+    )
+  }
+
+  private defineSettings(registers: Registry[]): void {
+    this.gauge(
+      registers,
+      'wire_version',
+      'Version of the wire format that the group writes',
+      ({ source }) => source.info().settings.version,
+    )
+    this.gauge(
+      registers,
+      'key_id',
+      'Id of the group key that the group seals with, as a number; 0 without one',
+      ({ source }) => source.info().settings.keyId,
+    )
+    this.counter(
+      registers,
+      'key_changes_total',
+      'Times that the group has changed to another group key',
+      [],
+      ({ source }, add) => add({}, source.counters.settings.key),
+    )
+    this.counter(
+      registers,
+      'version_changes_total',
+      'Times that the group has changed to another version of the wire format',
+      [],
+      ({ source }, add) => add({}, source.counters.settings.version),
     )
   }
 

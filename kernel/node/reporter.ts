@@ -5,6 +5,7 @@
 import { Channel, RecordReader } from '../block.ts'
 import type { MemberId, Micros, Nonce } from '../identity.ts'
 import type { Call, OrderedEvent, Output } from '../port.ts'
+import { keyText, type Settings } from '../settings.ts'
 import type { TraceEvent } from '../trace.ts'
 import type { View } from '../view.ts'
 import type { Clock } from './clock.ts'
@@ -82,6 +83,9 @@ export class Reporter {
         this.memberId = output.memberId
         this.tellView('entered', output.memberId, output.view)
         return
+      case 'event':
+        if (output.event.event === 'settings') this.tellSettings(output.event.settings)
+        return
       default:
         return
     }
@@ -121,6 +125,12 @@ export class Reporter {
   private tellView(cause: ViewMessage['cause'], member: MemberId, view: View): void {
     if (!channels.view.hasSubscribers) return
     channels.view.publish({ ...this.about(), cause, member, view: describeView(view) })
+  }
+
+  private tellSettings({ seq, version, keyId }: Settings): void {
+    if (!channels.settings.hasSubscribers) return
+    const key = keyId === 0 ? undefined : keyText(keyId)
+    channels.settings.publish({ ...this.about(), seq, version, keyId: key })
   }
 
   private tellReset(phase: ResetPhase, detail: TraceEvent['detail']): void {

@@ -13,10 +13,12 @@ import {
   PacketKind,
   packetKindNames,
   type RejectReason,
-  WIRE_VERSION,
+  sealKeyOf,
+  VERSION_AT,
   writeHeader,
+  writeSealKey,
 } from '../packet.ts'
-import { encodeIncompatible, ownVersions, portAskedFor } from '../packets.ts'
+import { encodeIncompatible, hasVersion, ownVersions, portAskedFor } from '../packets.ts'
 import { verify } from './checksum.ts'
 import { GROUP_AT, type Hosted } from './hosted.ts'
 
@@ -66,7 +68,9 @@ export class Router {
    */
   incompatible(question: Uint8Array, now: Micros): Uint8Array | undefined {
     const isQuestion =
-      question[0] === MAGIC && question[1] !== WIRE_VERSION && question[KIND_AT] === PacketKind.locate
+      question[0] === MAGIC &&
+      !hasVersion(ownVersions, question[VERSION_AT]!) &&
+      question[KIND_AT] === PacketKind.locate
     if (!isQuestion || question.length < HEADER_BYTES + 2) return undefined
     const port = portAskedFor(question)
     const asker = readU64(question, SENDER_NONCE_AT)
@@ -81,6 +85,7 @@ export class Router {
       destination: asker,
     })
     answer.set(body, HEADER_BYTES)
+    answerAs(question, answer)
     this.counters.packet('out', PacketKind.incompatible, answer.length)
     return answer
   }
@@ -142,8 +147,10 @@ export class Router {
     if (asker === 0n || !this.mayAnswer(now)) return undefined
     const answer = new Uint8Array(HEADER_BYTES)
     const senderNonce = readU64(question, DESTINATION_AT)
-    writeHeader(answer, { ...NOBODY, kind: PacketKind.gone, senderNonce, destination: asker })
+    const version = question[VERSION_AT]!
+    writeHeader(answer, { ...NOBODY, version, kind: PacketKind.gone, senderNonce, destination: asker })
     answer.set(question.subarray(GROUP_AT, SENDER_AT), GROUP_AT)
+    answerAs(question, answer)
     this.counters.packet('out', PacketKind.gone, answer.length)
     return answer
   }
@@ -160,11 +167,16 @@ export class Router {
   }
 }
 
+/** Sealed with the key of the question; where nothing is sealed the driver writes a checksum there. */
+function answerAs(question: Uint8Array, answer: Uint8Array): void {
+  writeSealKey(answer, sealKeyOf(question))
+}
+
 function faultOf(bytes: Uint8Array, staysInMemory: boolean, isAuthentic: boolean): RejectReason | undefined {
   if (bytes.length > 0 && bytes[0] !== MAGIC) return 'foreign'
   if (bytes.length < 2) return 'malformed'
   // one packet is the same in every version; the checksum's place is, too
-  const isReadable = bytes[1] === WIRE_VERSION || bytes[KIND_AT] === PacketKind.incompatible
+  const isReadable = hasVersion(ownVersions, bytes[VERSION_AT]!) || bytes[KIND_AT] === PacketKind.incompatible
   if (!isReadable) return 'version'
   if (bytes.length < HEADER_BYTES) return 'malformed'
   if (!isAuthentic && !verify(bytes, staysInMemory)) return 'corrupt'

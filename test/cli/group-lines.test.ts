@@ -13,7 +13,13 @@ function reportOf(names: readonly string[], lags: Readonly<Record<number, number
       coordinator: 1,
       seq: 7,
       sequencer: 1,
-      members: names.map((name, i) => ({ id: i + 1, name, address: `127.0.0.1:400${i}`, role: 'full' })),
+      members: names.map((name, i) => ({
+        id: i + 1,
+        name,
+        address: `127.0.0.1:400${i}`,
+        role: 'full',
+        right: 'all',
+      })),
     },
     parameters: { ...parameterDefaults, resilience: 1, slowMember: { expelAfterMs: 500 } },
     seq: 90,
@@ -23,6 +29,14 @@ function reportOf(names: readonly string[], lags: Readonly<Record<number, number
     historySize: 1024,
     historyBytes: 1536,
     lags: Object.entries(lags).map(([id, messages]) => ({ id: Number(id), messages })),
+    wireVersion: 1,
+    keyId: undefined,
+    abilities: names.map((_, i) => ({
+      id: i + 1,
+      lowestVersion: 1,
+      highestVersion: 1,
+      newestKey: undefined,
+    })),
   }
 }
 
@@ -39,6 +53,21 @@ test('info for people: everything that the group says about itself', () => {
     '',
     'resilience 1, minimum majority, at most 64 members, recovery auto',
     'messages up to 1 MiB, slow member: expel it after 500 ms',
+    'wire version 1, no group key',
+  ])
+})
+
+test('info for people: whom a change of key or version waits for', () => {
+  const report = reportOf(['a', 'bee', 'c'])
+  const able = (id: number, newestKey: string, highestVersion: number) => {
+    return { id, lowestVersion: 1, highestVersion, newestKey }
+  }
+  const abilities = [able(1, '00000002', 2), able(2, '00000001', 2), able(3, '00000002', 1)]
+  const lines = infoLines({ ...report, keyId: '00000001', abilities })
+  expect(lines.slice(-3)).toEqual([
+    'wire version 1, group key 00000001',
+    'the key 00000002 waits for member 2 (bee): it is not the first in their key files yet',
+    'wire version 2 waits for member 3 (c): they read up to 1',
   ])
 })
 

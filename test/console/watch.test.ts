@@ -4,6 +4,7 @@ import { LatencyWindow, SAMPLES, SampleRings } from '../../kernel/node/console/s
 import { ENTRIES_MAX, TimeLine } from '../../kernel/node/console/time-line.ts'
 import type { Output } from '../../kernel/port.ts'
 import type { View } from '../../kernel/view.ts'
+import { memberOf } from '../support/members.ts'
 
 describe('where a reset stands', () => {
   test('the coordinator, from the suspicion to the new view', () => {
@@ -71,13 +72,7 @@ describe('where a reset stands', () => {
 })
 
 function viewOf(ids: readonly number[], seq: number): View {
-  const members = ids.map((id) => ({
-    id,
-    nonce: BigInt(id),
-    name: `n${id}`,
-    address: `a:${id}`,
-    role: 0 as const,
-  }))
+  const members = ids.map((id) => memberOf(id, { name: `n${id}`, address: `a:${id}` }))
   return { groupId: 1n, incarnation: 1, coordinator: 1, seq, sequencer: ids[0]!, members }
 }
 

@@ -31,6 +31,7 @@ import {
   decodeTestimony,
 } from '../../kernel/recovery-packets.ts'
 import { decodeResult } from '../../kernel/result.ts'
+import { decodeSettings } from '../../kernel/settings.ts'
 import { decodeText } from '../../kernel/wire.ts'
 import { decodeVote } from '../../recovery/vote.ts'
 
@@ -71,6 +72,7 @@ export const payloadDecoders: Readonly<Record<string, (bytes: Uint8Array) => unk
   decodeResult,
   decodeJoin,
   decodeLeave,
+  decodeSettings,
   decodeText,
   isWellFormed,
   readBlockHeader: (bytes) => readBlockHeader(bytes, 0),

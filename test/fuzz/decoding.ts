@@ -34,24 +34,40 @@ export function payloadsOf(corpus: Corpus): Uint8Array[] {
   return payloads
 }
 
+/** Bytes for decoders: a packet, or what a stream or a block carries. */
+export interface Case {
+  readonly bytes: Uint8Array
+  readonly isPayload: boolean
+}
+
+const packetList = Object.entries(packetDecoders)
+const payloadList = Object.entries(payloadDecoders)
+
+export function drawCase(prng: Prng, packets: readonly Uint8Array[], payloads: readonly Uint8Array[]): Case {
+  const isPayload = payloads.length > 0 && prng.chance(1, 3)
+  const bytes = draw(prng, isPayload ? payloads : packets, isPayload ? 0 : HEADER_BYTES)
+  return { bytes, isPayload }
+}
+
+/** Whether at least one decoder took the bytes for what it reads; throws, and says where, if one misbehaves. */
+export function runCase({ bytes, isPayload }: Case, where: string): boolean {
+  let isAccepted = false
+  for (const [name, decode] of isPayload ? payloadList : packetList) {
+    const value = run(name, decode, bytes, where)
+    if (value !== undefined && value !== false && typeof value !== 'string') isAccepted = true
+  }
+  return isAccepted
+}
+
 /** Runs `cases` cases; throws with the seed, the case and the bytes of the first that fails. */
 export function fuzzDecoders(corpus: Corpus, seed: number, cases: number): DecodingCounts {
   const prng = new Prng(seed)
   const packets = [...corpus.values()].flat()
   const payloads = payloadsOf(corpus)
-  const packetList = Object.entries(packetDecoders)
-  const payloadList = Object.entries(payloadDecoders)
   const counts = { cases: 0, accepted: 0 }
   for (let i = 0; i < cases; i++) {
-    const isPayload = payloads.length > 0 && prng.chance(1, 3)
-    const bytes = draw(prng, isPayload ? payloads : packets, isPayload ? 0 : HEADER_BYTES)
-    let isAccepted = false
-    for (const [name, decode] of isPayload ? payloadList : packetList) {
-      const value = run(name, decode, bytes, `seed ${seed}, case ${i}`)
-      if (value !== undefined && value !== false && typeof value !== 'string') isAccepted = true
-    }
+    if (runCase(drawCase(prng, packets, payloads), `seed ${seed}, case ${i}`)) counts.accepted++
     counts.cases++
-    if (isAccepted) counts.accepted++
   }
   return counts
 }

@@ -30,6 +30,8 @@ import type { Sequencer } from '../../sequencer/sequencer.ts'
 import { GroupOf, type Seat } from '../protocol/group-of.ts'
 import { inside } from '../protocol/recovery-scene.ts'
 
+const NO_BYTES = new Uint8Array(0)
+
 /** A packet under the names of the group that `target` is in. */
 function forged(
   target: Seat,
@@ -186,8 +188,19 @@ describe('joins', () => {
       const nonce = BigInt(1000 + i)
       const address = `10.0.0.1:${1000 + i}`
       const challenge = changes.currentChallenge({ address, nonce })
-      const request = { port: 'group-of', challenge, name: 'x', address, role: 0 as const, lastRequest: 0 }
-      changes.onJoinRequest(address, nonce, { ...request, header: new Uint8Array(0), versions: ownVersions })
+      changes.onJoinRequest(address, nonce, {
+        port: 'group-of',
+        challenge,
+        name: 'x',
+        address,
+        role: 0,
+        right: 0,
+        lastRequest: 0,
+        header: NO_BYTES,
+        proof: NO_BYTES,
+        token: NO_BYTES,
+        versions: ownVersions,
+      })
       // the line is served meanwhile
       const { waiting } = changes as unknown as { waiting: WaitingChanges }
       if (waiting.takeFirst(() => true) !== undefined) taken.push(nonce)

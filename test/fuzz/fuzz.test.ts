@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { packetKindNames } from '../../kernel/packet.ts'
 import { fuzzAdmission } from './admission.ts'
 import { recordCorpus } from './corpus.ts'
+import { Coverage } from './coverage.ts'
 import { fuzzDecoders } from './decoding.ts'
+import { besiegeGuided, fuzzGuided } from './guided.ts'
 import { fuzzLiars } from './liar.ts'
 import { Siege } from './siege.ts'
 
@@ -39,5 +41,43 @@ describe('packets from outside', () => {
 
   test('nor does one whose packets lie through joins, crashes and resets', () => {
     expect(fuzzLiars(SEED, 6_000).groups).toBeGreaterThan(1)
+  })
+})
+
+describe('guided by coverage', () => {
+  test('what is reached is seen branch by branch', () => {
+    const branches = (n: number): string => (n > 10 ? (n > 20 ? 'large' : 'middling') : 'small')
+    const coverage = new Coverage((url) => url.includes('fuzz.test'))
+    try {
+      const newOf = (n: number): number => {
+        coverage.take()
+        branches(n)
+        const reached = coverage.take()
+        const news = coverage.newIn(reached)
+        coverage.merge(reached)
+        return news
+      }
+      expect(newOf(1)).toBeGreaterThan(0)
+      expect(newOf(2)).toBe(0)
+      expect(newOf(15)).toBeGreaterThan(0)
+      expect(newOf(16)).toBe(0)
+      expect(newOf(25)).toBeGreaterThan(0)
+    } finally {
+      coverage.close()
+    }
+  })
+
+  test('decoders: cases that got somewhere new are kept, and get at least as far', () => {
+    const few = 600
+    const guided = fuzzGuided(corpus, SEED, few)
+    expect(guided.atFirst).toBeGreaterThan(1000)
+    expect(guided.reached).toBeGreaterThan(guided.atFirst)
+    expect(guided.kept).toBeGreaterThan(0)
+  })
+
+  test('members: the same, and nobody outside changes anything', () => {
+    const { packets, ordered, kept } = besiegeGuided('stranger', corpus, SEED, 4_000)
+    expect(ordered).toBe(packets / 40)
+    expect(kept).toBeGreaterThan(0)
   })
 })

@@ -3,10 +3,11 @@
  * crash and rebuild the group. A liar can do harm, and does; what is looked for is a machine that throws, never stops, or
  * grows.
  */
-import { detectionPresets } from '../../group/member/options.ts'
+import { detectionPresets, type MemberOptions } from '../../group/member/options.ts'
 import { HEADER_BYTES } from '../../kernel/packet.ts'
 import { Prng } from '../../kernel/prng.ts'
 import { GroupOf, type Passing } from '../protocol/group-of.ts'
+import { credentialsFor } from '../simulator/credentials.ts'
 import { mutate } from './mutate.ts'
 import { BYTES_MAX, THINGS_MAX } from './siege.ts'
 import { type Size, sizeOf } from './size.ts'
@@ -43,7 +44,11 @@ function oneGroup(prng: Prng, counts: LiarCounts): void {
     parameters: { ...PARAMETERS, resilience: prng.below(2) },
     member: { packetSize: prng.pick([1400, 600]), detection: detectionPresets.fast },
   })
-  for (let i = 0; i < SEATS; i++) group.add()
+  // in some groups members differ in what they may do, the liar too
+  const rights = prng.chance(1, 3) ? (['all', 'send', 'receive'] as const) : (['all'] as const)
+  const anyRight = () => ({ credentials: credentialsFor(prng.pick(rights)) })
+  group.add({ credentials: credentialsFor('all') })
+  for (let i = 1; i < SEATS; i++) group.add(anyRight())
   const liar = group.seats[prng.below(SEATS)]!
   // rarely enough that the group is alive for most of it
   const rarity = prng.pick([2, 4, 20])
@@ -57,19 +62,19 @@ function oneGroup(prng: Prng, counts: LiarCounts): void {
     return true
   }
   for (let i = 0; i < ACTIONS; i++) {
-    act(prng, group)
+    act(prng, group, anyRight)
     group.advance(prng.pick([0.5, 5, 50]))
     if (i % 10 === 9) measure(group, counts)
   }
 }
 
-function act(prng: Prng, group: GroupOf): void {
+function act(prng: Prng, group: GroupOf, anyRight: () => Partial<MemberOptions>): void {
   const open = group.living.filter(({ memberId }) => memberId !== 0)
   if (open.length === 0) return
   const seat = prng.pick(open)
   switch (prng.below(12)) {
     case 0:
-      if (group.seats.length < 12) joinOne(group)
+      if (group.seats.length < 12) group.begin(anyRight())
       return
     case 1:
       if (!seat.isOver && open.length > 2) seat.leave()
@@ -90,10 +95,6 @@ function act(prng: Prng, group: GroupOf): void {
     default:
       for (let i = prng.below(6); i >= 0; i--) seat.send(prng.pick([10, 100, 900]))
   }
-}
-
-function joinOne(group: GroupOf): void {
-  group.begin()
 }
 
 function measure(group: GroupOf, { largest }: LiarCounts): void {

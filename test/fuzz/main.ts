@@ -1,10 +1,12 @@
 /** `node dist/test/fuzz/main.js [--part decoders|door|stranger|former|member|liar] [--kind NAME] [--cases N] [--seed S]
- * [--seconds T]`: long runs by hand. */
+ * [--seconds T] [--coverage]`: long runs by hand. With --coverage decoders, strangers, former members and members are guided by
+ * the code that they reach (README.md). */
 import { parseArgs } from 'node:util'
 import { PacketKind, type PacketKindName } from '../../kernel/packet.ts'
 import { fuzzAdmission } from './admission.ts'
 import { recordCorpus } from './corpus.ts'
 import { fuzzDecoders } from './decoding.ts'
+import { besiegeGuided, fuzzGuided } from './guided.ts'
 import { fuzzLiars } from './liar.ts'
 import { type Attacker, Siege } from './siege.ts'
 
@@ -17,6 +19,7 @@ const { values } = parseArgs({
     cases: { type: 'string', default: '100000' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
     seconds: { type: 'string', default: '150' },
+    coverage: { type: 'boolean', default: false },
   },
 })
 const cases = Number(values.cases)
@@ -30,6 +33,18 @@ function print(part: string, began: number, counts: object): void {
   console.log(`${part}, seed ${seed}: ${JSON.stringify(counts)} in ${seconds} s`)
 }
 
+if (values.coverage) {
+  if (values.part === undefined || values.part === 'decoders') {
+    const began = performance.now()
+    print('decoders, guided', began, fuzzGuided(corpus, seed, cases))
+  }
+  for (const attacker of attackers) {
+    if (values.part !== undefined && values.part !== attacker) continue
+    const began = performance.now()
+    print(`${attacker}, guided`, began, besiegeGuided(attacker, corpus, seed, cases))
+  }
+  process.exit()
+}
 if (values.part === undefined || values.part === 'decoders') {
   const began = performance.now()
   const total = { cases: 0, accepted: 0 }

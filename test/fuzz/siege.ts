@@ -24,6 +24,12 @@ import { type Size, sizeOf } from './size.ts'
 /** Who writes: nobody of the group; one who has left it; one who is in it. */
 export type Attacker = 'stranger' | 'former' | 'member'
 
+/** Looks at what volleys have reached, and keeps those that got somewhere new. */
+export interface Guide {
+  onVolley(packets: readonly Uint8Array[]): void
+  samplesOf(kind: PacketKind): readonly Uint8Array[]
+}
+
 export interface SiegeCounts {
   /** Packets handed to machines. */
   packets: number
@@ -79,12 +85,14 @@ export class Siege {
   /** What it writes to this group: with all kinds at once the first that does harm would hide the others. */
   private kinds: readonly PacketKind[] = kinds
   private readonly only: PacketKind | undefined
+  private readonly guide: Guide | undefined
 
-  constructor(attacker: Attacker, corpus: Corpus, seed: number, only?: PacketKind) {
+  constructor(attacker: Attacker, corpus: Corpus, seed: number, only?: PacketKind, guide?: Guide) {
     this.attacker = attacker
     this.corpus = corpus
     this.seed = seed
     this.only = only
+    this.guide = guide
     this.prng = new Prng(seed)
     this.begin()
   }
@@ -140,9 +148,11 @@ export class Siege {
   // ---- the attacker -----------------------------------------------------------------------------------
 
   private volley(): void {
+    const packets: Uint8Array[] = []
     for (let i = 0; i < VOLLEY; i++) {
       const target = this.prng.pick(this.members)
       const packet = this.forge(target)
+      if (this.guide !== undefined) packets.push(packet.slice())
       this.counts.packets++
       const from = this.attacker === 'stranger' ? '10.9.9.9:9' : this.self(target).address
       try {
@@ -152,6 +162,7 @@ export class Siege {
         throw this.failure(error, packet)
       }
     }
+    this.guide?.onVolley(packets)
   }
 
   /** Whose name the attacker bears; nobody writes to itself. */
@@ -190,6 +201,8 @@ export class Siege {
   private bodyOf(kind: PacketKind): Uint8Array {
     const { prng } = this
     const live = this.live[kind] ?? []
+    const kept = this.guide?.samplesOf(kind) ?? []
+    if (kept.length > 0 && prng.chance(1, 3)) return mutate(prng, prng.pick(kept), HEADER_BYTES)
     const recorded = this.corpus.get(packetKindNames[kind]!) ?? []
     const samples = live.length > 0 && (recorded.length === 0 || prng.chance(1, 2)) ? live : recorded
     const sample = samples.length > 0 ? prng.pick(samples) : new Uint8Array(HEADER_BYTES + prng.below(60))

@@ -2,6 +2,7 @@
 
 import { Registry } from 'prom-client'
 import { Kernel, type MemberSettings, type OpenedMember, type Rim } from '../../group/kernel.ts'
+import { KeyChanges } from '../../group/key-changes.ts'
 import type { MemberPort, Observer, OutputHandler } from '../../group/member-port.ts'
 import {
   BLOCK_HEADER_BYTES,
@@ -10,9 +11,12 @@ import {
   writeBlockHeader,
   writeRecord,
 } from '../../kernel/block.ts'
+import { silentLog } from '../../kernel/node/log.ts'
+import { KeyRing } from '../../kernel/node/secure/key-ring.ts'
 import { completeParameters, type GroupParameters } from '../../kernel/parameters.ts'
 import type { Call, MemberInfo, OrderedEvent, Output } from '../../kernel/port.ts'
 import type { View } from '../../kernel/view.ts'
+import { memberOf } from '../support/members.ts'
 
 export const NO_BYTES = new Uint8Array(0)
 
@@ -58,13 +62,7 @@ export function viewOf(seq: number, ids: readonly number[], changes: Partial<Vie
     coordinator: 1,
     seq,
     sequencer: ids[0]!,
-    members: ids.map((id) => ({
-      id,
-      nonce: BigInt(id),
-      name: `m${id}`,
-      address: `127.0.0.1:${4000 + id}`,
-      role: 0,
-    })),
+    members: ids.map((id) => memberOf(id)),
     ...changes,
   }
 }
@@ -117,6 +115,7 @@ export class FakeMachine implements MemberPort, Observer {
       port: 'test',
       memberId: 1,
       role: 'full',
+      right: 'all',
       view: viewOf(1, [1]),
       isSequencer: true,
       seq: 9,
@@ -130,6 +129,7 @@ export class FakeMachine implements MemberPort, Observer {
       outstandingSends: 0,
       queuedRequests: 0,
       lags: [],
+      settings: { seq: 1, version: 1, keyId: 0 },
     }
   }
 
@@ -176,6 +176,15 @@ export class FakeRim implements Rim {
   readonly address = '127.0.0.1:4001'
   readonly registry = new Registry()
   readonly metricsAddress = undefined
+  readonly keys = new KeyChanges({
+    ring: new KeyRing([]),
+    transport: undefined,
+    file: undefined,
+    isWatched: false,
+    log: silentLog,
+    keysInUse: () => [],
+    tell: () => {},
+  })
   readonly machines: FakeMachine[] = []
   isClosed = false
   private readonly script: (machine: FakeMachine, call: Call) => void

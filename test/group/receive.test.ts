@@ -22,7 +22,9 @@ describe('receiving', () => {
     const first = await group.receiveFromGroup()
     expect(first).toMatchObject({ seq: 2, kind: 'message', sender: 7, more: true })
     expect(first.view).toMatchObject({ groupId: '0000000000000abc', sequencer: 1, seq: 1 })
-    expect(first.view.members).toEqual([{ id: 1, name: 'm1', address: '127.0.0.1:4001', role: 'full' }])
+    expect(first.view.members).toEqual([
+      { id: 1, name: 'm1', address: '127.0.0.1:4001', role: 'full', right: 'all' },
+    ])
     const second = await group.receiveFromGroup()
     expect([text(second.body!), text(second.header), second.seq, second.more]).toEqual(['b', 'h', 3, true])
     const third = group.tryReceive()!

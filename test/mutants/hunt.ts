@@ -3,7 +3,7 @@
  * one fails. It prints a line of JSON before each seed, so that whoever reads knows which one never ends, and one for the
  * failure. `hunt.js scene NAME` plays a schedule made by hand, and prints the same.
  */
-import { scenes } from '../protocol/recovery-rules.ts'
+import { scenes } from '../protocol/scenes.ts'
 import { Violation } from '../simulator/checkers/checker.ts'
 import { type Overrides, parseOverride } from '../simulator/options.ts'
 import { runSeed } from '../simulator/run.ts'

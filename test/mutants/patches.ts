@@ -15,13 +15,14 @@ export interface Mutant {
   readonly rule: string
   /** `OPTION=VALUE` for the simulator, where what is drawn leads there too seldom. */
   readonly options: readonly string[]
-  /** A schedule of `test/protocol/recovery-rules.ts` that finds it, where random ones get there too seldom. */
+  /** A schedule of `test/protocol/scenes.ts` that finds it, where random ones get there too seldom. */
   readonly scene: string | undefined
 }
 
 export const patchFolder = `${repositoryRoot}test/mutants/`
 
-const FIRST_LINE = /^Breaks ((?:I\d+|packets|assertion)(?: or (?:I\d+|packets|assertion))*): (.+)$/
+const FIRST_LINE =
+  /^Breaks ((?:I\d+|packets|rights|settings|assertion)(?: or (?:I\d+|packets|rights|settings|assertion))*): (.+)$/
 
 /** All mutants, or those named; throws for a name that there is not, and for a patch that does not say what it breaks. */
 export function readMutants(names: readonly string[] = []): Mutant[] {

@@ -49,6 +49,10 @@ const interfaceList: Record<string, readonly [type: 'gauge' | 'counter' | 'histo
     resets_total: ['counter', 'outcome'],
     reset_seconds: ['histogram'],
     splits_total: ['counter'],
+    key_id: ['gauge'],
+    wire_version: ['gauge'],
+    key_changes_total: ['counter'],
+    version_changes_total: ['counter'],
   }
 
 test('the page has every name of the interface with its labels, and no other', async () => {

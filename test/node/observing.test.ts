@@ -27,7 +27,7 @@ test('every channel is in the table', () => {
   const names = Object.entries(diagnostics).flatMap(([name, value]) =>
     name.endsWith('_CHANNEL') ? [String(value)] : [],
   )
-  expect(names).toHaveLength(5)
+  expect(names).toHaveLength(6)
   for (const name of names) expect(rows.some((line) => line.startsWith(`| \`${name}\``))).toBe(true)
 })
 

@@ -7,6 +7,7 @@ import type { PacketHandler, Transport, TransportStats } from '../../kernel/node
 import { HEADER_BYTES, PacketKind, writeHeader } from '../../kernel/packet.ts'
 import type { MemberInfo, Output } from '../../kernel/port.ts'
 import type { View } from '../../kernel/view.ts'
+import { memberOf } from '../support/members.ts'
 
 export interface PacketFields {
   readonly kind?: PacketKind
@@ -164,13 +165,7 @@ export function view(sequencer = 1, members: readonly number[] = [1, 2], groupId
     coordinator: 1,
     seq: 10,
     sequencer,
-    members: members.map((id) => ({
-      id,
-      nonce: BigInt(id),
-      name: `m${id}`,
-      address: `127.0.0.1:${4000 + id}`,
-      role: 0,
-    })),
+    members: members.map((id) => memberOf(id)),
   }
 }
 
@@ -180,6 +175,7 @@ export function info(given: Partial<MemberInfo> = {}): MemberInfo {
     port: 'orders',
     memberId: 1,
     role: 'full',
+    right: 'all',
     view: view(),
     isSequencer: true,
     seq: 42,
@@ -193,6 +189,7 @@ export function info(given: Partial<MemberInfo> = {}): MemberInfo {
     outstandingSends: 1,
     queuedRequests: 5,
     lags: [{ id: 2, messages: 4 }],
+    settings: { seq: 1, version: 1, keyId: 0 },
     ...given,
   }
 }

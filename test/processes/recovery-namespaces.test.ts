@@ -2,9 +2,14 @@
  * Crashes, partitions and pauses of real processes on hosts of their own, with lines flowing from all of them; with
  * and without packets lost. Everything is at r = 2 of five members: two may go at once, and what anybody was told
  * stays true.
+ *
+ * Where the machine is so busy that a process is kept from running for as long as a suspicion takes, the others may go on
+ * without one that lives. That is no fault, if it is told so, and if everything else holds: of what it delivered and was
+ * told as well. On a machine that is not, it is.
  */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Processes } from '../support/processes.ts'
 import { type FedNode, isMessage, isReset, startFedGroup } from './fed-nodes.ts'
 import { LossyNetwork, whyNoNamespaces } from './namespaces.ts'
@@ -12,7 +17,10 @@ import { freshPort } from './one-order.ts'
 import { checkSurvivors } from './survivors.ts'
 
 const NODES = 5
-const TEST_MS = 40_000
+/** Longer than several waits, each of which says what it has waited for in vain. */
+const TEST_MS = 180_000
+/** This process is woken so late only where others are, too: a quarter of what the default preset takes for a suspicion. */
+const BUSY_MS = 60
 /** Lines that each survivor sends after a reset before all stop; at most 200 go out in a second. */
 const FLOW = 50
 /** The same while somebody is away: whoever comes back then has missed much. */
@@ -23,11 +31,46 @@ if (why !== undefined) console.warn(`skipped: ${why}`)
 
 const processes = new Processes()
 
-afterEach(() => processes.endAll())
+const lateness = monitorEventLoopDelay({ resolution: 5 })
+
+beforeEach(() => {
+  lateness.reset()
+  lateness.enable()
+})
+
+afterEach(async () => {
+  lateness.disable()
+  await processes.endAll()
+})
+
+/** Whether the others have gone on without it. */
+function isOut({ process }: FedNode): boolean {
+  return process.lines.some((line) => line.startsWith('{"event":"expelled"'))
+}
+
+/** One that is expelled meanwhile ends, and is waited for no longer. */
+async function unlessOut(node: FedNode, waiting: Promise<unknown>): Promise<void> {
+  await waiting.catch((error: unknown) => {
+    if (!isOut(node)) throw error
+  })
+}
+
+/** Those that the others have gone on without though nothing was done to them: only a busy machine explains any. */
+function leftBehind(nodes: readonly FedNode[]): FedNode[] {
+  const out = nodes.filter(isOut)
+  if (out.length === 0) return out
+  const names = out.map(({ name }) => name).join(', ')
+  const lateMs = Math.round(lateness.max / 1e6)
+  console.warn(
+    `${names} did not answer in time: processes on this machine were woken up to ${lateMs} ms late`,
+  )
+  expect(lateMs, `${names} expelled, on a machine that is not busy`).toBeGreaterThan(BUSY_MS)
+  return out
+}
 
 /** Waits until each of them has sent so many more lines. */
 async function flow(nodes: readonly FedNode[], lines: number): Promise<void> {
-  await Promise.all(nodes.map((node) => node.hasSent(lines)))
+  await Promise.all(nodes.map((node) => unlessOut(node, node.hasSent(lines))))
 }
 
 type Nodes = [FedNode, FedNode, FedNode, FedNode, FedNode]
@@ -69,25 +112,34 @@ describe.skipIf(why !== undefined).each(losses)(
       lines = FLOW,
     ): Promise<void> {
       const { incarnation } = survivors[0]!
-      for (const { process } of survivors) {
+      for (const node of survivors) {
         const isNext = (event: Parameters<typeof isMessage>[0]): boolean =>
           isMessage(event) && Number(event.incarnation) > incarnation
-        await process.waitForEvent('a message after the reset', isNext)
+        await unlessOut(node, node.process.waitForEvent('a message after the reset', isNext))
       }
-      const times = survivors.map((node) => (node.firstMessageAbove(incarnation)! - since).toFixed(0))
+      const times = survivors.flatMap((node) => {
+        const at = node.firstMessageAbove(incarnation)
+        return at === undefined ? [] : [(at - since).toFixed(0)]
+      })
       console.info(`${what}, ${lossPercent} % lost: next delivery after ${times.join(', ')} ms`)
       await flow(survivors, lines)
     }
 
-    /** Stops the flow, waits for its end at all who are left, checks everything, and lets them leave in order. */
+    /**
+     * Stops the flow, waits for its end at all who are left, checks everything, and lets them leave in order. `untouched`
+     * are those that nothing was done to.
+     */
     async function settle(
       all: readonly FedNode[],
-      survivors: readonly FedNode[],
+      untouched: readonly FedNode[],
       back: FedNode[] = [],
     ): Promise<void> {
       for (const node of all) node.stopFeeding()
-      const present = [...survivors, ...back]
-      for (const node of present) await node.allEnded()
+      for (const node of [...untouched, ...back]) await unlessOut(node, node.allEnded())
+      const late = leftBehind(untouched)
+      const survivors = untouched.filter((node) => !late.includes(node))
+      const cameBack = late.filter(({ process }) => process.events.some(({ event }) => event === 'rejoined'))
+      const present = [...survivors, ...back, ...cameBack]
       const last = Math.max(
         ...present.flatMap(({ process }) =>
           process.events.map(({ event, seq }) => (event === 'sent' ? Number(seq) : 0)),
@@ -101,6 +153,8 @@ describe.skipIf(why !== undefined).each(losses)(
       checkSurvivors(all, survivors)
       for (const { process } of present) process.kill('SIGTERM')
       await Promise.all(present.map(({ process }) => process.exitsWith(0)))
+      const ended = late.filter((node) => !cameBack.includes(node))
+      await Promise.all(ended.map(({ process }) => process.exitsWith(1)))
     }
 
     async function killed(...nodes: FedNode[]): Promise<number> {
@@ -118,8 +172,13 @@ describe.skipIf(why !== undefined).each(losses)(
       const [first, ...rest] = nodes
       const at = await killed(first)
       await goOn('sequencer killed', at, rest)
-      for (const { process } of rest)
-        expect(process.events.find(isReset)).toMatchObject({ removed: [first.memberId], lossPossible: false })
+      const gone = [first, ...rest.filter(isOut)].map(({ memberId }) => memberId)
+      for (const { process } of rest.filter((node) => !isOut(node))) {
+        const { removed, lossPossible } = process.events.find(isReset)!
+        expect(removed).toContain(first.memberId)
+        expect(gone).toEqual(expect.arrayContaining(removed as number[]))
+        expect(lossPossible).toBe(false)
+      }
       await settle(nodes, rest)
     })
 

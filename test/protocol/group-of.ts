@@ -35,6 +35,8 @@ export interface GroupOfOptions {
   readonly member?: Partial<MemberOptions>
 }
 
+export type Question = Extract<Output, { output: 'authorize' }>
+
 export interface Sent {
   readonly token: Token
   readonly calledAt: Micros
@@ -86,6 +88,8 @@ export class GroupOf {
   readonly seats: Seat[] = []
   /** Says of each copy whether it is lost. */
   isLost: (packet: Passing) => boolean = () => false
+  /** Hosts outlive their processes: asked, the operating system says that a port is closed. */
+  isRefusing = false
   private eventsAtOnce = 0
   readonly options: GroupOfOptions
   /** One way; a test may change it, or draw it for each packet. */
@@ -175,8 +179,16 @@ export class GroupOf {
     for (const seat of this.seats) if (seat !== from && !seat.isOver) this.carry(from, seat, bytes)
   }
 
+  /** The operating system is asked whether anybody listens there. */
+  check(by: Seat, address: Address): void {
+    const isOpen = this.seats.some((seat) => seat.address === address && !seat.isOver)
+    if (!this.isRefusing || isOpen) return
+    this.queue.after(2 * this.delay, () => by.input({ kind: 'refused', address }))
+  }
+
   private carry(from: Seat, to: Seat, bytes: Uint8Array): void {
-    const header = readHeader(bytes)
+    // of whatever build: tests of upgrades have several
+    const header = readHeader(bytes, 1, 255)
     if (typeof header === 'string') throw new Error(`${from.name} sent a packet that is ${header}`)
     const kind = packetKindNames[header.kind]!
     if (this.isLost({ from, to, kind, header, bytes })) return
@@ -237,6 +249,9 @@ export class Seat {
   onDelivered: ((delivered: Delivered) => void) | undefined
   /** Called for each answer of a send. */
   onAnswered: ((sent: Sent) => void) | undefined
+  /** Joiners that this member's program has been asked about. */
+  readonly applicants: Question[] = []
+  onAuthorize: ((question: Question) => void) | undefined
   private readonly group: GroupOf
   private readonly waiting: Input[] = []
   private isStepping = false
@@ -307,6 +322,11 @@ export class Seat {
     return this.machine.info().view!
   }
 
+  /** Answers the question about a joiner. */
+  authorize({ joiner }: Question, isAllowed: boolean): void {
+    this.call({ call: 'authorized', nonce: joiner.nonce, isAllowed })
+  }
+
   leave(): void {
     this.call({ call: 'leave', token: ++this.lastToken, header: NO_BYTES })
   }
@@ -372,6 +392,10 @@ export class Seat {
         if (reset !== undefined) reset.size = output.size
         return
       }
+      case 'authorize':
+        this.applicants.push(output)
+        this.onAuthorize?.(output)
+        return
       case 'left':
         this.hasLeft = true
         return
@@ -425,6 +449,7 @@ export class Seat {
       unicast: (to, packet) => effects.push(() => this.group.unicast(this, to, packet)),
       multicast: (packet) => effects.push(() => this.group.multicast(this, packet)),
       output: (output) => effects.push(() => this.onOutput(output)),
+      check: (address) => effects.push(() => this.group.check(this, address)),
       trace: ({ mark }) => this.onMark?.(mark),
     }
     this.machine.step(this.group.queue.now, input, sink)

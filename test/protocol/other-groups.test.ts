@@ -3,39 +3,11 @@
  * of it, on both sides, not too often, and nothing is merged.
  */
 import { describe, expect, test } from 'vitest'
-import { completeParameters } from '../../kernel/parameters.ts'
-import type { MemberEvent } from '../../kernel/port.ts'
-import { GroupOf, type GroupOfOptions, Seat } from './group-of.ts'
+import { GroupOf, type Seat } from './group-of.ts'
+import { splitsAt, twoGroups } from './two-groups.ts'
 
 const SECONDS = 1000
 const MINUTES = 60 * SECONDS
-
-type Split = Extract<MemberEvent, { event: 'split' }>
-
-function splitsAt({ events }: Seat): Split[] {
-  return events.filter((event) => event.event === 'split')
-}
-
-/** Two groups of two, m0 with m1 and m2 with m3, which do not hear each other until `heal`. */
-function twoGroups(options: GroupOfOptions & { peersOf?: (number: number) => string[] } = {}) {
-  const { peersOf = () => [], ...rest } = options
-  const group = new GroupOf(rest)
-  let isCut = true
-  const sideOf = (seat: Seat): boolean => group.seats.indexOf(seat) < 2
-  group.isLost = ({ from, to }) => isCut && sideOf(from) !== sideOf(to)
-  for (let number = 0; number < 4; number++) {
-    const seat = new Seat(group, number, { peers: peersOf(number) })
-    group.seats.push(seat)
-    seat.open(number % 2 === 0 ? 'create' : 'join', completeParameters())
-    group.until(() => seat.memberId !== 0 || seat.openFailed !== undefined, `${seat.name} is in`)
-    expect(seat.openFailed).toBeUndefined()
-  }
-  const [a, b, c, d] = group.seats as [Seat, Seat, Seat, Seat]
-  expect(a.view.groupId).toBe(b.view.groupId)
-  expect(c.view.groupId).toBe(d.view.groupId)
-  expect(a.view.groupId).not.toBe(c.view.groupId)
-  return { group, seats: [a, b, c, d] as const, heal: () => (isCut = false) }
-}
 
 function expectUnmerged(seats: readonly Seat[], groupIds: readonly bigint[]): void {
   expect(seats.map(({ view }) => view.groupId)).toEqual(groupIds)

@@ -7,6 +7,8 @@
  */
 import { HEADER_BYTES } from '../../kernel/packet.ts'
 import { ORDER_HEAD_BYTES } from '../../kernel/packets.ts'
+import { NOTICE_RESULTS_MAX } from '../../kernel/recovery-packets.ts'
+import { check } from '../simulator/checkers/checker.ts'
 import { JudgedGroup, only, type Rule } from './recovery-judged.ts'
 
 /** Longer than the default times take for a suspicion, and for an attempt that waits for votes in vain. */
@@ -215,7 +217,68 @@ function heldRequestsGoAgain(): void {
   it.finish()
 }
 
-export const scenes: Readonly<Record<string, () => void>> = {
+/**
+ * Member 3 holds a result for members 3, 4 and 5, which nobody else has got, when the other two of them die. It is the
+ * newest in the votes of those that are left, who are a majority of the view in force, and none of the one that it names.
+ */
+function deadResultsAreCut(): void {
+  const it = new JudgedGroup(5, { resilience: 1 })
+  it.lead(only([1, 2], [3, 4, 5]), losing('streamData', 3))
+  it.reset(3)
+  it.until(() => it.hasMarked(3, 'proposing'), 'member 3 proposes its result')
+  for (const id of [4, 5]) it.crash(id)
+  it.send(1)
+  it.finish()
+}
+
+/**
+ * Member 3 has last measured that an answer takes half a second, which is true of nobody. The sequencer dies, and the others
+ * wait for member 3 no longer than they would for each other.
+ */
+function lateForItsReset(...rules: readonly Rule[]): void {
+  const it = new JudgedGroup(5, { resilience: 1 })
+  it.lead(({ fromId, toId }) => (fromId === 1 && toId === 3 ? 'hold' : 'pass'))
+  const sent = it.send(3)
+  it.advance(200)
+  it.lead(...rules)
+  it.release()
+  it.until(() => sent.seq !== undefined, 'member 3 has its answer late')
+  it.crash(1)
+  it.until(() => [2, 4, 5].every((id) => it.hasMarked(id, 'resumed')), 'the others go on')
+  it.advance(LONG_MS)
+  check(!it.seat(3).isOver, 'I8', () => 'member 3 can reach everybody who is left, and is expelled')
+  it.finish()
+}
+
+/** Invited, it would wait for two answers of its own before it knows that the sequencer is silent. */
+function undecidedVoteInTime(): void {
+  lateForItsReset()
+}
+
+/** Its vote for the attempt that wins is lost, and it would be half a second before it knows. */
+function lostVoteIsSentAgain(): void {
+  let votes = 0
+  lateForItsReset(({ kind, fromId, toId }) =>
+    kind === 'streamData' && fromId === 3 && toId === 2 && votes++ === 0 ? 'lose' : 'pass',
+  )
+}
+
+/** Member 5 is cut off while the others rebuild their group more often than a notice of expulsion has names for. */
+function outManyResetsAgo(): void {
+  const it = new JudgedGroup(5, { resilience: 1 })
+  // its view is neither the oldest that is remembered nor one of the newest: those are named in any case
+  for (let i = 0; i < 4; i++) resetBy(it, 1)
+  it.lead(only([1, 2, 3, 4]))
+  for (let i = 0; i < NOTICE_RESULTS_MAX; i++) resetBy(it, 2)
+  it.finish()
+}
+
+function resetBy(it: JudgedGroup, id: number): void {
+  const how = it.reset(id)
+  it.until(() => how() !== 'open', `member ${id} has rebuilt the group`)
+}
+
+export const recoveryScenes: Readonly<Record<string, () => void>> = {
   'vote-is-promise': voteIsPromise,
   'promises-rise': promisesRise,
   'newest-result-first': newestResultFirst,
@@ -226,4 +289,8 @@ export const scenes: Readonly<Record<string, () => void>> = {
   'own-result-dropped': ownResultDropped,
   'gone-may-have-voted': goneMayHaveVoted,
   'held-requests-go-again': heldRequestsGoAgain,
+  'undecided-vote-in-time': undecidedVoteInTime,
+  'lost-vote-is-sent-again': lostVoteIsSentAgain,
+  'dead-results-are-cut': deadResultsAreCut,
+  'out-many-resets-ago': outManyResetsAgo,
 }

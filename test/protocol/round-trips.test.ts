@@ -1,6 +1,7 @@
 /** Retransmission times are learnt from round trips: nothing is repeated that is only on its way. */
 import { describe, expect, test } from 'vitest'
 import { detectionPresets } from '../../group/member/options.ts'
+import type { RoundTrips } from '../../kernel/rtt.ts'
 import { GroupOf, type GroupOfOptions } from './group-of.ts'
 
 const presets = ['default', 'wan'] as const
@@ -113,4 +114,26 @@ test('100 ms one way, wan detection: a group is found and joined, and nothing is
   const { locate, joinRequest, streamData } = group.countsSince(before)
   // one question by multicast, and one to the peer
   expect({ locate, joinRequest, streamData }).toEqual({ locate: 2, joinRequest: 1, streamData: 1 })
+})
+
+test('what is answered at one moment has met one delay, and is one round trip learnt', () => {
+  const group = GroupOf.open(2, { member: { detection: { ...detectionPresets.default, minRtoMs: 100 } } })
+  const sender = group.seats[1]!
+  const { roundTrips } = sender.machine as unknown as { readonly roundTrips: RoundTrips }
+  for (let i = 0; i < 50; i++) {
+    const sent = sender.send(100)
+    group.until(() => sent.seq !== undefined, 'the send has returned')
+  }
+  const before = roundTrips.mean
+  // seven requests, a millisecond after each other, that meet at the sequencer: its answers are two broadcasts
+  group.delay = 30_000
+  for (let i = 0; i < 7; i++) {
+    sender.send(100)
+    group.delay -= 1_000
+    group.advance(1)
+  }
+  group.until(() => sender.unanswered === 0, 'every send has returned')
+  const rise = roundTrips.mean - before
+  expect(rise).toBeGreaterThan(0)
+  expect(rise).toBeLessThanOrEqual((2 * 60_000) / 8)
 })

@@ -2,9 +2,17 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { checkKernelOptions } from '../../group/options.ts'
-import { drawKey, formatKey, KEY_PREFIX, parseKeys, readKeyFile } from '../../kernel/node/secure/group-key.ts'
+import {
+  drawKey,
+  formatKey,
+  KEY_PREFIX,
+  parseKeys,
+  readKeyFile,
+  TOKEN_PREFIX,
+} from '../../kernel/node/secure/group-key.ts'
 import { Processes } from '../support/processes.ts'
 
 const processes = new Processes()
@@ -73,6 +81,60 @@ describe('a key as text', () => {
   })
 })
 
+describe('a token as text', () => {
+  const text = drawKey()
+  const key = parseKeys('x', text)[0]!
+  const asked = { groupId: 1n, nonce: 2n, challenge: 3n, address: '127.0.0.1:1' }
+  const salt = new Uint8Array(16)
+
+  test.each(['send', 'receive'] as const)(
+    '%s: seals and opens like the key, and proves its right',
+    (right) => {
+      const token = key.token(right)!
+      expect(token).toMatch(/^amoebacast-token-1:[\w-]{92}$/)
+      const read = parseKeys('x', token)[0]!
+      expect([read.id, read.rights.right]).toEqual([key.id, right])
+      expect(read.sealKey(salt).equals(key.sealKey(salt))).toBe(true)
+      expect(key.rights.verify(right, asked, read.rights.prove(asked))).toBe(true)
+      expect(read.rights.lower('all')).toBeUndefined()
+      expect(key.token(right)).toBe(token)
+    },
+  )
+
+  test('from a token, one for less, and none for more', () => {
+    const sender = parseKeys('x', key.token('send')!)[0]!
+    expect(sender.token('receive')).toBe(key.token('receive'))
+    expect(parseKeys('x', key.token('receive')!)[0]!.token('send')).toBeUndefined()
+  })
+
+  test('a slip of one character is always noticed', () => {
+    const token = key.token('receive')!
+    for (let at = 0; at < token.length; at++) {
+      const other = token[at] === 'A' ? 'B' : 'A'
+      expect(() => parseKeys('x', token.slice(0, at) + other + token.slice(at + 1))).toThrow(/the key in x/)
+    }
+  })
+
+  test('it tells nothing of the key, and no way of printing shows it', () => {
+    const token = key.token('send')!
+    const secret = Buffer.from(text.slice(KEY_PREFIX.length), 'base64url').subarray(0, 32)
+    expect(Buffer.from(token.slice(TOKEN_PREFIX.length), 'base64url').includes(secret)).toBe(false)
+    const shown = inspect(key, { depth: 9, showHidden: true }) + JSON.stringify(key)
+    for (const hidden of [secret, key.rights.toBytes()])
+      for (const form of ['hex', 'base64url'] as const)
+        expect(shown).not.toContain(Buffer.from(hidden).toString(form).slice(0, 20))
+  })
+
+  test('a process has one right: a file with different ones is refused', () => {
+    const other = parseKeys('x', drawKey())[0]!
+    expect(() => parseKeys('x', `${text}\n${other.token('receive')}`)).toThrow(
+      'x holds entries with different rights (all, receive)',
+    )
+    expect(parseKeys('x', `${key.token('receive')}\n${other.token('receive')}`)).toHaveLength(2)
+    expect(() => parseKeys('x', `${text}\n${key.token('send')}`)).toThrow('different rights (all, send)')
+  })
+})
+
 describe('the options', () => {
   test('key and keyFile', async () => {
     const path = join(folder, 'group.key')
@@ -117,6 +179,39 @@ describe('amoebacast keygen', () => {
     expect(await readFile(path, 'utf8')).toBe(text)
     const nowhere = await run(['keygen', '--out', join(folder, 'none', 'x')])
     expect([nowhere.code, nowhere.stderr]).toEqual([1, expect.stringContaining('(ENOENT)')])
+  })
+
+  test('--rights makes a token from a key file, and from a token one for less', async () => {
+    const [keyFile, tokenFile] = [join(folder, 'group.key'), join(folder, 'sender.key')]
+    await writeFile(keyFile, `${drawKey()}\n`)
+    const [key] = readKeyFile(keyFile)
+    const printed = await run(['keygen', '--rights', 'receive', '--key-file', keyFile])
+    expect([printed.code, printed.stdout]).toEqual([0, key!.token('receive')])
+    const written = await run(['keygen', '--rights', 'send', '--key-file', keyFile, '--out', tokenFile])
+    expect(written.stdout).toContain('holds a token for the right to send and receive')
+    expect((await stat(tokenFile)).mode & 0o777).toBe(0o600)
+    expect(readKeyFile(tokenFile)[0]!.rights.right).toBe('send')
+    const lower = await run(['keygen', '--rights', 'receive', '--key-file', tokenFile])
+    expect(lower.stdout).toBe(key!.token('receive'))
+  })
+
+  test('--rights without a key file, or from a token for less, says what is wrong', async () => {
+    const tokenFile = join(folder, 'reader.key')
+    await writeFile(tokenFile, `${parseKeys('x', drawKey())[0]!.token('receive')}\n`)
+    const without = await run(['keygen', '--rights', 'send'])
+    expect([without.code, without.stderr]).toEqual([2, expect.stringContaining('give --key-file')])
+    const more = await run(['keygen', '--rights', 'send', '--key-file', tokenFile])
+    expect([more.code, more.stderr]).toEqual([
+      1,
+      expect.stringContaining("holds a token for less than 'send'"),
+    ])
+  })
+
+  test('a process with a token for less cannot create a group, and says so', async () => {
+    const tokenFile = join(folder, 'reader.key')
+    await writeFile(tokenFile, `${parseKeys('x', drawKey())[0]!.token('receive')}\n`)
+    const { code, stderr } = await run(['node', '--group', 'x', '--create', '--key-file', tokenFile])
+    expect([code, stderr]).toEqual([1, expect.stringContaining('its token does not give every right')])
   })
 
   test('a bad key file is wrong usage, and says so in one line', async () => {

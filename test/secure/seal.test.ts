@@ -5,9 +5,10 @@ import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { readU53 } from '../../kernel/bytes.ts'
+import { readU32, readU53 } from '../../kernel/bytes.ts'
 import {
   COUNTER_AT,
+  KEY_ID_AT,
   SALT_AT,
   SALT_BYTES,
   SEAL_OVERHEAD,
@@ -20,6 +21,7 @@ import { SealBuffers } from '../../kernel/node/secure/seal-buffers.ts'
 import { SealedTransport } from '../../kernel/node/secure/sealed-transport.ts'
 import { Sealer } from '../../kernel/node/secure/sealer.ts'
 import { DERIVE_BURST, Senders } from '../../kernel/node/secure/senders.ts'
+import { sealKeyOf, writeSealKey } from '../../kernel/packet.ts'
 import { FakeTransport, packet } from '../node/support.ts'
 
 const aKey = (): GroupKey => parseKeys('the test', drawKey())[0]!
@@ -49,8 +51,6 @@ describe('sealing and opening', () => {
       expect(bytes.length).toBe(plain.length + SEAL_OVERHEAD)
       expect(Buffer.from(bytes).includes(Buffer.from(plain.subarray(0, 16)))).toBe(false)
       expect(Buffer.from(opener.open(bytes, 0) as Uint8Array)).toEqual(Buffer.from(plain))
-      sealer.prepare()
-      opener.prepare()
     }
   })
 
@@ -68,10 +68,10 @@ describe('sealing and opening', () => {
     expect(typeof new Opener([key]).open(bytes, 0)).toBe('object')
   })
 
-  test('whatever arrives in between, what is prepared opens the right packet', () => {
+  test('whatever arrives, in whatever order, each is opened once, and what is forged uses up nothing', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.record({ which: fc.nat(60), forged: fc.boolean(), prepares: fc.boolean() }), {
+        fc.array(fc.record({ which: fc.nat(60), forged: fc.boolean() }), {
           maxLength: 200,
         }),
         (arrivals) => {
@@ -80,7 +80,7 @@ describe('sealing and opening', () => {
           const plains = Array.from({ length: 61 }, (_, i) => packet({ body: Uint8Array.of(i) }))
           const sent = plains.map((plain) => sealed(sealer, plain))
           const seen = new Set<number>()
-          for (const { which, forged, prepares } of arrivals) {
+          for (const { which, forged } of arrivals) {
             const bytes = Uint8Array.from(sent[which]!)
             if (forged) bytes[SEALED_AT + 3]! ^= 1
             const opened = opener.open(bytes, 0)
@@ -88,7 +88,6 @@ describe('sealing and opening', () => {
             else if (forged) expect(opened).toBe('forged')
             else expect((opened as Uint8Array).at(-1)).toBe(which)
             if (!forged) seen.add(which)
-            if (prepares) opener.prepare()
           }
         },
       ),
@@ -215,7 +214,6 @@ describe('no nonce comes twice', () => {
         expect(nonces.has(nonceOf(bytes))).toBe(false)
         nonces.add(nonceOf(bytes))
         salts.add(saltOf(bytes))
-        if (i % 3 === 0) sealer.prepare()
       }
     }
     expect(salts.size).toBe(50)
@@ -265,10 +263,55 @@ describe('the transport', () => {
   const sealedOver = (inner: FakeTransport, keys = [key]): SealedTransport =>
     new SealedTransport(inner, { keys, clock: () => 0 })
 
+  test('has a salt and a counter for each key, which go on when the key comes back', () => {
+    const inner = new FakeTransport()
+    const other = parseKeys('the test', drawKey())[0]!
+    const transport = sealedOver(inner, [other, key])
+    const under = (id: number): Uint8Array => {
+      const plain = packet()
+      writeSealKey(plain, id)
+      return plain
+    }
+    for (const id of [key.id, other.id, key.id]) transport.send('10.0.0.2:1', under(id))
+    // under each key held
+    transport.send('10.0.0.2:1', under(0))
+    transport.setKeys([other])
+    transport.send('10.0.0.2:1', under(key.id))
+    expect(transport.stats.lostSends.get('key')).toBe(1)
+    transport.setKeys([key, other])
+    transport.send('10.0.0.2:1', under(key.id))
+    const sealed = inner.sent.map(({ packet }) => ({
+      keyId: readU32(packet, KEY_ID_AT),
+      salt: Buffer.from(packet.subarray(SALT_AT, SALT_AT + SALT_BYTES)).toString('hex'),
+      counter: readU53(packet, COUNTER_AT),
+    }))
+    expect(sealed.map(({ keyId }) => keyId)).toEqual([key.id, other.id, key.id, other.id, key.id, key.id])
+    const countersOf = (id: number): number[] =>
+      sealed.filter(({ keyId }) => keyId === id).map(({ counter }) => counter)
+    const risen = (counters: readonly number[]): boolean =>
+      counters.every((counter, i) => i === 0 || counter > counters[i - 1]!)
+    expect([risen(countersOf(key.id)), risen(countersOf(other.id))]).toEqual([true, true])
+    expect(new Set(sealed.map(({ keyId, salt }) => `${keyId} ${salt}`)).size).toBe(2)
+    expect(new Set(sealed.map(({ salt }) => salt)).size).toBe(2)
+  })
+
+  test('says of what it opens under which key it came', () => {
+    const other = parseKeys('the test', drawKey())[0]!
+    const [inner, opened] = [new FakeTransport(), [] as number[]]
+    const reading = new FakeTransport()
+    const transport = sealedOver(inner, [other, key])
+    sealedOver(reading, [key, other]).onPacket((_, bytes) => opened.push(sealKeyOf(bytes)))
+    const plain = packet()
+    transport.send('10.0.0.2:1', plain)
+    for (const { packet } of inner.sent) reading.arrive('10.0.0.1:1', packet)
+    expect(opened).toEqual([other.id, key.id])
+  })
+
   test('seals a fan-out once, and a packet that is sent again anew', () => {
     const inner = new FakeTransport()
     const transport = sealedOver(inner)
     const plain = packet()
+    writeSealKey(plain, key.id)
     for (const to of ['10.0.0.2:1', '10.0.0.3:1', '10.0.0.4:1']) transport.send(to, plain)
     transport.send('10.0.0.2:1', plain)
     expect(transport.isIdle).toBe(true)

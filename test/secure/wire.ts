@@ -20,12 +20,16 @@ export class Tapped {
   readonly transport: Transport
   /** Everything that arrives does so twice. */
   isDoubling = false
+  /** Nothing goes out, and nothing comes in. */
+  isCut = false
   private handler: PacketHandler = () => {}
 
   constructor(inner: Transport) {
     this.transport = new Proxy(inner, {
       get: (target, name) => {
         if (name === 'onPacket') return (handler: PacketHandler) => this.tap(target, handler)
+        const isSending = name === 'send' || name === 'multicast' || name === 'check'
+        if (isSending && this.isCut) return () => {}
         const value: unknown = Reflect.get(target, name, target)
         return typeof value === 'function' ? value.bind(target) : value
       },
@@ -40,6 +44,7 @@ export class Tapped {
   private tap(inner: Transport, handler: PacketHandler): void {
     this.handler = handler
     inner.onPacket((from, bytes) => {
+      if (this.isCut) return
       const packet = { from, bytes: Uint8Array.from(bytes) }
       this.recorded.push(packet)
       handler(from, bytes)
@@ -71,6 +76,7 @@ export class Diary {
   /** Messages as `seq sender body`, everything else as its kind. */
   readonly messages: string[] = []
   readonly changes: string[] = []
+  private returnedAt = 0
   /** Events that tell of trouble. */
   readonly alarms: string[] = []
   private readonly reading: Promise<void>
@@ -79,6 +85,11 @@ export class Diary {
     for (const name of ['suspect', 'expelled', 'split', 'slow'] as const)
       group.on(name, (event) => this.alarms.push(`${name} ${JSON.stringify(event, (_, v) => String(v))}`))
     this.reading = this.read(group).catch(() => {})
+  }
+
+  /** Messages since the last rejoin: what came before it has a gap behind it. */
+  get sinceReturn(): readonly string[] {
+    return this.messages.slice(this.returnedAt)
   }
 
   ended(): Promise<void> {
@@ -90,6 +101,7 @@ export class Diary {
       for (const { kind, seq, sender, body } of await group.receiveBatch()) {
         if (kind === 'message') this.messages.push(`${seq} ${sender} ${body}`)
         else this.changes.push(kind)
+        if (kind === 'rejoin') this.returnedAt = this.messages.length
       }
     }
   }

@@ -4,9 +4,11 @@
  */
 import { detectionPresets, type MemberOptions } from '../../group/member/options.ts'
 import { ErrorCode } from '../../kernel/errors.ts'
-import type { Address, Micros } from '../../kernel/identity.ts'
+import { type Address, type Micros, Right } from '../../kernel/identity.ts'
 import type { Prng } from '../../kernel/prng.ts'
+import { Abilities } from './abilities.ts'
 import { Violation } from './checkers/checker.ts'
+import { credentialsFor } from './credentials.ts'
 import { Life, type SimulatedMachine, SimulatedNode, type World } from './node.ts'
 import { hasFaults } from './options.ts'
 import { Program, type ProgramPlan, parametersOf } from './program.ts'
@@ -41,12 +43,50 @@ export class Cluster {
   /** For what comes after a fault only, so that all else is as without it. */
   private readonly faultPrng: Prng
 
-  constructor(world: World, prng: Prng, faultPrng: Prng, makeMachine: MakeMachine) {
+  private readonly abilities: Abilities
+
+  constructor(seed: number, world: World, prng: Prng, faultPrng: Prng, makeMachine: MakeMachine) {
     this.world = world
     this.prng = prng
     this.faultPrng = faultPrng
     this.makeMachine = makeMachine
     this.plan()
+    const addresses = this.participants.map(({ address }) => address)
+    this.abilities = new Abilities(seed, world.options, addresses)
+    for (const { at, address, key } of this.abilities.moments) {
+      const { node } = this.participants.find((one) => one.address === address)!
+      world.queue.at(at, () => (key === undefined ? this.forgetKeys(node) : this.addKey(node, key)))
+    }
+  }
+
+  private addKey(node: SimulatedNode, key: number): void {
+    if (node.keys.includes(key)) return
+    // a key that was late does not go before a newer one
+    this.setKeys(
+      node,
+      [...node.keys, key].sort((a, b) => b - a),
+    )
+  }
+
+  /** Its operator has waited for nothing but the change. */
+  private forgetSoon(node: SimulatedNode): void {
+    if (node.keys.length < 2) return
+    for (const after of this.abilities.haste()) this.world.queue.after(after, () => this.forgetKeys(node))
+  }
+
+  /** Takes away what its machine can do without. (Before it has joined it cannot tell what its group will want.) */
+  private forgetKeys(node: SimulatedNode): void {
+    const life = node.current
+    if (life?.record.group === undefined || node.isPaused) return
+    const needed = life.machine.keysInUse?.().map(({ keyId }) => keyId) ?? []
+    const kept = node.keys.filter((key, i) => i === 0 || needed.includes(key))
+    if (kept.length < node.keys.length) this.setKeys(node, kept)
+  }
+
+  private setKeys(node: SimulatedNode, keys: readonly number[]): void {
+    node.keys = keys
+    this.world.trace?.add(this.world.queue.now, node.address, `keys ${keys.join()}`)
+    node.current?.call({ call: 'keys', keys })
   }
 
   private plan(): void {
@@ -56,6 +96,7 @@ export class Cluster {
     for (let i = 0; i < members; i++) {
       const address = `n${i}`
       const node = new SimulatedNode(address, this.world)
+      node.keys = Abilities.firstKeys(options)
       this.participants.push({ node, address, lives: [], tries: 0, isOpening: false })
     }
     const leavers = this.chooseLeavers()
@@ -134,23 +175,31 @@ export class Cluster {
     const { world, prng } = this
     const { judge, queue, options } = world
     const { node, address } = participant
-    const member = this.memberOptions(address)
+    const versions = this.abilities.versionsAt(address, queue.now)
+    const credentials = this.credentialsAt(address)
+    const member = { ...this.memberOptions(address), versions, keys: node.keys, credentials }
     const name = participant.tries === 0 ? address : `${address}.${participant.tries + 1}`
     participant.tries++
     const record = judge.begin(name, member.nonce)
+    record.right = credentials?.right ?? Right.all
+    record.abilities = { versions, keys: () => node.keys }
     const host = {
       call: (call: Parameters<Life['call']>[0]) => life.call(call),
       joined: () => {},
       ended: (code: ErrorCode | undefined) => this.onEnded(participant, plan, life, code),
     }
     const dice = { prng: prng.fork(), faultPrng: this.faultPrng.fork() }
-    const program = new Program({ life: record.index, plan, queue, ...dice, options, host })
+    const mayReset = record.right === Right.all
+    const program = new Program({ life: record.index, mayReset, plan, queue, ...dice, options, host })
     const life = new Life({
       record,
       node,
       world,
       machine: this.makeMachine(member),
-      program: (output) => program.onOutput(output),
+      program: (output) => {
+        program.onOutput(output)
+        if (output.output === 'event' && output.event.event === 'settings') this.forgetSoon(node)
+      },
       crashed: () => {
         program.stop()
         this.alive.delete(life)
@@ -161,6 +210,14 @@ export class Cluster {
     this.alive.set(life, program)
     if (this.isHealed) program.heal()
     program.open(parametersOf(options))
+  }
+
+  /** The first nodes after the creator have lesser rights, so that some of them would be next to number. */
+  private credentialsAt(address: Address): MemberOptions['credentials'] {
+    const { lesser } = this.world.options
+    if (lesser === 0) return undefined
+    const i = this.participants.findIndex((one) => one.address === address)
+    return credentialsFor(i === 0 || i > lesser ? 'all' : i % 2 === 1 ? 'receive' : 'send')
   }
 
   private memberOptions(address: Address): MemberOptions {
@@ -193,7 +250,7 @@ export class Cluster {
     life: Life,
     code: ErrorCode | undefined,
   ): void {
-    const { queue } = this.world
+    const { queue, options } = this.world
     const { record } = life
     const wasMember = record.group !== undefined
     life.end()
@@ -206,6 +263,8 @@ export class Cluster {
       plan.how !== 'create' &&
       (code === ErrorCode.notFound ||
         code === ErrorCode.full ||
+        (code === ErrorCode.notAuthorized && options.keys > 0) ||
+        (code === ErrorCode.incompatible && options.upgrades > 0) ||
         ((code === ErrorCode.memberFailed || code === ErrorCode.expelled) && this.isDisturbed))
     if (!mayTryAgain)
       throw new Violation('I9', `${record.name} cannot ${plan.how}: ${code}, and nothing was wrong`)

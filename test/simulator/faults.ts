@@ -5,6 +5,7 @@
 import type { Micros } from '../../kernel/identity.ts'
 import { PacketKind } from '../../kernel/packet.ts'
 import { Prng } from '../../kernel/prng.ts'
+import { ABILITY_DICE } from './abilities.ts'
 import { FAULT_DICE, type RunOptions } from './options.ts'
 
 /** When: at a moment, or aimed at a turning point, which may never come. */
@@ -119,7 +120,17 @@ export function drawPlan(seed: number, options: RunOptions): Fault[] {
       }
     })
   }
-  return faults.filter(({ index }) => !skipped.has(index))
+  const aimedAnew = options.keys + options.upgrades > 0 ? atSettings(seed, faults) : faults
+  return aimedAnew.filter(({ index }) => !skipped.has(index))
+}
+
+/** Where a group changes its settings, half of the faults that are aimed at marks are aimed at that. */
+function atSettings(seed: number, faults: readonly Fault[]): Fault[] {
+  const dice = new Prng(seed + ABILITY_DICE + 2)
+  return faults.map((fault) => {
+    if (fault.trigger.on !== 'mark' || dice.chance(1, 2)) return fault
+    return { ...fault, trigger: { on: 'mark', mark: 'settings-numbered', nth: dice.between(1, 3) } }
+  })
 }
 
 function atTime(dice: Prng, { healAt }: RunOptions): Trigger {

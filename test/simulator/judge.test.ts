@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { ErrorCode } from '../../kernel/errors.ts'
+import { Right } from '../../kernel/identity.ts'
 import type { GroupParameters } from '../../kernel/parameters.ts'
 import { Violation } from './checkers/checker.ts'
 import { isProgressDemanded, missing } from './checkers/progress.ts'
@@ -343,5 +344,55 @@ describe('I9, progress', () => {
     it.hold(3)
     it.sent(2, send, 3)
     expect(missing(it.judge.ledger)).toBe('n2 has delivered up to 2, and the order goes on to 3')
+  })
+})
+
+describe('rights', () => {
+  const withRights = (rights: Readonly<Record<number, Right>>) => new Scene(3, {}, rights)
+  const closed = (it: Scene, id: number) => {
+    const event = { event: 'closed', code: ErrorCode.resetFailed, reason: 'nobody may rebuild it' } as const
+    it.judge.output(it.life(id), { output: 'event', event })
+  }
+
+  it('who may only receive has nothing in the order', () => {
+    const sends = (right: Right) => {
+      const it = withRights({ 2: right })
+      it.deliver(it.life(1), it.message(it.send(2), it.next))
+    }
+    expect(verdictOf(() => sends(Right.send))).toBe('')
+    expectWrong('rights', () => sends(Right.receive))
+  })
+  it('only one with every right rebuilds the group, and is told that it has', () => {
+    const resets = (right: Right) => {
+      const it = withRights({ 2: right })
+      it.crash(1)
+      it.deliver(it.life(2), it.reset(it.next, 2, [1], { coordinator: 2 }))
+    }
+    expect(verdictOf(() => resets(Right.all))).toBe('')
+    expectWrong('rights', () => resets(Right.send))
+    expectWrong('rights', () => {
+      const it = withRights({ 2: Right.send })
+      it.judge.output(it.life(2), { output: 'reset', token: 5, size: 2 })
+    })
+  })
+  it('a group is given up only by one who may not rebuild it, and for want of one who may', () => {
+    const givesUp = (right: Right, isAlone: boolean) => {
+      const it = withRights({ 2: right, 3: Right.receive })
+      if (isAlone) it.crash(1)
+      closed(it, 2)
+    }
+    expect(verdictOf(() => givesUp(Right.send, true))).toBe('')
+    expectWrong('rights', () => givesUp(Right.send, false))
+    expectWrong('I6', () => givesUp(Right.all, true))
+  })
+  it('progress is demanded while one with every right is left', () => {
+    const demanded = (rights: Readonly<Record<number, Right>>) => {
+      const it = withRights(rights)
+      it.crash(1)
+      return isProgressDemanded(it.judge.ledger)
+    }
+    expect(demanded({})).toBe(true)
+    expect(demanded({ 2: Right.receive })).toBe(true)
+    expect(demanded({ 2: Right.receive, 3: Right.send })).toBe(false)
   })
 })

@@ -12,7 +12,9 @@ import {
   MAGIC,
   PACKET_BYTES_MAX,
   PacketKind,
+  sealKeyOf,
   WIRE_VERSION,
+  writeSealKey,
 } from '../../kernel/packet.ts'
 import type { Prng } from '../../kernel/prng.ts'
 import { Violation } from './checkers/checker.ts'
@@ -20,7 +22,7 @@ import type { EventQueue } from './event-queue.ts'
 import type { RunOptions } from './options.ts'
 import { describePacket, type Trace } from './trace.ts'
 
-export const dropReasons = ['loss', 'corrupt', 'overrun', 'nobody', 'partition', 'silent'] as const
+export const dropReasons = ['loss', 'corrupt', 'overrun', 'nobody', 'partition', 'silent', 'key'] as const
 export type DropReason = (typeof dropReasons)[number]
 
 /** Where packets arrive: a socket's receive buffer. */
@@ -30,6 +32,8 @@ export interface Endpoint {
   arrive(from: Address, bytes: Uint8Array): DropReason | undefined
   /** Packets in the buffer. */
   readonly queued: number
+  /** Ids of the group keys that its process holds; none where packets are not sealed. */
+  readonly keys: readonly number[]
 }
 
 /**
@@ -108,33 +112,48 @@ export class Network {
   }
 
   private unicastNow(from: Address, to: Address, packet: Uint8Array): void {
-    const hash = this.examine(packet)
+    const hash = this.examine(from, packet)
     this.trace?.add(this.queue.now, from, `-> ${to} ${describePacket(packet)}`)
     const endpoint = this.endpoints.get(to)
     if (endpoint === undefined) {
       this.counts.sent++
       this.drop('nobody', from, to, packet)
     } else {
-      this.transmit(from, endpoint, packet, hash)
+      for (const key of this.keysFor(from, packet)) this.transmit(from, endpoint, packet, hash, key)
     }
   }
 
   multicast(from: Address, packet: Uint8Array): void {
     if (this.watch?.before('sent', packet[2]!, from) === false) return
-    const hash = this.examine(packet)
+    const hash = this.examine(from, packet)
     this.trace?.add(this.queue.now, from, `=> all ${describePacket(packet)}`)
-    for (const endpoint of this.endpoints.values())
-      if (endpoint.address !== from) this.transmit(from, endpoint, packet, hash)
+    for (const key of this.keysFor(from, packet))
+      for (const endpoint of this.endpoints.values())
+        if (endpoint.address !== from) this.transmit(from, endpoint, packet, hash, key)
     this.watch?.after('sent', packet[2]!, from)
   }
 
+  /** Under which keys a rim that seals would send it: that which the packet names, or each that the process holds. */
+  private keysFor(from: Address, packet: Uint8Array): readonly number[] {
+    const keys = this.endpoints.get(from)?.keys ?? []
+    const key = sealKeyOf(packet)
+    return key !== 0 ? [key] : keys.length > 0 ? keys : [0]
+  }
+
   /** What every packet must be when it leaves; gives its hash. */
-  private examine(packet: Uint8Array): number {
+  private examine(from: Address, packet: Uint8Array): number {
     if (packet.length < HEADER_BYTES || packet.length > PACKET_BYTES_MAX) {
       throw new Violation('packets', `a packet of ${packet.length} bytes is sent`)
     }
-    if (readU32(packet, CHECKSUM_AT) !== 0)
+    const key = sealKeyOf(packet)
+    const { keys } = this.endpoints.get(from)!
+    if (key !== 0 && keys.length === 0)
       throw new Violation('packets', 'a machine leaves the checksum to the rim')
+    if (key !== 0 && !keys.includes(key))
+      throw new Violation(
+        'settings',
+        `${from} seals with a key that it does not hold: ${describePacket(packet)}`,
+      )
     if (packet.length > this.options.packetSize) {
       throw new Violation(
         'I10',
@@ -144,16 +163,16 @@ export class Network {
     return crc32(packet)
   }
 
-  private transmit(from: Address, to: Endpoint, packet: Uint8Array, hash: number): void {
+  private transmit(from: Address, to: Endpoint, packet: Uint8Array, hash: number, key: number): void {
     const { prng, options, isHealed } = this
-    this.copy(from, to, packet, hash)
+    this.copy(from, to, packet, hash, key)
     if (isHealed) return
-    if (options.duplication > 0 && prng.unit() < options.duplication) this.copy(from, to, packet, hash)
+    if (options.duplication > 0 && prng.unit() < options.duplication) this.copy(from, to, packet, hash, key)
     if (options.garbage > 0 && prng.unit() < options.garbage)
       this.schedule(from, to, makeGarbage(prng, packet))
   }
 
-  private copy(from: Address, to: Endpoint, packet: Uint8Array, hash: number): void {
+  private copy(from: Address, to: Endpoint, packet: Uint8Array, hash: number, key: number): void {
     const { prng, options, isHealed } = this
     this.counts.sent++
     this.counts.bytes += packet.length
@@ -167,8 +186,9 @@ export class Network {
       if (crc32(packet) !== hash)
         throw new Violation('packets', 'a machine has written into a packet that it had sent')
       const received = packet.slice()
-      writeU32(received, CHECKSUM_AT, hash)
-      this.arrive(from, to, isDamaged ? damage(prng, received) : received)
+      writeU32(received, CHECKSUM_AT, 0)
+      writeU32(received, CHECKSUM_AT, key === 0 ? hash : crc32(received))
+      this.arrive(from, to, isDamaged ? damage(prng, received) : received, key)
     })
   }
 
@@ -182,9 +202,11 @@ export class Network {
     })
   }
 
-  private arrive(from: Address, to: Endpoint, bytes: Uint8Array): void {
+  private arrive(from: Address, to: Endpoint, bytes: Uint8Array, key = 0): void {
     if (this.isCut(from, to.address)) return this.drop('partition', from, to.address, bytes)
     if (!hasValidChecksum(bytes)) return this.drop('corrupt', from, to.address, bytes)
+    if (key !== 0 && !to.keys.includes(key)) return this.drop('key', from, to.address, bytes)
+    if (to.keys.length > 0) writeSealKey(bytes, key)
     const reason = to.arrive(from, bytes)
     if (reason !== undefined) this.drop(reason, from, to.address, bytes)
   }
@@ -223,7 +245,7 @@ export class Network {
 }
 
 export function noDrops(): Record<DropReason, number> {
-  return { loss: 0, corrupt: 0, overrun: 0, nobody: 0, partition: 0, silent: 0 }
+  return { loss: 0, corrupt: 0, overrun: 0, nobody: 0, partition: 0, silent: 0, key: 0 }
 }
 
 /** As the rim does it: over the packet with its checksum zero. */

@@ -6,7 +6,15 @@
 import type { Counters } from '../../kernel/counters.ts'
 import type { Address, Micros, Nonce } from '../../kernel/identity.ts'
 import type { Input, Machine, Sink } from '../../kernel/machine.ts'
-import { HEADER_BYTES, PacketKind, readHeader, readRoute, writeHeader } from '../../kernel/packet.ts'
+import {
+  HEADER_BYTES,
+  PacketKind,
+  readHeader,
+  readRoute,
+  sealKeyOf,
+  writeHeader,
+  writeSealKey,
+} from '../../kernel/packet.ts'
 import type { Call, MemberInfo, Output } from '../../kernel/port.ts'
 import { Violation } from './checkers/checker.ts'
 import type { Judge } from './checkers/judge.ts'
@@ -21,6 +29,8 @@ export interface SimulatedMachine extends Machine {
   info(): MemberInfo
   readonly counters: Counters
   readonly options: { readonly nonce: Nonce }
+  /** Group keys that it cannot do without. */
+  keysInUse?(): readonly { readonly keyId: number }[]
 }
 
 /** The parts of one run that everything in it shares. */
@@ -61,6 +71,8 @@ export class SimulatedNode implements Endpoint {
   private pausedUntil: Micros | undefined
   /** Calls of a program that is stopped like its machine. BOUNDED by what the program does in a run. */
   private readonly heldCalls: (() => void)[] = []
+  /** Ids of the group keys that its process holds, the newest first; none where packets are not sealed. */
+  keys: readonly number[] = []
   /** What its clock shows is `offset + rate * time`. */
   clock: { readonly offset: Micros; readonly rate: number } | undefined
   private readonly world: World
@@ -177,12 +189,13 @@ export class SimulatedNode implements Endpoint {
 
   /** What a kernel's router says to who writes to a life that is over (kernel/node/router.ts). */
   private answerGone(from: Address, bytes: Uint8Array): void {
-    const header = readHeader(bytes)
+    const header = readHeader(bytes, 1, 255)
     if (typeof header === 'string' || header.destination === 0n || header.senderNonce === 0n) return
     if (header.kind === PacketKind.gone) return
     const answer = new Uint8Array(HEADER_BYTES)
-    const { groupId, incarnation, coordinator, destination, senderNonce } = header
+    const { groupId, incarnation, coordinator, destination, senderNonce, version } = header
     writeHeader(answer, {
+      version,
       kind: PacketKind.gone,
       flags: 0,
       groupId,
@@ -195,6 +208,8 @@ export class SimulatedNode implements Endpoint {
       taken: 0,
       window: 0,
     })
+    const key = sealKeyOf(bytes)
+    if (this.keys.includes(key)) writeSealKey(answer, key)
     this.world.network.unicast(this.address, from, answer)
   }
 

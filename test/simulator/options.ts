@@ -6,6 +6,7 @@ import { detectionPresets } from '../../group/member/options.ts'
 import { GroupError, invalidArgument } from '../../kernel/errors.ts'
 import type { Micros } from '../../kernel/identity.ts'
 import { Prng } from '../../kernel/prng.ts'
+import { ABILITY_DICE } from './abilities.ts'
 
 export interface RunOptions {
   members: number
@@ -76,6 +77,9 @@ export interface RunOptions {
   resets: number
   comeBack: number
   skip: string
+  keys: number
+  upgrades: number
+  lesser: number
 }
 export type OptionName = keyof RunOptions
 export type Overrides = Partial<RunOptions>
@@ -86,6 +90,9 @@ const EDGES = [0, 2 ** 31, 2 ** 32, 2 ** 48] as const
 export const FAULT_DICE = 0x2f6b1c39
 /** What a message may take of a packet beside its body, rounded up. */
 const PACKET_ROOM = 200
+
+/** And so have rights. */
+const RIGHT_DICE = 0x3c6ef372
 
 type Draw = <Name extends OptionName>(name: Name, value: RunOptions[Name]) => RunOptions[Name]
 
@@ -167,6 +174,8 @@ export function drawOptions(seed: number, overrides: Overrides = {}): RunOptions
   const healAt = Math.max(100_000, Math.min(2_000_000, sends * 10_000))
   draw('healAt', healAt)
   drawFaults(seed, draw, drawn as RunOptions, draw('faults', true))
+  drawAbilities(seed, draw, drawn as RunOptions)
+  drawRights(seed, draw, drawn as RunOptions)
   return drawn as RunOptions
 }
 
@@ -201,6 +210,28 @@ function drawFaults(seed: number, draw: Draw, drawn: RunOptions, areDrawn: boole
   // somebody must have the time to suspect and to rebuild before everything is well again
   draw('healAt', drawn.healAt + logarithmic(prng, 200_000, 12_000_000))
   // whoever is cut off finds nobody: right for a machine, but two groups for a checker
+  draw('joinOrCreate', false)
+  draw('secondCreate', false)
+}
+
+/** Last of all, and with dice of its own: runs without them are what they were. */
+function drawAbilities(seed: number, draw: Draw, { joinOrCreate, secondCreate }: RunOptions): void {
+  const prng = new Prng(seed + ABILITY_DICE + 1)
+  // whoever cannot read the group's packets finds nobody: right for a machine, but two groups for a checker
+  const some = (value: number) => (prng.chance(1, 3) && !joinOrCreate && !secondCreate ? value : 0)
+  const keys = draw('keys', some(prng.between(1, 3)))
+  const upgrades = draw('upgrades', some(prng.between(1, 2)))
+  if (keys + upgrades === 0) return
+  draw('joinOrCreate', false)
+  draw('secondCreate', false)
+}
+
+/** Likewise, and behind them. */
+function drawRights(seed: number, draw: Draw, { members }: RunOptions): void {
+  const prng = new Prng(seed + RIGHT_DICE)
+  const lesser = prng.chance(1, 4) ? prng.below(members) : 0
+  if (draw('lesser', lesser) === 0) return
+  // who may not create finds nobody, and is no second creator either
   draw('joinOrCreate', false)
   draw('secondCreate', false)
 }

@@ -17,6 +17,7 @@ import { ErrorCode } from '../../kernel/errors.ts'
 import type { MemberId, Micros, Seq } from '../../kernel/identity.ts'
 import type { Input, Sink } from '../../kernel/machine.ts'
 import { HEADER_BYTES } from '../../kernel/packet.ts'
+import { ownVersions } from '../../kernel/packets.ts'
 import type { GroupParameters } from '../../kernel/parameters.ts'
 import type { Call, MemberInfo, OrderedEvent, Token } from '../../kernel/port.ts'
 import { type View, withJoined, withoutMember } from '../../kernel/view.ts'
@@ -166,8 +167,10 @@ export class OracleMachine implements SimulatedMachine {
       nonce: options.nonce,
       name: options.name,
       address: options.address,
-      role: 0 as const,
-    }
+      role: 0,
+      right: 0,
+      versions: ownVersions,
+    } as const
     if (living === undefined || createsAnother) {
       oracle.parameters = parameters
       const groupId = options.nonce
@@ -291,6 +294,7 @@ export class OracleMachine implements SimulatedMachine {
       port: '',
       memberId: this.id,
       role: 'full',
+      right: 'all',
       view: this.view,
       isSequencer: false,
       seq: oracle.seq,
@@ -304,6 +308,7 @@ export class OracleMachine implements SimulatedMachine {
       outstandingSends: 0,
       queuedRequests: 0,
       lags: [],
+      settings: { seq: 0, version: 1, keyId: 0 },
     }
   }
 }

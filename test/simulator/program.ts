@@ -51,6 +51,7 @@ export class Program {
   }
 
   private readonly life: number
+  private readonly mayReset: boolean
   private readonly plan: ProgramPlan
   private readonly queue: EventQueue
   private readonly prng: Prng
@@ -80,6 +81,7 @@ export class Program {
 
   constructor(parts: {
     life: number
+    mayReset: boolean
     plan: ProgramPlan
     queue: EventQueue
     prng: Prng
@@ -90,6 +92,7 @@ export class Program {
   }) {
     this.faultPrng = parts.faultPrng
     this.life = parts.life
+    this.mayReset = parts.mayReset
     this.plan = parts.plan
     this.queue = parts.queue
     this.prng = parts.prng
@@ -164,7 +167,7 @@ export class Program {
   }
 
   private resetSoon(within: Micros): void {
-    if (this.isResetDue || this.hasResetOpen || this.isOver) return
+    if (this.isResetDue || this.hasResetOpen || this.isOver || !this.mayReset) return
     this.isResetDue = true
     this.queue.after(this.faultPrng.below(within + 1), () => {
       this.isResetDue = false

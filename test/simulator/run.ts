@@ -8,6 +8,7 @@ import { Prng } from '../../kernel/prng.ts'
 import { Violation } from './checkers/checker.ts'
 import { Judge } from './checkers/judge.ts'
 import { isProgressDemanded, missing } from './checkers/progress.ts'
+import { unsettled } from './checkers/settings.ts'
 import { Cluster, type MakeMachine } from './cluster.ts'
 import { EventQueue } from './event-queue.ts'
 import { Injector } from './injector.ts'
@@ -139,7 +140,7 @@ class Run {
       marks: this.marks,
     }
     const faultPrng = new Prng(seed + FAULT_DICE + 3)
-    this.cluster = new Cluster(world, prng.fork(), faultPrng, makeMachine)
+    this.cluster = new Cluster(seed, world, prng.fork(), faultPrng, makeMachine)
     this.injector = new Injector(seed, this.cluster.nodes, world, this.cluster)
     queue.at(options.healAt, () => {
       trace?.add(queue.now, '----', 'heal')
@@ -165,13 +166,17 @@ class Run {
       if (queue.now > deadline || isTooMuch || queue.length === 0) {
         throw new Violation(
           'I9',
-          `${missing(this.judge.ledger) ?? this.cluster.unfinished()}, ${this.whyStopped(deadline)}`,
+          `${this.missing() ?? this.cluster.unfinished()}, ${this.whyStopped(deadline)}`,
         )
       }
     }
     this.cluster.sampleAll()
     this.network.checkAccounts()
     this.judge.finished()
+  }
+
+  private missing(): string | undefined {
+    return missing(this.judge.ledger) ?? unsettled(this.judge.ledger)
   }
 
   private whyStopped(deadline: Micros): string {
@@ -183,7 +188,7 @@ class Run {
   private isDone(): boolean {
     // the last fault is to come to pass, even if nobody has anything to do any more
     if (hasFaults(this.options) && this.queue.now < this.options.healAt) return false
-    return this.cluster.isDone && missing(this.judge.ledger) === undefined
+    return this.cluster.isDone && this.missing() === undefined
   }
 
   /** Too many are lost for the minimum: nothing more will come of it, and nothing more is demanded. */

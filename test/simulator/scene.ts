@@ -8,10 +8,11 @@ import {
   writeRecord,
 } from '../../kernel/block.ts'
 import { ErrorCode, type Outcome } from '../../kernel/errors.ts'
-import type { MemberId, Micros, Seq } from '../../kernel/identity.ts'
+import { type MemberId, type Micros, Right, type Seq } from '../../kernel/identity.ts'
 import { completeParameters, type GroupParameters } from '../../kernel/parameters.ts'
 import type { MemberInfo, OrderedEvent } from '../../kernel/port.ts'
 import { type Member, type View, withJoined } from '../../kernel/view.ts'
+import { memberOf } from '../support/members.ts'
 import { Judge } from './checkers/judge.ts'
 import { isLiving, type LifeRecord, type SendRecord } from './checkers/ledger.ts'
 import { tagged } from './tag.ts'
@@ -31,7 +32,15 @@ export class Scene {
   private heldByAll: Seq
   private readonly parameters: GroupParameters
 
-  constructor(members: number, parameters: Partial<GroupParameters>) {
+  private readonly rights: Readonly<Record<MemberId, Right>>
+
+  /** `rights` of those who have not every one. */
+  constructor(
+    members: number,
+    parameters: Partial<GroupParameters>,
+    rights: Readonly<Record<MemberId, Right>> = {},
+  ) {
+    this.rights = rights
     this.judge = new Judge(
       { packetSize: 1400 },
       () => this.sampleAll(),
@@ -62,11 +71,12 @@ export class Scene {
   begin(id: MemberId): LifeRecord {
     const life = this.judge.begin(`n${id}`, BigInt(100 + id))
     life.openToken = -1
+    life.right = this.rights[id]
     return life
   }
 
   member({ name, nonce }: LifeRecord, id: MemberId): Member {
-    return { id, nonce, name, address: name, role: 0 }
+    return memberOf(id, { nonce, name, address: name, right: this.rights[id] ?? Right.all })
   }
 
   private joined(life: LifeRecord, id: MemberId, view: View, key = id): void {
@@ -182,6 +192,7 @@ export class Scene {
       port: 'p',
       memberId: life.memberId,
       role: 'full',
+      right: 'all',
       view: life.view,
       isSequencer: false,
       seq: received,
@@ -195,6 +206,7 @@ export class Scene {
       outstandingSends: 0,
       queuedRequests: 0,
       lags: [],
+      settings: { seq: 0, version: 1, keyId: 0 },
     }
   }
 }

@@ -28,7 +28,7 @@ export class Trace {
 }
 
 export function describePacket(bytes: Uint8Array): string {
-  const header = readHeader(bytes)
+  const header = readHeader(bytes, 1, 255)
   if (typeof header === 'string') return `${header} ${bytes.length} B`
   const kind = packetKindNames[header.kind] ?? header.kind
   return `${kind} ${bytes.length} B m${header.sender} has ${header.received}/${header.taken}${describeBody(bytes, header)}`

@@ -104,7 +104,11 @@ describe('one who opens', () => {
     group.isLost = ({ kind, from, to, bytes, header }) => {
       if (kind !== 'joinRequest') return false
       expect(to).toBe(sequencer)
-      const body = encodeJoinRefused(JoinRefusal.version, 1n)
+      const body = encodeJoinRefused({
+        reason: JoinRefusal.version,
+        challenge: 1n,
+        agreed: { version: 9, keyId: 0 },
+      })
       const answer = new Uint8Array(HEADER_BYTES + body.length)
       const senderNonce = sequencer.machine.options.nonce
       writeHeader(answer, {
@@ -119,7 +123,7 @@ describe('one who opens', () => {
     }
     const seat = group.begin()
     group.until(() => seat.openFailed !== undefined, 'it has failed')
-    expect(seat.openFailed).toMatch(/^ERR_INCOMPATIBLE: .*speaks version 1 .*this process version 1/)
+    expect(seat.openFailed).toMatch(/^ERR_INCOMPATIBLE: .*speaks version 9 .*this process version 1/)
   })
 
   test('in versions that the group’s is not among, is refused by its sequencer', () => {

@@ -51,6 +51,7 @@ import {
   RefusalReason,
 } from '../../kernel/recovery-packets.ts'
 import { encodeResult } from '../../kernel/result.ts'
+import { encodeSettings } from '../../kernel/settings.ts'
 import type { Member, View } from '../../kernel/view.ts'
 import { encodeVote } from '../../recovery/vote.ts'
 import { reseal } from '../fuzz/mutate.ts'
@@ -68,8 +69,16 @@ const results: readonly ResultName[] = [
   { ballot: { incarnation: 10, endIncarnation: 1, endSeq: 200, coordinator: 2 }, seq: 201 },
 ]
 const members: readonly Member[] = [
-  { id: 2, nonce: 0x2222222222222222n, name: 'bea', address: '192.0.2.2:4002', role: 0 },
-  { id: 3, nonce: 0x3333333333333333n, name: 'cäsar', address: '[2001:db8::3]:4003', role: 0 },
+  { id: 2, nonce: 0x2222222222222222n, name: 'bea', address: '192.0.2.2:4002', role: 0, right: 1, versions },
+  {
+    id: 3,
+    nonce: 0x3333333333333333n,
+    name: 'cäsar',
+    address: '[2001:db8::3]:4003',
+    role: 0,
+    right: 0,
+    versions: { lowest: 1, highest: 3 },
+  },
 ]
 const view: View = {
   groupId: 0x0123456789abcdefn,
@@ -103,6 +112,8 @@ const leave = encodeLeave({
   successor: 3,
   reason: LeaveReason.wish,
 })
+
+const settings = encodeSettings(2, { version: 1, keyId: 0x55667788 })
 
 function ordered(blocks: readonly { type: number; bytes: Uint8Array }[]): Uint8Array {
   const length = blocks.reduce((sum, { bytes }) => sum + 1 + bytes.length, ORDER_HEAD_BYTES)
@@ -167,6 +178,7 @@ export const samples: readonly Sample[] = [
       maxMembers: 64,
       challenge: 0xfedcba9876543210n,
       versions,
+      agreed: { version: 1, keyId: 0x11223344 },
     }),
   },
   {
@@ -178,12 +190,23 @@ export const samples: readonly Sample[] = [
       name: 'dora',
       address: '192.0.2.4:4004',
       role: 0,
+      right: 2,
       lastRequest: 5,
       header: text('hi'),
+      proof: text('sixteen bytes...'),
+      token: text('let me in'),
       versions,
     }),
   },
-  { name: 'joinRefused', kind: 'joinRefused', body: encodeJoinRefused(JoinRefusal.challenge, 17n) },
+  {
+    name: 'joinRefused',
+    kind: 'joinRefused',
+    body: encodeJoinRefused({
+      reason: JoinRefusal.challenge,
+      challenge: 17n,
+      agreed: { version: 1, keyId: 0x11223344 },
+    }),
+  },
   { name: 'request', kind: 'request', body: messages() },
   { name: 'request-leave', kind: 'request', body: leave },
   {
@@ -196,6 +219,7 @@ export const samples: readonly Sample[] = [
     ]),
   },
   { name: 'order-empty', kind: 'order', body: ordered([]) },
+  { name: 'order-settings', kind: 'order', body: ordered([{ type: ENTRY_INLINE, bytes: settings }]) },
   {
     name: 'repair',
     kind: 'repair',
@@ -234,6 +258,7 @@ export const samples: readonly Sample[] = [
           accepted: 299,
           requests,
           nextMemberId: 5,
+          settings: { seq: 280, version: 1, keyId: 0x11223344 },
         },
       }),
     ),
@@ -253,6 +278,8 @@ export const samples: readonly Sample[] = [
         historyMessages: 50,
         historyBytes: 4096,
         lags: [{ id: 3, messages: 7 }],
+        settings: { seq: 280, version: 1, keyId: 0x11223344 },
+        newestKeys: [{ id: 3, keyId: 0x55667788 }],
       }),
     ),
   },
@@ -343,6 +370,7 @@ export function packetOf({ kind, flags = 0, body }: Sample): Uint8Array {
     received: 2 ** 33 + 5,
     taken: 2 ** 33,
     window: 262_144,
+    newestKey: 0x55667788,
   })
   packet.set(body, HEADER_BYTES)
   return reseal(packet)

@@ -1,5 +1,5 @@
 /** One membership as the console sees it: what is read of it each second, and what it has been told meanwhile. */
-import { hex64, Role, type RoleName } from '../../identity.ts'
+import { hex64, rightNames, roleNames } from '../../identity.ts'
 import type { GroupInspection, MemberInfo, Output } from '../../port.ts'
 import type { TraceMessage } from '../diagnostics.ts'
 import type { MemberSource } from '../metrics.ts'
@@ -148,10 +148,6 @@ function byId(lags: MemberInfo['lags']): Record<string, number> {
   return Object.fromEntries(lags.slice(0, MEMBERS_MAX).map(({ id, messages }) => [String(id), messages]))
 }
 
-const roleNames = new Map<Role, RoleName>(
-  Object.entries(Role).map(([name, role]) => [role, name as RoleName]),
-)
-
 /** The sequencer and this member are listed, however many there are. */
 function viewOf(view: NonNullable<MemberInfo['view']>, self: number): ViewSnapshot {
   const { incarnation, coordinator, seq, sequencer } = view
@@ -164,11 +160,12 @@ function viewOf(view: NonNullable<MemberInfo['view']>, self: number): ViewSnapsh
     coordinator,
     seq,
     sequencer,
-    members: listed.map(({ id, name, address, role }) => ({
+    members: listed.map(({ id, name, address, role, right }) => ({
       id,
       name,
       address,
-      role: roleNames.get(role) ?? 'full',
+      role: roleNames[role],
+      right: rightNames[right],
     })),
     hidden: view.members.length - listed.length,
   }

@@ -2,7 +2,7 @@
  * What a node tells its console's page once a second: plain data, all of it bounded, and everything the page
  * needs, so that one which comes late or comes back needs nothing else. Never bodies, headers, nonces or keys.
  */
-import type { Address, Incarnation, MemberId, RoleName, Seq } from '../../identity.ts'
+import type { Address, Incarnation, MemberId, RightName, RoleName, Seq } from '../../identity.ts'
 import type { GroupParameters } from '../../parameters.ts'
 
 /** Milliseconds since 1970, for people. */
@@ -65,6 +65,7 @@ export interface ViewSnapshot {
     readonly name: string
     readonly address: string
     readonly role: RoleName
+    readonly right: RightName
   }[]
   /** Members beyond those listed. */
   readonly hidden: number

@@ -17,8 +17,9 @@
  *
  * Why no nonce comes twice under one key. The cipher's key is derived from the group key and the salt, so it is
  * enough that no two packets share group key, salt and counter. A counter is raised for each packet and starts only
- * with a new salt. A salt is drawn by one transport, from the system's generator, when it is opened, and never leaves
- * the process's memory to be used again: a restart, a rejoin after one, another worker or child process, a second
+ * with a new salt. A salt is drawn by one sealer, from the system's generator, when it is made, and never leaves the
+ * process's memory to be used again; a process has one sealer for each key, so two keys share neither salt nor counter, and
+ * a key that is taken out and put back goes on with its own: a restart, a rejoin after one, another worker or child process, a second
  * kernel in the process and a group created anew all have salts of their own. No clock and no file has a part in it,
  * so a clock set back and a disk restored from a copy change nothing. Two salts are equal with a chance of 2^-65 in
  * 2^32 processes. (What would repeat a nonce: a copy of the memory of a running process that is resumed beside it, as

@@ -1,15 +1,21 @@
 /**
- * Group keys: 32 random bytes that all processes of a group's network share. As text a key has a prefix, by which
- * it is known in a file or in a log that it should not be in, and four check bytes, so that a slip while copying is
- * told from a wrong key. Never put into a message.
+ * Group keys: 32 random bytes that all processes of a group's network share; and tokens, which stand for a key wherever
+ * one is asked for and give less: what packets are sealed with, and the secret of one right. As text both have a prefix,
+ * by which they are known in a file or in a log that they should not be in, and four check bytes, so that a slip while
+ * copying is told from a wrong key. Never put into a message.
  */
 import { createHash, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { ErrorCode, GroupError } from '../../errors.ts'
+import { Right, type RightName } from '../../identity.ts'
+import { labelOf, RightSecret, rights, SECRET_BYTES } from './rights.ts'
 
 export const KEY_PREFIX = 'amoebacast-key-1:'
+export const TOKEN_PREFIX = 'amoebacast-token-1:'
 const KEY_BYTES = 32
 const CHECK_BYTES = 4
+/** The right, what packets are sealed from, and the secret of the right. */
+const TOKEN_BYTES = 1 + KEY_BYTES + SECRET_BYTES
 /** Keys that one process may hold: a change of keys needs two. */
 export const KEYS_MAX = 8
 const FILE_BYTES_MAX = 65_536
@@ -30,17 +36,23 @@ export class GroupKey {
    * and is not to have all that the group key gives (rights.ts).
    */
   private readonly root: KeyObject
-  private readonly secret: KeyObject
+  /** What its holder may be let in as. */
+  readonly rights: RightSecret
 
-  constructor(secret: Uint8Array) {
-    this.secret = createSecretKey(secret)
-    this.root = createSecretKey(this.derive(ROOT_LABEL))
+  /** From the 32 bytes of a key, or from what a token holds. */
+  constructor(material: Uint8Array | TokenParts) {
+    const { root, rights } = material instanceof Uint8Array ? partsOf(material) : material
+    this.root = createSecretKey(root)
+    this.rights = rights
     this.id = new DataView(hkdfSync('sha256', this.root, NO_SALT, ID_LABEL, 4)).getUint32(0)
   }
 
-  /** 32 bytes for another purpose, named by its label. */
-  derive(label: string): Buffer {
-    return Buffer.from(hkdfSync('sha256', this.secret, NO_SALT, label, KEY_BYTES))
+  /** A token for `right`, as text; undefined if this is a token itself, for less. */
+  token(right: RightName): string | undefined {
+    const lower = this.rights.lower(right)
+    if (lower === undefined) return undefined
+    const bytes = Buffer.concat([Buffer.of(Right[right]), this.root.export(), lower.toBytes()])
+    return format(TOKEN_PREFIX, bytes)
   }
 
   /** The key under which the process that drew `salt` seals. About 15 µs. */
@@ -55,7 +67,18 @@ export function drawKey(): string {
 }
 
 export function formatKey(secret: Uint8Array): string {
-  return KEY_PREFIX + Buffer.concat([secret, checkOf(secret)]).toString('base64url')
+  return format(KEY_PREFIX, secret)
+}
+
+/** What a token gives its holder. */
+interface TokenParts {
+  readonly root: Uint8Array
+  readonly rights: RightSecret
+}
+
+function partsOf(secret: Uint8Array): TokenParts {
+  const derive = (label: string) => new Uint8Array(hkdfSync('sha256', secret, NO_SALT, label, KEY_BYTES))
+  return { root: derive(ROOT_LABEL), rights: new RightSecret('all', derive(labelOf('all'))) }
 }
 
 /**
@@ -74,8 +97,13 @@ export function parseKeys(source: string, text: string): GroupKey[] {
     throw invalid(`${source} holds ${entries.length} keys, and may hold ${KEYS_MAX}; take the oldest out`)
   const keys = entries.map((entry, i) => {
     const place = entries.length === 1 ? `the key in ${source}` : `key ${i + 1} in ${source}`
-    return new GroupKey(decode(place, entry))
+    return decode(place, entry)
   })
+  const held = new Set(keys.map(({ rights: { right } }) => right))
+  if (held.size > 1)
+    throw invalid(
+      `${source} holds entries with different rights (${[...held].join(', ')}); a process has one right: give it those of one kind`,
+    )
   keys.forEach((key, i) => {
     const twin = keys.findIndex(({ id }) => id === key.id)
     if (twin < i)
@@ -100,25 +128,39 @@ export function readKeyFile(path: string): GroupKey[] {
   return parseKeys(`the key file ${path}`, text)
 }
 
-function decode(place: string, entry: string): Uint8Array {
-  if (!entry.startsWith(KEY_PREFIX))
-    throw invalid(`${place} does not begin with ${KEY_PREFIX}; ${HOW_TO_MAKE}`)
-  const digits = entry.slice(KEY_PREFIX.length)
+function decode(place: string, entry: string): GroupKey {
+  if (entry.startsWith(KEY_PREFIX)) return new GroupKey(decodeDigits(place, entry, KEY_PREFIX, KEY_BYTES))
+  if (!entry.startsWith(TOKEN_PREFIX))
+    throw invalid(`${place} does not begin with ${KEY_PREFIX} or ${TOKEN_PREFIX}; ${HOW_TO_MAKE}`)
+  const bytes = decodeDigits(place, entry, TOKEN_PREFIX, TOKEN_BYTES)
+  const right = rights.find((name) => Right[name] === bytes[0])
+  if (right === undefined)
+    throw invalid(`${place} is a token for a right that this version does not know; make another token`)
+  const root = bytes.subarray(1, 1 + KEY_BYTES)
+  return new GroupKey({ root, rights: new RightSecret(right, bytes.subarray(1 + KEY_BYTES)) })
+}
+
+function decodeDigits(place: string, entry: string, prefix: string, length: number): Uint8Array {
+  const digits = entry.slice(prefix.length)
   const bytes = Buffer.from(digits, 'base64url')
-  const wanted = ((KEY_BYTES + CHECK_BYTES) * 4) / 3
+  const wanted = ((length + CHECK_BYTES) * 4) / 3
   if (digits.length !== wanted || bytes.toString('base64url') !== digits) {
     throw invalid(
       `${place} has ${digits.length} characters behind its prefix, and must have ${wanted} of A-Z, a-z, 0-9, - and _; copy it again, whole`,
     )
   }
-  const secret = bytes.subarray(0, KEY_BYTES)
-  if (!checkOf(secret).equals(bytes.subarray(KEY_BYTES)))
+  const secret = bytes.subarray(0, length)
+  if (!checkOf(prefix, secret).equals(bytes.subarray(length)))
     throw invalid(`${place} is damaged: its check digits do not fit; copy it again, whole`)
   return secret
 }
 
-function checkOf(secret: Uint8Array): Buffer {
-  return createHash('sha256').update(KEY_PREFIX).update(secret).digest().subarray(0, CHECK_BYTES)
+function format(prefix: string, secret: Uint8Array): string {
+  return prefix + Buffer.concat([secret, checkOf(prefix, secret)]).toString('base64url')
+}
+
+function checkOf(prefix: string, secret: Uint8Array): Buffer {
+  return createHash('sha256').update(prefix).update(secret).digest().subarray(0, CHECK_BYTES)
 }
 
 function invalid(message: string): GroupError {

@@ -1,13 +1,9 @@
 /**
  * Opens what arrives: says for each packet what it was, or why it counts for nothing. What is dropped is dropped
  * here, before anything of the protocol has seen it, and is never answered.
- *
- * Making the decipher object is half of the cost. Most packets carry the counter after their sender's last one, so the
- * object for that one is made while nobody waits (`prepare`); where the guess was wrong the object is lost, so it is
- * made only after a packet that would have been guessed right.
  */
-import { createDecipheriv, type DecipherGCM } from 'node:crypto'
-import { readU32, readU53, writeU32, writeU53 } from '../../bytes.ts'
+import { createDecipheriv } from 'node:crypto'
+import { readU32, readU53, writeU53 } from '../../bytes.ts'
 import type { Micros } from '../../identity.ts'
 import { HEADER_BYTES, MAGIC } from '../../packet.ts'
 import {
@@ -16,7 +12,6 @@ import {
   KEY_ID_AT,
   NONCE_BYTES,
   NONCE_COUNTER_AT,
-  SALT_AT,
   SEAL_MAGIC,
   SEAL_OVERHEAD,
   SEAL_VERSION,
@@ -48,15 +43,17 @@ export type SealFault = (typeof sealFaults)[number]
 export class Opener {
   readonly senders: Senders
   /** BOUNDED by the keys of the process. */
-  private readonly keys: ReadonlyMap<number, GroupKey>
+  private keys: ReadonlyMap<number, GroupKey> = new Map()
   private readonly nonce = new Uint8Array(NONCE_BYTES)
-  private readonly head = new Uint8Array(SEALED_AT)
-  /** Who sent the packet opened last, if its counter was the one to be expected. */
-  private regular: Sender | undefined
 
   constructor(keys: readonly GroupKey[], senders = new Senders()) {
-    this.keys = new Map(keys.map((key) => [key.id, key]))
     this.senders = senders
+    this.setKeys(keys)
+  }
+
+  /** What is sealed with others is not opened any more, whoever has sealed it. */
+  setKeys(keys: readonly GroupKey[]): void {
+    this.keys = new Map(keys.map((key) => [key.id, key]))
   }
 
   /** The packet, in a buffer of its own. `now` rations what strangers cost. */
@@ -77,40 +74,14 @@ export class Opener {
     if (known === undefined) this.senders.add(sender)
     this.senders.hear(sender)
     sender.window.note(counter)
-    this.regular = counter === sender.last + 1 ? sender : undefined
-    if (counter > sender.last) sender.last = counter
     return packet
   }
 
-  /** Makes what will probably be needed next. To be called when the packet opened last has been dealt with. */
-  prepare(): void {
-    const sender = this.regular
-    if (sender === undefined) return
-    this.regular = undefined
-    const { head } = this
-    head[0] = SEAL_MAGIC
-    head[1] = SEAL_VERSION
-    writeU32(head, KEY_ID_AT, sender.keyId)
-    head.set(sender.salt, SALT_AT)
-    writeU53(head, COUNTER_AT, sender.last + 1)
-    sender.prepared ??= this.decipherFor(sender, sender.last + 1, head)
-  }
-
-  private decipherFor({ key }: Sender, counter: number, head: Uint8Array): DecipherGCM {
+  private decipher(sealed: Uint8Array, { key }: Sender, counter: number): Uint8Array | undefined {
+    const tagAt = sealed.length - TAG_BYTES
     writeU53(this.nonce, NONCE_COUNTER_AT, counter)
     const decipher = createDecipheriv(CIPHER, key, this.nonce)
-    decipher.setAAD(head)
-    return decipher
-  }
-
-  private decipher(sealed: Uint8Array, sender: Sender, counter: number): Uint8Array | undefined {
-    const tagAt = sealed.length - TAG_BYTES
-    const isPrepared = sender.prepared !== undefined && counter === sender.last + 1
-    const decipher = isPrepared
-      ? sender.prepared!
-      : this.decipherFor(sender, counter, sealed.subarray(0, SEALED_AT))
-    // Used up, or for a counter that has been passed: a forged packet may use it up too.
-    if (isPrepared || counter > sender.last) sender.prepared = undefined
+    decipher.setAAD(sealed.subarray(0, SEALED_AT))
     decipher.setAuthTag(sealed.subarray(tagAt))
     const packet = decipher.update(sealed.subarray(SEALED_AT, tagAt))
     // Forged packets come in floods, and the trace of an error costs more than the rest of it.

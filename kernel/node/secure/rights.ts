@@ -1,7 +1,7 @@
 /**
  * Rights in the spirit of Amoeba's capabilities: from a group key, secrets are derived that stand for less than it. Who
- * holds one proves it to who holds a higher one, by a MAC over what is asked: the group, the life that asks, and the
- * challenge that it was given, so that a proof is good for nobody else and not for long.
+ * holds one proves it to who holds a higher one, by a MAC over what is asked: the group, the life that asks, its address, and
+ * the challenge that it was given, so that a proof is good for nobody else and not for long.
  *
  * The rights are a chain, all > send > receive, and each secret is derived from the next higher one. So a holder can make
  * and check what is lower, and learns nothing of what is higher.
@@ -10,66 +10,59 @@
  * program, since all members share the key of the packets: SECURITY.md.
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
-import type { GroupId, Nonce } from '../../identity.ts'
-import type { GroupKey } from './group-key.ts'
+import type { Asked } from '../../credentials.ts'
+import type { RightName } from '../../identity.ts'
+import { PROOF_BYTES } from '../../packets.ts'
 
 /** From the most to the least. */
-export const rights = ['all', 'send', 'receive'] as const
-export type Right = (typeof rights)[number]
+export const rights = ['all', 'send', 'receive'] as const satisfies readonly RightName[]
 
-/** Bytes of a proof. */
-export const PROOF_BYTES = 16
-const SECRET_BYTES = 32
+export const SECRET_BYTES = 32
 const NO_SALT = new Uint8Array(0)
 const PROOF_LABEL = 'amoebacast 1 proof'
 
-const labelOf = (right: Right): string => `amoebacast 1 right ${right}`
-
-/** What a proof is for: this life of this process, in this group, and in answer to this challenge. */
-export interface Asked {
-  readonly groupId: GroupId
-  readonly nonce: Nonce
-  readonly challenge: bigint
-}
+export const labelOf = (right: RightName): string => `amoebacast 1 right ${right}`
 
 export class RightSecret {
-  readonly right: Right
-  private readonly secret: Uint8Array
+  readonly right: RightName
+  /** A private field proper: no way of printing an object shows it. */
+  readonly #secret: Uint8Array
 
-  private constructor(right: Right, secret: Uint8Array) {
+  constructor(right: RightName, secret: Uint8Array) {
     this.right = right
-    this.secret = secret
+    this.#secret = Uint8Array.from(secret)
   }
 
-  /** The highest right. */
-  static of(key: GroupKey): RightSecret {
-    return new RightSecret('all', key.derive(labelOf('all')))
+  /** For a token. */
+  toBytes(): Uint8Array {
+    return Uint8Array.from(this.#secret)
   }
 
   /** For the same right or a lower one; undefined for a higher one, which this secret knows nothing of. */
-  lower(right: Right): RightSecret | undefined {
+  lower(right: RightName): RightSecret | undefined {
     const distance = rights.indexOf(right) - rights.indexOf(this.right)
     if (distance < 0) return undefined
     if (distance === 0) return this
     const next = rights[rights.indexOf(this.right) + 1]!
-    const secret = new Uint8Array(hkdfSync('sha256', this.secret, NO_SALT, labelOf(next), SECRET_BYTES))
+    const secret = new Uint8Array(hkdfSync('sha256', this.#secret, NO_SALT, labelOf(next), SECRET_BYTES))
     return new RightSecret(next, secret).lower(right)
   }
 
-  prove({ groupId, nonce, challenge }: Asked): Uint8Array {
+  prove({ groupId, nonce, challenge, address }: Asked): Uint8Array {
     const asked = Buffer.alloc(24)
     asked.writeBigUInt64BE(groupId, 0)
     asked.writeBigUInt64BE(nonce, 8)
     asked.writeBigUInt64BE(challenge, 16)
-    return createHmac('sha256', this.secret)
+    return createHmac('sha256', this.#secret)
       .update(PROOF_LABEL)
       .update(asked)
+      .update(address)
       .digest()
       .subarray(0, PROOF_BYTES)
   }
 
   /** Whether `proof` shows the right. False too for a right above this one, which cannot be judged here. */
-  verify(right: Right, asked: Asked, proof: Uint8Array): boolean {
+  verify(right: RightName, asked: Asked, proof: Uint8Array): boolean {
     const secret = this.lower(right)
     return secret !== undefined && proof.length === PROOF_BYTES && timingSafeEqual(secret.prove(asked), proof)
   }

@@ -1,11 +1,17 @@
 /**
  * A transport over another one that seals whatever goes out and opens whatever comes in. Driver and machines see
- * plain packets and know nothing of it; everything that is not sealed with a group key ends here.
+ * plain packets; everything that is not sealed with a group key ends here.
+ *
+ * Which key a packet is sealed with stands in the packet (sealKeyOf): that of its group, or of the question that it answers;
+ * or none, for a question that goes out under each key held. What is handed in says under which key it came. So
+ * nothing here knows of groups, and a change of keys takes effect with the packet that is written next.
  */
+import { readU32 } from '../../bytes.ts'
 import type { Address } from '../../identity.ts'
+import { sealKeyOf, writeSealKey } from '../../packet.ts'
 import type { Clock } from '../clock.ts'
 import type { PacketHandler, RefusedHandler, Transport, TransportMode, TransportStats } from '../transport.ts'
-import { SEAL_OVERHEAD } from './envelope.ts'
+import { KEY_ID_AT, SEAL_OVERHEAD } from './envelope.ts'
 import type { GroupKey } from './group-key.ts'
 import { Opener, type SealFault, sealFaults } from './opener.ts'
 import { SealBuffers } from './seal-buffers.ts'
@@ -15,7 +21,7 @@ import { Sealer } from './sealer.ts'
 export type SealCounters = Record<SealFault, number>
 
 export interface SealedTransportOptions {
-  /** The newest first: that one seals, all of them open. */
+  /** The newest first. All of them open; which one seals, the packet says. */
   readonly keys: readonly GroupKey[]
   readonly clock: Clock
   /** Told of each packet that is not opened. */
@@ -31,7 +37,16 @@ export class SealedTransport implements Transport {
   readonly isAuthentic = true
   readonly faults = Object.fromEntries(sealFaults.map((fault) => [fault, 0])) as SealCounters
   private readonly inner: Transport
-  private readonly sealer: Sealer
+  /**
+   * One for each key, made when it first seals, with a salt and a counter of its own. One that was taken away stays
+   * here: if its key comes back, the counter goes on. BOUNDED by the keys that this process is ever given, of which each
+   * costs an operator a step.
+   */
+  private readonly sealers: { readonly keyId: number; readonly sealer: Sealer }[] = []
+  private keys: readonly GroupKey[]
+  /** That of the packet sealed last. */
+  private sealer: Sealer | undefined
+  private sealerId = 0
   private readonly opener: Opener
   private readonly buffers: SealBuffers
   private readonly clock: Clock
@@ -39,7 +54,6 @@ export class SealedTransport implements Transport {
   /** The packet sealed last, and what became of it: a fan-out hands over the same one for each member. */
   private lastPacket: Uint8Array | undefined
   private lastSealed: Uint8Array | undefined
-  private isPreparing = false
   /** Where the last packet went first: there again it is repeated, and needs a counter of its own. */
   private lastTo: Address | undefined
 
@@ -47,7 +61,7 @@ export class SealedTransport implements Transport {
     this.inner = inner
     this.clock = clock
     this.onFault = onFault
-    this.sealer = new Sealer(keys[0]!)
+    this.keys = keys
     this.opener = new Opener(keys)
     this.buffers = new SealBuffers(() => inner.isIdle)
     this.mode = inner.mode
@@ -75,15 +89,37 @@ export class SealedTransport implements Transport {
     return this.inner.isOwn(to)
   }
 
+  /** Seals and opens with these from now on, the newest first. */
+  setKeys(keys: readonly GroupKey[]): void {
+    this.keys = keys
+    this.opener.setKeys(keys)
+    this.lastPacket = undefined
+    this.lastSealed = undefined
+    this.sealer = undefined
+    this.sealerId = 0
+  }
+
   send(to: Address, packet: Uint8Array): void {
-    this.inner.send(to, this.seal(packet, to))
-    this.sealer.prepare()
+    const keyId = sealKeyOf(packet)
+    if (keyId === 0) {
+      for (const { id } of this.keys) this.inner.send(to, this.sealAlone(packet, id))
+      return
+    }
+    const sealer = this.sealerFor(keyId)
+    if (sealer === undefined) return
+    this.inner.send(to, this.seal(packet, to, sealer))
   }
 
   multicast(port: string, packet: Uint8Array): void {
     if (this.mode !== 'multicast') return
-    this.inner.multicast(port, this.seal(packet, undefined))
-    this.sealer.prepare()
+    const keyId = sealKeyOf(packet)
+    if (keyId === 0) {
+      for (const { id } of this.keys) this.inner.multicast(port, this.sealAlone(packet, id))
+      return
+    }
+    const sealer = this.sealerFor(keyId)
+    if (sealer === undefined) return
+    this.inner.multicast(port, this.seal(packet, undefined, sealer))
   }
 
   check(to: Address, refused: RefusedHandler): void {
@@ -101,12 +137,7 @@ export class SealedTransport implements Transport {
   onPacket(handler: PacketHandler): void {
     this.inner.onPacket((from, sealed) => {
       const packet = this.open(from, sealed)
-      if (packet === undefined) return
-      handler(from, packet)
-      // Later in this turn of the loop: the program's code, which hears of the packet, goes first.
-      if (this.isPreparing) return
-      this.isPreparing = true
-      setImmediate(this.prepareOpener)
+      if (packet !== undefined) handler(from, packet)
     })
   }
 
@@ -122,29 +153,58 @@ export class SealedTransport implements Transport {
     return this.inner.close()
   }
 
-  private readonly prepareOpener = (): void => {
-    this.isPreparing = false
-    this.opener.prepare()
+  /** Undefined for a key that is not held any more: the packet counts as lost. */
+  private sealerFor(keyId: number): Sealer | undefined {
+    if (this.sealerId === keyId) return this.sealer
+    const key = this.keys.find(({ id }) => id === keyId)
+    if (key === undefined) {
+      const { lostSends } = this.stats
+      lostSends.set('key', (lostSends.get('key') ?? 0) + 1)
+      return undefined
+    }
+    let sealer = this.sealers.find((one) => one.keyId === keyId)?.sealer
+    if (sealer === undefined) {
+      sealer = new Sealer(key)
+      this.sealers.push({ keyId, sealer })
+    }
+    this.sealer = sealer
+    this.sealerId = keyId
+    return sealer
   }
 
-  private seal(packet: Uint8Array, to: Address | undefined): Uint8Array {
+  /** Of a packet that goes out under several keys. */
+  private sealAlone(packet: Uint8Array, keyId: number): Uint8Array {
+    const sealer = this.sealerFor(keyId)!
+    const buffer = this.buffers.take(packet.length + SEAL_OVERHEAD)
+    return buffer.subarray(0, sealer.seal(packet, buffer))
+  }
+
+  private seal(packet: Uint8Array, to: Address | undefined, sealer: Sealer): Uint8Array {
     if (this.lastSealed !== undefined && packet === this.lastPacket && to !== this.lastTo)
       return this.lastSealed
     const buffer = this.buffers.take(packet.length + SEAL_OVERHEAD)
-    const sealed = buffer.subarray(0, this.sealer.seal(packet, buffer))
+    const sealed = buffer.subarray(0, sealer.seal(packet, buffer))
     this.lastPacket = packet
     this.lastSealed = sealed
     this.lastTo = to
     return sealed
   }
 
+  private isOwnSeal(sealed: Uint8Array): boolean {
+    for (let i = 0; i < this.sealers.length; i++) if (this.sealers[i]!.sealer.isOwn(sealed)) return true
+    return false
+  }
+
   private open(from: Address, sealed: Uint8Array): Uint8Array | undefined {
-    if (sealed.length >= SEAL_OVERHEAD && this.sealer.isOwn(sealed)) {
+    if (sealed.length >= SEAL_OVERHEAD && this.isOwnSeal(sealed)) {
       this.stats.echoes++
       return undefined
     }
     const opened = this.opener.open(sealed, this.clock())
-    if (typeof opened !== 'string') return opened
+    if (typeof opened !== 'string') {
+      writeSealKey(opened, readU32(sealed, KEY_ID_AT))
+      return opened
+    }
     this.faults[opened]++
     this.onFault(from, opened)
     return undefined

@@ -1,7 +1,6 @@
 /**
- * Seals what this process sends, under its salt and its counter. Making the cipher object is half of the cost, and it
- * depends on the counter alone, so the next one is made while the packet before it is on its way: it costs the same,
- * but nobody waits for it.
+ * Seals what this process sends, under its salt and its counter. Each packet takes a cipher object of its own: there is no
+ * other way in node:crypto, and nothing is gained by making it ahead (README).
  */
 import { type CipherGCM, createCipheriv, type KeyObject, randomBytes } from 'node:crypto'
 import { assert } from '../../assert.ts'
@@ -38,8 +37,6 @@ export class Sealer {
   /** Never reset while the process lives. */
   private counter = 0
   private left: number
-  /** For the next packet. */
-  private prepared: CipherGCM | undefined
 
   constructor(groupKey: GroupKey, packetsASalt = PACKETS_A_SALT) {
     this.groupKey = groupKey
@@ -64,18 +61,12 @@ export class Sealer {
   seal(packet: Uint8Array, into: Uint8Array): number {
     const length = packet.length + SEAL_OVERHEAD
     assert(into.length >= length, 'a sealed packet fits into its buffer')
-    const cipher = this.prepared ?? this.nextCipher()
-    this.prepared = undefined
+    const cipher = this.nextCipher()
     into.set(this.head, 0)
     into.set(cipher.update(packet), SEALED_AT)
     cipher.final()
     into.set(cipher.getAuthTag(), SEALED_AT + packet.length)
     return length
-  }
-
-  /** Makes what the next packet needs. To be called when the last one is out. */
-  prepare(): void {
-    this.prepared ??= this.nextCipher()
   }
 
   /** The counter is raised here and nowhere else: each object has a nonce of its own. */

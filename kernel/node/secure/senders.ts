@@ -6,7 +6,7 @@
  * gets in, so strangers push nobody out. Deriving the key of an unknown salt costs something before that is known,
  * so it is rationed; those who are in already are not touched by a flood of new salts.
  */
-import type { DecipherGCM, KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { readU32 } from '../../bytes.ts'
 import type { Micros } from '../../identity.ts'
 import { KEY_ID_AT, SALT_AT, SALT_BYTES } from './envelope.ts'
@@ -26,9 +26,6 @@ export interface Sender {
   readonly window: ReplayWindow
   /** When it was heard, in packets opened here. */
   heardAt: number
-  /** The counter opened last, and what opens the one after it, made ahead. */
-  last: number
-  prepared: DecipherGCM | undefined
 }
 
 export class Senders {
@@ -61,7 +58,7 @@ export class Senders {
     if (!this.mayDerive(now)) return undefined
     const salt = sealed.slice(SALT_AT, SALT_AT + SALT_BYTES)
     const window = new ReplayWindow()
-    return { keyId: key.id, salt, key: key.sealKey(salt), window, heardAt: 0, last: 0, prepared: undefined }
+    return { keyId: key.id, salt, key: key.sealKey(salt), window, heardAt: 0 }
   }
 
   /** It has sealed a packet that is authentic. */

@@ -19,6 +19,8 @@ import { OwnMessages } from './own-messages.ts'
 import { isProgressDemanded } from './progress.ts'
 import { Resets } from './resets.ts'
 import { Resilience } from './resilience.ts'
+import { Rights } from './rights.ts'
+import { SettingsChecker } from './settings.ts'
 import { Survivors } from './survivors.ts'
 import { OneGroup, Views } from './views.ts'
 
@@ -48,6 +50,8 @@ export class Judge {
       new Bounds(ledger, options.packetSize),
       new Resilience(ledger, sampleAll),
       new Survivors(ledger, options),
+      new Rights(ledger),
+      new SettingsChecker(ledger),
     ]
   }
 
@@ -118,6 +122,11 @@ export class Judge {
   /** A machine has told of a turning point: a result of its own is on its way, or somebody's join. */
   marked(life: LifeRecord, mark: string, detail: TraceEvent['detail'] = {}): void {
     if (mark === RESULT_MARK) life.hasResultOut = true
+    if (mark === CREATED_MARK) {
+      const { versions, keys } = life.abilities ?? { versions: { highest: 1 }, keys: () => [] }
+      const agreed = { version: versions.highest, keyId: keys()[0] ?? 0 }
+      this.ledger.begunWith.set(String(detail.groupId).padStart(16, '0'), { seq: 0, ...agreed })
+    }
     if (mark === JOIN_MARK) this.ledger.numberedJoins.add(String(detail.nonce))
   }
 
@@ -139,7 +148,8 @@ export class Judge {
       case 'left':
         life.phase = 'left'
         life.isLeftBehind = !output.isOrdered
-        if (life.isLeftBehind && !this.ledger.isDisturbed)
+        // (out of a view that nobody may number in, everybody goes)
+        if (life.isLeftBehind && !this.ledger.isDisturbed && life.view?.sequencer !== 0)
           throw new Violation('I6', `${life.name} leaves without its group, and nothing was wrong`)
         return
       case 'reset':
@@ -247,6 +257,7 @@ function mayFailLeave({ parameters }: LifeRecord, code: ErrorCode): boolean {
 const NO_BYTES = new Uint8Array(0)
 /** The mark of a coordinator that begins to send its result. */
 const RESULT_MARK = 'proposing'
+const CREATED_MARK = 'created'
 /** The mark of a sequencer that has given a join its place. */
 const JOIN_MARK = 'join-numbered'
 type DetectionName = keyof typeof detectionPresets

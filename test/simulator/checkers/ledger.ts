@@ -4,9 +4,18 @@
  * tree: where all is well it is one line, and what only the lost have delivered hangs off it (order.ts).
  */
 import type { ErrorCode, Outcome } from '../../../kernel/errors.ts'
-import { hex64, type MemberId, type Micros, type Nonce, type Seq } from '../../../kernel/identity.ts'
+import {
+  hex64,
+  type MemberId,
+  type Micros,
+  type Nonce,
+  type Right,
+  type Seq,
+} from '../../../kernel/identity.ts'
+import type { Versions } from '../../../kernel/packets.ts'
 import type { GroupParameters } from '../../../kernel/parameters.ts'
 import type { Token } from '../../../kernel/port.ts'
+import type { Settings } from '../../../kernel/settings.ts'
 import type { View } from '../../../kernel/view.ts'
 import { type Order, type OrderedRecord, Orders } from './order.ts'
 
@@ -80,6 +89,10 @@ export interface LifeRecord {
   /** As a coordinator it may have had a result accepted that nobody has delivered yet. */
   hasResultOut: boolean
   readonly pauses: Pause[]
+  /** What its process may be let in as; every right where nobody has said. */
+  right?: Right
+  /** What its process is able to; keys may rise while it lives. Undefined where nobody has said. */
+  abilities?: { readonly versions: Versions; readonly keys: () => readonly number[] }
 }
 
 export function isLiving({ phase }: LifeRecord): boolean {
@@ -95,6 +108,8 @@ export class Ledger {
   isDisturbed = false
   /** Nonces of processes whose joins have been numbered, in hexadecimal. */
   readonly numberedJoins = new Set<string>()
+  /** By group: what it went by when it was created. */
+  readonly begunWith = new Map<string, Settings>()
   /** There was a time when some could not reach others. */
   wasPartitioned = false
 

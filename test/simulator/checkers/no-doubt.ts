@@ -4,9 +4,11 @@
  * ordered. What a manual recovery has failed as unknown is ordered before the reset, or never.
  */
 import { ErrorCode } from '../../../kernel/errors.ts'
+import { Right } from '../../../kernel/identity.ts'
 import { type Checker, check } from './checker.ts'
 import { isLiving, type Ledger, type LifeRecord, type SendRecord } from './ledger.ts'
 import type { OrderedRecord } from './order.ts'
+import { rightOf } from './rights.ts'
 
 export class NoDoubt implements Checker {
   readonly invariant = 'I11'
@@ -68,6 +70,10 @@ function mayFail(life: LifeRecord, send: SendRecord): boolean {
       return send.header.length + send.body.length > limit && send.state === 'refused'
     case ErrorCode.expelled:
       return true
+    case ErrorCode.notAuthorized:
+      return rightOf(life) === Right.receive && send.state === 'refused'
+    case ErrorCode.resetFailed:
+      return rightOf(life) !== Right.all
     case ErrorCode.memberFailed:
       return life.phase !== 'member' || life.parameters?.recovery === 'manual'
     default:

@@ -8,6 +8,7 @@ import { RecordReader } from '../../../kernel/block.ts'
 import { hex64, type MemberId, type Seq } from '../../../kernel/identity.ts'
 import type { GroupParameters } from '../../../kernel/parameters.ts'
 import type { OrderedEvent } from '../../../kernel/port.ts'
+import { decodeSettings } from '../../../kernel/settings.ts'
 import type { View } from '../../../kernel/view.ts'
 import { readTag } from '../tag.ts'
 import type { LifeRecord } from './ledger.ts'
@@ -244,7 +245,7 @@ function isSame(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 function messagesOf(event: OrderedEvent): (Message | undefined)[] {
-  if (event.kind !== 'messages') return []
+  if (event.kind !== 'messages' || decodeSettings(event.block) !== undefined) return []
   const reader = new RecordReader(event.block)
   const messages: (Message | undefined)[] = []
   for (let i = 0; i < event.count; i++) {

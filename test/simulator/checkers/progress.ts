@@ -9,9 +9,10 @@
  * result accepted without anybody's having delivered it; then the living must be enough for each view that it may
  * have made of V. A member that is out must know somebody who lives, to be told. Where living sides have parted for good (a minimum below a majority), nothing is demanded.
  */
-import { hex64 } from '../../../kernel/identity.ts'
+import { hex64, Right } from '../../../kernel/identity.ts'
 import { isLiving, type Ledger, type LifeRecord } from './ledger.ts'
 import { isOnLineTo, type Order } from './order.ts'
+import { rightOf } from './rights.ts'
 
 /** What is still missing, in words; undefined when the goal is reached. */
 export function missing(ledger: Ledger): string | undefined {
@@ -79,6 +80,9 @@ function isDemandedOf(ledger: Ledger, order: Order): boolean {
   for (const life of joiners) if (life.phase === 'opening') isAlive.add(life.nonce)
   if (!views.every((one) => one.filter((nonce) => isAlive.has(nonce)).length >= minimumOf(order, one.length)))
     return false
+  // only members with every right rebuild a group: one that is neither coming nor going must be in each of these views
+  const patrons = living.filter((life) => life.phase === 'member' && rightOf(life) === Right.all)
+  if (!patrons.some(({ nonce }) => views.every((one) => one.includes(nonce)))) return false
   const hidden = lives.filter((life) => life.hasResultOut && !isLiving(life)).length
   if (hidden === 0) return true
   return hidden === 1 && survivesHidden(order, view.length, view.filter((nonce) => isAlive.has(nonce)).length)

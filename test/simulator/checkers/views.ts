@@ -3,13 +3,14 @@
  * one before; messages come from members only; a joiner begins right after its own join; a leaver's life ends.
  */
 import { ErrorCode } from '../../../kernel/errors.ts'
-import { hex64 } from '../../../kernel/identity.ts'
+import { hex64, Right } from '../../../kernel/identity.ts'
 import type { Output } from '../../../kernel/port.ts'
 import { findMember, type View } from '../../../kernel/view.ts'
 import { describeView } from '../trace.ts'
 import { type Checker, check } from './checker.ts'
 import { isLiving, type Ledger, type LifeRecord } from './ledger.ts'
 import type { DeliveredEvent, OrderedRecord } from './order.ts'
+import { rightOf } from './rights.ts'
 
 export class Views implements Checker {
   readonly invariant = 'I6'
@@ -90,7 +91,7 @@ export class Views implements Checker {
       event.view.members.length === 0 ||
         (sequencerStays
           ? event.view.sequencer === before.sequencer
-          : event.view.sequencer === event.view.members[0]!.id),
+          : event.view.sequencer === (event.view.members.find(({ right }) => right === Right.all)?.id ?? 0)),
       'I6',
       () => `at ${event.seq} m${before.sequencer} is followed as sequencer by m${event.view.sequencer}`,
     )
@@ -116,7 +117,10 @@ export class Views implements Checker {
     if (output.output === 'event' && output.event.event === 'closed') {
       const { code } = output.event
       check(
-        life.phase === 'left' || life.phase === 'failed' || code === ErrorCode.expelled,
+        life.phase === 'left' ||
+          life.phase === 'failed' ||
+          code === ErrorCode.expelled ||
+          (code === ErrorCode.resetFailed && rightOf(life) !== Right.all),
         'I6',
         () =>
           `the life of ${life.name} ends while it is ${life.phase}: ${output.event.event === 'closed' ? output.event.reason : ''}`,
@@ -192,7 +196,10 @@ function leftMembers(before: View, id: number): View['members'] | undefined {
 
 export function memberKey(members: View['members']): string {
   return members
-    .map(({ id, nonce, name, address, role }) => `m${id}/${hex64(nonce)}/${name}/${address}/${role}`)
+    .map(
+      ({ id, nonce, name, address, role, right }) =>
+        `m${id}/${hex64(nonce)}/${name}/${address}/${role}/${right}`,
+    )
     .join(' ')
 }
 

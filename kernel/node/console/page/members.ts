@@ -3,6 +3,8 @@ import type { GroupSnapshot, ViewSnapshot } from '../snapshot.ts'
 import { el, type PageElement, setText } from './dom.ts'
 import { ago, count, plural } from './words.ts'
 
+const memberWords = { all: 'member', send: 'member, no reset', receive: 'receives only' } as const
+
 interface Row {
   readonly element: PageElement
   readonly marks: PageElement
@@ -51,14 +53,14 @@ export class MemberTable {
   }
 
   private showRow(
-    { id, name, address, role }: ViewSnapshot['members'][number],
+    { id, name, address, role, right }: ViewSnapshot['members'][number],
     sequencer: number,
     self: number,
     lag: number | undefined,
     isFar: boolean,
   ): void {
     const row = this.rows.get(id) ?? this.add(id)
-    const part = id === sequencer ? '★ sequencer' : role === 'full' ? 'member' : role
+    const part = id === sequencer ? '★ sequencer' : role === 'full' ? memberWords[right] : role
     setText(row.marks, id === self ? `${part}, this node` : part)
     row.element.className = [id === sequencer ? 'sequencer' : '', id === self ? 'self' : ''].join(' ').trim()
     setText(row.name, name)

@@ -1,0 +1,134 @@
+/**
+ * A rolling upgrade between two builds: five processes of this build, replaced one by one with processes of a build that
+ * reads and writes one version of the wire format more, while lines flow. One order, nothing lost; and the group
+ * goes over to the new version when the last old process has gone, and not before.
+ *
+ * The other build is this one with one number changed: what it writes differs in the version byte only.
+ */
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { WIRE_VERSION } from '../../kernel/packet.ts'
+import { repositoryRoot } from '../support/files.ts'
+import { type CliProcess, type JsonEvent, Processes } from '../support/processes.ts'
+import { FedNode, isMessage, isReset } from './fed-nodes.ts'
+import { freshPort } from './one-order.ts'
+
+const NODES = 5
+const BETWEEN = 20
+const NEXT = WIRE_VERSION + 1
+
+const processes = new Processes()
+let newBuild = ''
+
+beforeAll(() => {
+  newBuild = mkdtempSync(join(tmpdir(), 'amoebacast-next-'))
+  if (!existsSync(`${repositoryRoot}dist/cli/main.js`))
+    throw new Error('dist/ is missing; run npm test, or npm run build before vitest')
+  for (const name of ['package.json', 'dist'])
+    cpSync(`${repositoryRoot}${name}`, join(newBuild, name), { recursive: true })
+  symlinkSync(`${repositoryRoot}node_modules`, join(newBuild, 'node_modules'))
+  const file = join(newBuild, 'dist/kernel/packet.js')
+  const source = readFileSync(file, 'utf8')
+  const raised = source.replace(`WIRE_VERSION = ${WIRE_VERSION};`, `WIRE_VERSION = ${NEXT};`)
+  expect(raised).not.toBe(source)
+  writeFileSync(file, raised)
+})
+
+afterEach(() => processes.endAll())
+
+afterAll(() => rmSync(newBuild, { recursive: true, force: true }))
+
+test('five processes, one after the other', { timeout: 240_000 }, async () => {
+  const port = freshPort('upgrade')
+  const start = (place: number, isNew: boolean): FedNode => {
+    const name = `n${place + 1}.${isNew ? 'new' : 'old'}`
+    const args = ['node', '--group', port, '--json', '--stay', '--member-name', name, '--resilience', '1']
+    const script = join(isNew ? newBuild : repositoryRoot, 'dist/cli/main.js')
+    const command = [script, ...args, '--detection', 'wan']
+    return new FedNode(processes.add(name, process.execPath, command), place)
+  }
+  const isReady = ({ process }: FedNode): Promise<JsonEvent> =>
+    process.waitForEvent('ready', ({ event }) => event === 'ready')
+  const versionOf = async (): Promise<unknown> => {
+    const info = processes.cli(['info', '--group', port, '--json'], { name: 'info' })
+    // (in the end this build cannot talk to the group any more)
+    const { code } = await info.exit
+    return code === 0 ? info.events[0]!.wireVersion : info.stderr
+  }
+
+  const lives: FedNode[] = []
+  const now: FedNode[] = []
+  for (let place = 0; place < NODES; place++) {
+    const life = start(place, false)
+    await isReady(life)
+    lives.push(life)
+    now.push(life)
+    life.feed()
+  }
+  await Promise.all(now.map((life) => life.hasSent(BETWEEN)))
+  for (let place = 0; place < NODES; place++) {
+    expect(await versionOf()).toBe(WIRE_VERSION)
+    const before = now[place]!
+    before.process.kill('SIGTERM')
+    await before.process.exitsWith(0)
+    before.stopFeeding()
+    const life = start(place, true)
+    await isReady(life)
+    lives.push(life)
+    now[place] = life
+    life.feed()
+    await Promise.all(now.map((one) => one.hasSent(BETWEEN)))
+  }
+  const isRaise = ({ event }: JsonEvent): boolean => event === 'version'
+  const others = now.slice(0, -1)
+  const raises = await Promise.all(others.map(({ process }) => process.waitForEvent('the raise', isRaise)))
+  expect(raises[0]).toMatchObject({ wireVersion: NEXT, before: WIRE_VERSION })
+  for (const raise of raises) expect(raise).toEqual(raises[0])
+  // who is too old by now is told so, by both names
+  expect(await versionOf()).toMatch(
+    new RegExp(
+      `version ${NEXT} of the wire format, and this process version ${WIRE_VERSION}.*ERR_INCOMPATIBLE`,
+    ),
+  )
+  await Promise.all(now.map((one) => one.hasSent(BETWEEN)))
+  for (const life of now) life.stopFeeding()
+  await Promise.all(now.map((life) => life.allEnded()))
+  const last = Math.max(...now.map(({ process }) => lastSent(process)))
+  const hasLast = ({ event, seq }: JsonEvent): boolean => event === 'delivery' && Number(seq) >= last
+  await Promise.all(now.map(({ process }) => process.waitForEvent(`seq ${last}`, hasLast)))
+
+  // one order: the same at every place, and no place missing but that of the raise
+  const raisedAt = Number(raises[0]!.seq)
+  const order = new Map<number, JsonEvent>()
+  for (const { process, name } of lives) {
+    const deliveries = process.events.filter(({ event }) => event === 'delivery')
+    const seqs = deliveries.map(({ seq }) => Number(seq))
+    const gaps = seqs.filter((seq, i) => i > 0 && seq !== seqs[i - 1]! + 1).map((seq) => seq - 1)
+    expect([name, gaps.filter((seq) => seq !== raisedAt)]).toEqual([name, []])
+    for (const delivery of deliveries) {
+      const known = order.get(Number(delivery.seq))
+      if (known === undefined) order.set(Number(delivery.seq), delivery)
+      else expect(delivery).toEqual(known)
+    }
+    expect(process.events.filter((event) => isReset(event) || event.event === 'suspect')).toEqual([])
+  }
+  expect(order.has(raisedAt)).toBe(false)
+  // nothing lost: each line that was said to be sent is where it was said, once
+  const messages = [...order.values()].filter(isMessage).sort((a, b) => Number(a.seq) - Number(b.seq))
+  for (const { process, name } of lives) {
+    const sent = process.events.filter(({ event }) => event === 'sent')
+    const placed = messages.filter(({ body }) => String(body).startsWith(`${name} `))
+    expect(placed.map(({ seq, body }) => [seq, body])).toEqual(
+      sent.map(({ seq, line }) => [seq, `${name} ${line}`]),
+    )
+  }
+  console.log(`${NODES} processes upgraded; version ${NEXT} from ${raisedAt} on, ${messages.length} messages`)
+  for (const { process } of now) process.kill('SIGTERM')
+  for (const { process } of now) await process.exitsWith(0)
+})
+
+function lastSent(process: CliProcess): number {
+  return Math.max(...process.events.filter(({ event }) => event === 'sent').map(({ seq }) => Number(seq)))
+}
