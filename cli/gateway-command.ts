@@ -1,7 +1,7 @@
 /** `amoebacast gateway`: groups over HTTP, for programs in any language. */
 import type { Command, CommandContext } from './command.ts'
 import { CommandError, ExitStatus } from './errors.ts'
-import { startGateway } from './gateway/index.ts'
+import { type Gateway, startGateway } from './gateway/index.ts'
 import { LISTEN_DEFAULT } from './gateway/options.ts'
 import { httpSettings, kernelOptions } from './network.ts'
 import { httpOptions, jsonOption, networkOptions } from './options.ts'
@@ -45,25 +45,26 @@ export const gatewayCommand: Command = {
 async function runGateway({ options, output, stop, isJson }: CommandContext): Promise<number> {
   const pages = httpSettings(options)
   const group = options.text('group')
-  const starting = startGateway({
-    listen: options.text('listen'),
-    token: pages.httpToken,
-    kernelOptions: { ...kernelOptions(options), ...pages, metricsPort: options.whole('metrics-port') },
-    groups: group === undefined ? {} : { [group]: {} },
-    signal: stop.signal,
-  })
-  const gateway = await starting.catch((error: unknown) => {
-    throw stop.signal.aborted ? new CommandError('interrupted before the gateway was ready') : error
-  })
-  const stopReloading = reloadOnHangup(gateway, options.text('key-file'))
+  let gateway: Gateway | undefined
+  const stopReloading = reloadOnHangup(() => gateway, options.text('key-file'))
   try {
+    const starting = startGateway({
+      listen: options.text('listen'),
+      token: pages.httpToken,
+      kernelOptions: { ...kernelOptions(options), ...pages, metricsPort: options.whole('metrics-port') },
+      groups: group === undefined ? {} : { [group]: {} },
+      signal: stop.signal,
+    })
+    gateway = await starting.catch((error: unknown) => {
+      throw stop.signal.aborted ? new CommandError('interrupted before the gateway was ready') : error
+    })
     const { url, ports } = gateway
     if (isJson) output.json({ event: 'ready', url, groups: ports })
     else output.line(`serving ${url}${ports.map((port) => `, in group ${port}`).join('')}`)
     await aborted(stop.signal)
     return ExitStatus.success
   } finally {
+    await gateway?.close()
     stopReloading()
-    await gateway.close()
   }
 }

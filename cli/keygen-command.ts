@@ -37,7 +37,7 @@ export const keygenCommand: Command = {
       'a token for processes that are only to receive; it is given to them as their --key-file',
     ],
     [
-      'amoebacast keygen > new.key',
+      'amoebacast keygen --out new.key',
       'a second key, for a change of keys: it goes before the first in each file',
     ],
   ],

@@ -1,5 +1,5 @@
 /** `amoebacast node`: one member of a group. Lines of standard input are sent, deliveries are printed. */
-import { type Group, startKernel } from '../group/index.ts'
+import { type Group, type Kernel, startKernel } from '../group/index.ts'
 import { parameterLimits } from '../kernel/parameters.ts'
 import type { Command, CommandContext } from './command.ts'
 import { CommandError, UsageError } from './errors.ts'
@@ -100,25 +100,26 @@ async function runNode(context: CommandContext): Promise<number> {
       '--create and --join exclude each other; with neither, the group is joined or created',
     )
   }
-  const kernel = await startKernel({
-    ...kernelOptions(options),
-    ...httpSettings(options),
-    metricsPort: options.whole('metrics-port'),
-  })
-  const stopReloading = reloadOnHangup(kernel, options.text('key-file'))
+  let kernel: Kernel | undefined
+  const stopReloading = reloadOnHangup(() => kernel, options.text('key-file'))
   try {
+    kernel = await startKernel({
+      ...kernelOptions(options),
+      ...httpSettings(options),
+      metricsPort: options.whole('metrics-port'),
+    })
     const group = await open(kernel, options, stop.signal)
     if (group === undefined) throw new CommandError('interrupted before the group was joined')
     return await new NodeSession(context, group).run(kernel.metricsAddress)
   } finally {
+    await kernel?.close()
     stopReloading()
-    await kernel.close()
   }
 }
 
 /** Undefined if Ctrl-C came first. */
 async function open(
-  kernel: Awaited<ReturnType<typeof startKernel>>,
+  kernel: Kernel,
   options: OptionValues,
   signal: AbortSignal,
 ): Promise<Group<unknown> | undefined> {

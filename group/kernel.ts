@@ -174,8 +174,8 @@ export class Kernel implements AsyncDisposable {
    * every member has heard of the change, it needs the one before. False if these are the keys held already.
    *
    * ERR_INVALID_ARGUMENT if the keys are no keys, or with them one is taken away that a group still needs (the message says
-   * which group, and whom it waits for), or if they give other rights, or if the kernel was started without a key. The
-   * keys then stay as they were.
+   * which group, and whom it waits for), or if they give other rights, or if the kernel was started without a key, or with
+   * keyFile (there the file says which keys are held: reloadKeys). The keys then stay as they were.
    */
   setKeys(key: string | readonly string[]): boolean {
     if (this.closing !== undefined) throw closedKernel()
@@ -184,7 +184,8 @@ export class Kernel implements AsyncDisposable {
 
   /**
    * Reads the key file that the kernel was started with again, now. As setKeys, but for a key that is gone from the file and
-   * that a group still needs: it is held on to, the others are taken over, and the error says so.
+   * that a group still needs: it is held on to, the others are taken over, and the error says so. (With more than 8 keys
+   * together nothing is taken over.)
    */
   reloadKeys(): boolean {
     if (this.closing !== undefined) throw closedKernel()

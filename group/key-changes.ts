@@ -8,7 +8,7 @@
  */
 import { ErrorCode, GroupError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/node/log.ts'
-import { type GroupKey, readKeyFile } from '../kernel/node/secure/group-key.ts'
+import { type GroupKey, KEYS_MAX, readKeyFile } from '../kernel/node/secure/group-key.ts'
 import { KeyFileWatch } from '../kernel/node/secure/key-file-watch.ts'
 import { groupKeys } from '../kernel/node/secure/key-options.ts'
 import type { KeyRing } from '../kernel/node/secure/key-ring.ts'
@@ -47,6 +47,13 @@ export class KeyChanges {
 
   /** False if they are what is held. Throws ERR_INVALID_ARGUMENT, and nothing has changed. */
   set(key: string | readonly string[]): boolean {
+    const { file } = this.parts
+    // the next look at the file would take them back
+    if (file !== undefined)
+      throw new GroupError(
+        ErrorCode.invalid,
+        `this kernel takes its keys from ${file} (keyFile); write the new keys to that file, and call reloadKeys`,
+      )
     const keys = groupKeys({ key, keyFile: undefined })
     const [needed] = this.neededBeside(keys)
     if (needed !== undefined) throw stillInUse(needed)
@@ -65,6 +72,7 @@ export class KeyChanges {
     this.parts.ring.check(keys)
     const needed = this.neededBeside(keys)
     const kept = this.parts.ring.keys.filter(({ id }) => needed.some(({ keyId }) => keyId === id))
+    if (needed[0] !== undefined && keys.length + kept.length > KEYS_MAX) throw tooMany(file, kept, needed[0])
     const isNew = this.take([...keys, ...kept])
     if (needed[0] !== undefined) throw stillInUse(needed[0])
     return isNew
@@ -120,6 +128,15 @@ export class KeyChanges {
     log.info({ keys: ids.map(keyText) }, 'holds these group keys from now on, the newest first')
     return true
   }
+}
+
+/** Each key held is one more packet for every question: a file that changes and changes must not add to them for ever. */
+function tooMany(file: string, kept: readonly GroupKey[], needed: KeyInUse): GroupError {
+  const names = kept.map(({ id }) => keyText(id))
+  return new GroupError(
+    ErrorCode.invalid,
+    `a process may hold ${KEYS_MAX} keys, and beside those in ${file} it would have to keep ${names.length}: ${names.join(', ')}; put ${names[0]} first there, and wait until the group ${JSON.stringify(needed.port)} has changed to it`,
+  )
 }
 
 function stillInUse({ port, keyId, use, waitsFor }: KeyInUse): GroupError {

@@ -310,7 +310,7 @@ export class ReceiveQueue<T> {
   }
 
   private ownBytes(bytes: Uint8Array): Uint8Array {
-    return this.options.copy && bytes.length > 0 ? bytes.slice() : bytes
+    return this.options.copy && bytes.length > 0 ? new Uint8Array(bytes) : bytes
   }
 
   /** Called when everything found so far is handed out: what lies before the next find is passed. */

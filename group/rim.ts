@@ -158,6 +158,8 @@ class KernelRim implements Rim {
   private peers: readonly Address[] = []
   /** BOUNDED by what the program opens. */
   private readonly members = new Map<Member, { handle: MachineHandle; contacts: readonly Address[] }>()
+  /** BOUNDED by the inspections that the program asks for. */
+  private readonly inspectors = new Set<MachineHandle>()
 
   constructor(
     driver: Driver,
@@ -181,6 +183,7 @@ class KernelRim implements Rim {
       keysInUse: () => [...this.members.keys()].flatMap((machine) => machine.keysInUse()),
       tell: (keys) => {
         for (const { handle } of this.members.values()) handle.call({ call: 'keys', keys })
+        for (const handle of this.inspectors) handle.call({ call: 'keys', keys })
       },
     })
     this.address = driver.transport.address
@@ -221,11 +224,13 @@ class KernelRim implements Rim {
     const { driver, members } = this
     const { method } = this.options
     const nonce = this.dice.nonce()
-    const machine = new Member(this.memberOptions(settings, nonce))
+    const options = this.memberOptions(settings, nonce)
+    const machine = new Member(options)
     const { counters } = machine
     const handle = await driver.attach(machine, { port: settings.port, nonce })
     const { contacts = [] } = settings
     members.set(machine, { handle, contacts })
+    this.catchUpWithKeys(handle, options)
     const group = new GroupFacts()
     const resets = new ResetTimes(counters)
     const source = {
@@ -282,12 +287,24 @@ class KernelRim implements Rim {
   ): Promise<Pick<MemberPort, 'call' | 'close'>> {
     const nonce = this.dice.nonce()
     const settings = { port, name: undefined, role: 'observer', contacts } as const
-    const handle = await this.driver.attach(new Inspector(this.memberOptions(settings, nonce)), {
-      port,
-      nonce,
-    })
+    const options = this.memberOptions(settings, nonce)
+    const handle = await this.driver.attach(new Inspector(options), { port, nonce })
+    this.inspectors.add(handle)
+    this.catchUpWithKeys(handle, options)
     handle.onOutput(onOutput)
-    return { call: (call) => handle.call(call), close: () => handle.detach() }
+    return {
+      call: (call) => handle.call(call),
+      close: () => {
+        handle.detach()
+        this.inspectors.delete(handle)
+      },
+    }
+  }
+
+  /** Keys that came while the machine was attached. */
+  private catchUpWithKeys(handle: MachineHandle, { keys }: Pick<MemberOptions, 'keys'>): void {
+    const { ids } = this.ring
+    if (ids.join() !== keys?.join()) handle.call({ call: 'keys', keys: ids })
   }
 
   /** For the console of a member that is not its group's sequencer. */

@@ -15,5 +15,7 @@ export function isWorthCopying(packet: Uint8Array, kept: number): boolean {
 
 /** `length` bytes of the packet from `at` on: a view, or a copy. */
 export function keep(packet: Uint8Array, at: number, length: number, asCopy: boolean): Uint8Array {
-  return asCopy ? packet.slice(at, at + length) : packet.subarray(at, at + length)
+  const bytes = packet.subarray(at, at + length)
+  // (not by `slice`: what a socket hands over is a Buffer, whose `slice` is a view)
+  return asCopy ? new Uint8Array(bytes) : bytes
 }

@@ -475,6 +475,8 @@ export const JoinRefusal = {
   key: 7,
   /** The program of who admits has been asked, and has not answered yet. */
   deciding: 8,
+  /** It has been decided that the joiner may come in: it shows by another question, at once, that it is still there. */
+  decided: 9,
 } as const
 export type JoinRefusal = (typeof JoinRefusal)[keyof typeof JoinRefusal]
 
@@ -494,7 +496,9 @@ export function decodeJoinRefused(packet: Uint8Array): JoinRefused | undefined {
   const reason = reader.u8() as JoinRefusal
   const challenge = reader.u64()
   const agreed = readAgreed(reader)
-  return reader.done && reason >= 1 && reason <= 8 ? { reason, challenge, agreed } : undefined
+  return reader.done && reason >= 1 && reason <= JoinRefusal.decided
+    ? { reason, challenge, agreed }
+    : undefined
 }
 
 // ---- streams ------------------------------------------------------------------------------------------

@@ -44,6 +44,8 @@ interface Outgoing {
   acked: number
   sent: number
   tries: number
+  /** The first fragment has gone out more than once: nobody knows which an answer is to (Karn). */
+  wasSentAgain: boolean
   repeatAt: Micros
 }
 
@@ -99,6 +101,7 @@ export class Streams {
       acked: 0,
       sent: 0,
       tries: 0,
+      wasSentAgain: false,
       repeatAt: 0,
     }
     this.outgoing.set(stream, outgoing)
@@ -151,7 +154,9 @@ export class Streams {
    */
   sendAgain(destination: Nonce): void {
     for (const outgoing of this.outgoing.values()) {
-      if (outgoing.destination === destination) this.sendFragment(outgoing, outgoing.acked)
+      if (outgoing.destination !== destination) continue
+      outgoing.wasSentAgain = true
+      this.sendFragment(outgoing, outgoing.acked)
     }
   }
 
@@ -159,7 +164,8 @@ export class Streams {
   onAck(from: Nonce, ack: { stream: number; received: number }): void {
     const outgoing = this.outgoing.get(ack.stream)
     if (outgoing === undefined || outgoing.destination !== from || ack.received > outgoing.sent) return
-    if (outgoing.acked === 0 && outgoing.tries === 0 && ack.received > 0) {
+    const isFirst = outgoing.acked === 0 && ack.received > 0
+    if (isFirst && outgoing.tries === 0 && !outgoing.wasSentAgain) {
       this.roundTrips.sample(this.outbox.now - outgoing.openedAt)
     }
     if (ack.received >= outgoing.bytes.length) {

@@ -38,7 +38,7 @@ const SILENT_AFTER = 2
  * voted in the time of a suspicion there. (A member that had last measured half a second on a busy machine made up its
  * mind for a second, was invited seven times in that, and was expelled.)
  */
-const INVITED_OFTEN = 3
+const INVITED_OFTEN_MIN = 3
 
 export class Inquiry {
   private tries = 0
@@ -183,7 +183,12 @@ export class Inquiry {
   /** The same for who is invited to a reset because of it: false is to vote. */
   onInvitation(about: MemberId): boolean | undefined {
     const verdict = this.verdict(about)
-    return verdict === undefined && ++this.invitations >= INVITED_OFTEN ? false : verdict
+    return verdict === undefined && ++this.invitations >= this.often ? false : verdict
+  }
+
+  /** Nearly as often as there are tries: one that is further away than the inviter hears of the sequencer later, too. */
+  private get often(): number {
+    return Math.max(INVITED_OFTEN_MIN, this.pace.tries - 1)
   }
 
   private tellAskers(isAlive: boolean): void {

@@ -62,14 +62,16 @@ function mayChangeView(
     ? resilienceOfHandover(state, after)
     : resilienceFor(state.parameters, after.members.length)
   // a joiner that died before it was anybody's member was never part of another view: all of those need a
-  // majority of the view before it. Of nobody else does anybody know that.
+  // majority of the view before it. Of nobody else does anybody know that. It counts towards r, and not towards the
+  // majority of the view with it: the group of one that took its join for official by that waited for ever for the second
+  // half of a majority that could order its leave. Not official, the join is dropped by the reset.
   const goneJoiners = others.filter(
     ({ id }) => progress.isGone(id) && findMember(before, id) === undefined,
   ).length
   const holders = progress.holding(others, change.seq)
   if (holders < Math.min(resilience, others.length - goneJoiners)) return false
   const othersBefore = before.members.filter(({ id }) => id !== self)
-  const boundAfter = holders + goneJoiners + (isHandover ? 0 : 1)
+  const boundAfter = holders + (isHandover ? 0 : 1)
   const boundBefore = progress.holding(othersBefore, change.seq) + 1
   return boundAfter >= majorityOf(after) && boundBefore >= majorityOf(before)
 }

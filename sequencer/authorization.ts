@@ -82,6 +82,11 @@ export class Authorization {
     return one.applicant
   }
 
+  /** The joiner lives no more: whatever the program says, nobody is let in. False if it is not known here. */
+  drop(from: Address, nonce: Nonce): boolean {
+    return this.cases.get(nonce)?.applicant.from === from && this.cases.delete(nonce)
+  }
+
   private forget(now: Micros): void {
     for (const [nonce, one] of this.cases) {
       if (one.verdict === 'deciding' && now - one.since >= DECISION_LIMIT) {

@@ -61,6 +61,12 @@ export class WaitingChanges {
     return true
   }
 
+  /** It has given up. False if it does not wait here. */
+  dropJoin(from: Address, nonce: Nonce): boolean {
+    const isIt = (one: WaitingChange) => one.change === 'join' && one.nonce === nonce && one.from === from
+    return this.takeFirst(isIt) !== undefined
+  }
+
   addLeave(leave: WaitingLeave): void {
     for (const waiting of this.waiting) {
       if (waiting.change === 'leave' && waiting.member === leave.member) return

@@ -96,7 +96,7 @@ export class ViewChanges {
       const { name, role, right, token } = request
       const joiner = { nonce, name, address: request.address || from, role, right }
       // a copy: the packet's buffer is not the program's
-      this.outbox.output({ output: 'authorize', joiner, token: token.slice() })
+      this.outbox.output({ output: 'authorize', joiner, token: new Uint8Array(token) })
     })
     this.challenge = new Challenge(parts.prng, parts.outbox.now)
   }
@@ -168,9 +168,15 @@ export class ViewChanges {
   onAuthorized(nonce: Nonce, isAllowed: boolean): void {
     const applicant = this.authorization.decide(nonce, isAllowed, this.outbox.now)
     if (applicant === undefined) return
-    if (isAllowed) this.admitKnown(nonce)
-    else this.refuseJoin(applicant.from, nonce, JoinRefusal.notAuthorized)
+    // not let in at once: it may have given up meanwhile, and the group would wait for it
+    this.refuseJoin(applicant.from, nonce, isAllowed ? JoinRefusal.decided : JoinRefusal.notAuthorized)
     this.timers.setEarlier('flush', this.outbox.now)
+  }
+
+  /** A joiner that has given up, while its turn or the program's word was waited for. False if there is none like it. */
+  onGone(from: Address, nonce: Nonce): boolean {
+    const hadCase = this.authorization.drop(from, nonce)
+    return this.waiting.dropJoin(from, nonce) || hadCase
   }
 
   private admitKnown(nonce: Nonce): void {

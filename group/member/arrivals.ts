@@ -141,7 +141,6 @@ export class Arrivals {
         return
       case 'member':
         this.silence.onHeard(admittance.member)
-        this.patrons.onHeard(admittance.member)
         if (recovery.isBound) this.renewal.onPacketWhileBound(admittance.member, from, header, packet)
         else this.fellowPackets.on(admittance.member, from, header, packet)
         return
@@ -188,7 +187,10 @@ export class Arrivals {
   /** The kernel at somebody's address says that this nonce lives no more. */
   onGone(from: Address, header: PacketHeader): void {
     const member = this.fellows.present.find(({ nonce }) => nonce === header.senderNonce)
-    if (header.groupId !== this.state.view.groupId || member?.address !== from) return this.reject('stranger')
+    const isOfGroup = header.groupId === this.state.view.groupId
+    if (isOfGroup && member === undefined && this.office.sequencer?.changes.onGone(from, header.senderNonce))
+      return
+    if (!isOfGroup || member?.address !== from) return this.reject('stranger')
     this.tellGone(member)
     if (this.leaver.isLingering && member.id === this.state.view.sequencer) this.host.onLeftGroup()
   }
@@ -210,6 +212,7 @@ export class Arrivals {
     this.office.sequencer?.onGone(nonce)
     this.gaps.onGone(id)
     this.renewal.onGone(nonce)
+    this.patrons.onGone(nonce)
     if (this.office.sequencer === undefined) this.silence.onGone(id)
   }
 }

@@ -293,6 +293,8 @@ export class Composition {
           isAutomatic: () => state.parameters.recovery === 'auto',
           patience: () => silence.patience,
           isLeaving: () => sender.isLeaving,
+          present: () => fellows.present,
+          check: (member) => silence.check(member),
           leftBehind: (reason) => host.leftBehind(reason),
           orphaned: (reason) => host.orphaned(reason),
         },
@@ -348,6 +350,7 @@ export class Composition {
           isSequencer: () => office.sequencer?.hasHandedOver === false,
           peers: () => resources.peers(),
           present: () => fellows.present,
+          asks: (peer) => this.renewal.outsiders.expectWordFrom(peer),
           onFellow: (from, header, bytes) =>
             this.renewal.outsiders.onForeign(from, header, office.sequencer !== undefined, bytes),
         },

@@ -172,6 +172,10 @@ export class Joiner {
         // a person may have been asked: the timer goes on asking, ever more slowly
         this.unanswered = 0
         return
+      case JoinRefusal.decided:
+        this.unanswered = 0
+        this.ask()
+        return
       case JoinRefusal.version:
       case JoinRefusal.key: {
         // the group has changed since it was found; the timer asks again where nothing is new

@@ -28,6 +28,8 @@ export interface LookoutHost {
   present(): readonly ViewMember[]
   /** One who counts itself into this group asks; it may be in no view of mine. */
   onFellow(from: Address, header: PacketHeader, bytes: number): void
+  /** A peer is asked, which this process was given by its operator. */
+  asks(peer: Address): void
 }
 
 export class Lookout {
@@ -63,7 +65,11 @@ export class Lookout {
     if (!this.host.isSequencer()) return
     if (this.useMulticast) this.outbox.multicast(this.question())
     const known = new Set([this.address, ...this.host.present().map(({ address }) => address)])
-    for (const peer of this.host.peers()) if (!known.has(peer)) this.outbox.unicast(peer, this.question())
+    for (const peer of this.host.peers()) {
+      if (known.has(peer)) continue
+      this.host.asks(peer)
+      this.outbox.unicast(peer, this.question())
+    }
     this.timers.set('lookout', this.outbox.now + ASK_EVERY)
   }
 

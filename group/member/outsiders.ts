@@ -8,7 +8,7 @@ import type { Counters } from '../../kernel/counters.ts'
 import { type Address, type MemberId, type Micros, type Nonce, Right, Role } from '../../kernel/identity.ts'
 import type { FormerMember, OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
-import { HEADER_BYTES, type PacketHeader, type RejectReason } from '../../kernel/packet.ts'
+import { HEADER_BYTES, type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
 import { ownVersions } from '../../kernel/packets.ts'
 import { decodeExpelled, encodeExpelled, type Invite } from '../../kernel/recovery-packets.ts'
 import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
@@ -23,6 +23,8 @@ const SPLITS_KEPT = 16
 /** Notices to those that nobody here knows: so many at once, and one more each so many microseconds; 4 KB a second. */
 const NOTICES_AT_ONCE = 64
 const NOTICE_EVERY: Micros = 100_000
+/** Between two questions of a member that stands still. */
+const ASK_EVERY: Micros = 50_000
 /** Addresses whose questions are counted until they pay for a notice. */
 const ASKERS_KEPT = 1024
 
@@ -37,8 +39,12 @@ export class Outsiders {
   /** Other lines of this group's views that have been reported. BOUNDED by SPLITS_KEPT. */
   private readonly reported = new Set<string>()
   private notices = NOTICES_AT_ONCE
+  private asksAt: Micros = 0
   private noticesAt: Micros = 0
-  /** Bytes of questions from each address since its last notice. BOUNDED by ASKERS_KEPT, the one counted first goes first. */
+  /**
+   * Bytes of questions from each address since its last notice. BOUNDED by ASKERS_KEPT, the one counted first goes first, and
+   * the own peers.
+   */
   private readonly asked = new Map<Address, number>()
   private readonly state: OrderState
   private readonly outbox: Outbox
@@ -46,6 +52,7 @@ export class Outsiders {
   private readonly recovery: Recovery
   /** The group has gone on without this member, which is the outsider then. */
   private readonly expelled: (reason: string) => void
+  private readonly standsStill: () => boolean
 
   constructor(parts: {
     state: OrderState
@@ -53,12 +60,15 @@ export class Outsiders {
     counters: Counters
     recovery: Recovery
     expelled(reason: string): void
+    /** Bound to an attempt, or waiting for a reset that its program calls. */
+    standsStill(): boolean
   }) {
     this.state = parts.state
     this.outbox = parts.outbox
     this.counters = parts.counters
     this.recovery = parts.recovery
     this.expelled = (reason) => parts.expelled(reason)
+    this.standsStill = () => parts.standsStill()
   }
 
   // ---- who was removed --------------------------------------------------------------------------------
@@ -142,11 +152,30 @@ export class Outsiders {
 
   /** A packet of this group that belongs to no view of mine, from one who is in none of mine. */
   onForeign(from: string, header: PacketHeader, isSequencer: boolean, bytes: number): void {
-    const { recovery, outbox } = this
-    if (recovery.isBound || header.sender === 0 || header.groupId !== outbox.identity.groupId) return
+    if (header.sender === 0 || header.groupId !== this.outbox.identity.groupId) return
     if (this.insider(header.sender, header.senderNonce) !== undefined) return
+    if (this.standsStill()) {
+      // what a living line sends to everybody, and what it looks for others with
+      const { kind } = header
+      if (kind === PacketKind.order || kind === PacketKind.locate) this.ask(from, header, bytes)
+      return
+    }
     if (header.destination === 0n && !isSequencer) return
     this.tell(from, header, bytes)
+  }
+
+  /**
+   * A member that stands still hears from a line of views that it is in none of: it says which one it is in, and is told
+   * what it has missed. (One without every right invites nobody to a reset. When all members of its view had gone, those
+   * who came after them had never heard of it, and it waited for ever: seed 3012598.) What it says is no larger than what
+   * it has heard.
+   */
+  private ask(to: Address, { senderNonce }: PacketHeader, bytes: number): void {
+    const { outbox } = this
+    if (outbox.now < this.asksAt) return
+    this.asksAt = outbox.now + ASK_EVERY
+    for (let left = bytes; left >= HEADER_BYTES; left -= HEADER_BYTES)
+      outbox.unicast(to, outbox.packet(PacketKind.state, 0, senderNonce, 0))
   }
 
   /**
@@ -187,6 +216,12 @@ export class Outsiders {
   /** A result that makes a view is held by all that are in it. */
   private lastHeldBy({ leftAt }: FormerMember): ResultName | undefined {
     return this.state.results.findLast(({ seq }) => seq < leftAt)
+  }
+
+  /** What an asked peer has to say is answered, though the answer be larger: nobody's question is forged here. */
+  expectWordFrom(peer: Address): void {
+    this.asked.delete(peer)
+    this.asked.set(peer, Number.POSITIVE_INFINITY)
   }
 
   /** Whether as many bytes have come for this address as are about to go there; they are used up by that. */

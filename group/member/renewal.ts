@@ -142,7 +142,8 @@ export class Renewal {
     )
     const { recovery } = this
     const expelled = (reason: string) => host.expelled(reason)
-    this.outsiders = new Outsiders({ state, outbox, counters, recovery, expelled })
+    const standsStill = () => recovery.isBound || this.failure !== undefined
+    this.outsiders = new Outsiders({ state, outbox, counters, recovery, expelled, standsStill })
   }
 
   private get isAutomatic(): boolean {
@@ -280,7 +281,7 @@ export class Renewal {
     }
     // • its result would make it the sequencer
     if (inviter.right !== Right.all) return 'right'
-    this.parts.patrons.onHeard(inviter)
+    this.parts.patrons.onInvited()
     const isAutomatic = (header.flags & INVITE_FLAG_AUTOMATIC) !== 0
     const isNews = compareBallots(ballot, recovery.promise) > 0
     if (isAutomatic && isNews && !recovery.isBound && this.denies(inviter, ballot)) return undefined

@@ -313,11 +313,13 @@ describe('whatever somebody outside sends, of every kind', () => {
   )
 
   test('three kinds are questions; everything else is answered by a notice or not at all', () => {
-    const { hereIs, joinRefused, locate, expelled, ...others } = Object.fromEntries(answers)
+    const { hereIs, joinRefused, locate, expelled, state, ...others } = Object.fromEntries(answers)
     expect([...hereIs!].sort()).toEqual(['inspect', 'joinRequest', 'locate'])
     expect([...joinRefused!]).toEqual(['joinRequest'])
     expect([...locate!]).toEqual(['locate'])
     expect(expelled!.size).toBeGreaterThan(2)
+    // one that stands still says which view it is in
+    expect([...state!]).toEqual(['order'])
     expect(others).toEqual({})
   })
 })

@@ -198,3 +198,18 @@ describe('a message over the limit', () => {
     expect(sent.failed).toMatchObject({ code: 'ERR_MESSAGE_TOO_LARGE', outcome: 'refused' })
   })
 })
+
+test('one that has left, and lacks the bytes of what lies before its leave, is given them', () => {
+  const group = GroupOf.open(4, { parameters: { maxMessageSize: MIB }, member: { method: 'bb' } })
+  const [first, second, leaver, slow] = group.seats as [Seat, Seat, Seat, Seat]
+  // what it has not taken stays in everybody's history
+  slow.holds = true
+  group.isLost = ({ to, kind }) => to === leaver && (kind === 'data' || kind === 'repair')
+  const sent = second.send(100_000)
+  group.until(() => sent.seq !== undefined, 'the message is ordered')
+  leaver.leave()
+  group.until(() => first.view.members.length === 3, 'the leave is accepted')
+  group.isLost = () => false
+  group.until(() => leaver.hasLeft, 'it has left')
+  expect(leaver.messages.map(({ record }) => record!.body.length)).toEqual([100_000])
+})

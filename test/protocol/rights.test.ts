@@ -237,14 +237,29 @@ describe('who numbers', () => {
 
   test('with nobody left who may, the group stops, and says why', () => {
     const group = groupOf(['all', 'receive', 'send', 'send'])
+    group.isRefusing = true
     const sender = group.seats[2]!
     group.first.crash()
     const sent = sender.send(10)
     group.until(() => group.living.length === 0, 'the others have ended')
     expect(sent.failed).toMatchObject({ code: ErrorCode.resetFailed })
-    expect(sent.failed!.message).toContain('no member with every right answers')
+    expect(sent.failed!.message).toContain('every member with every right is gone')
     for (const seat of group.seats.slice(1))
       expect(closedBy(seat)).toMatchObject({ code: ErrorCode.resetFailed })
+  })
+
+  test('while it is not known that they are gone the others wait, and go on when the partition heals', () => {
+    const group = groupOf(['all', 'receive', 'receive'])
+    let isCut = true
+    group.isLost = ({ from, to }) => isCut && (from === group.first) !== (to === group.first)
+    const lost = group.first.send(10)
+    group.advance(60_000)
+    expect(group.living).toHaveLength(3)
+    isCut = false
+    group.until(() => lost.seq !== undefined, 'the send returns')
+    expect(group.living).toHaveLength(3)
+    const sent = group.first.send(10)
+    group.until(() => group.seats.every(({ delivered }) => delivered.at(-1)?.seq === sent.seq), 'all have it')
   })
 
   test('a leaver need not wait for that', () => {

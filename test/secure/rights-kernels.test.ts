@@ -139,10 +139,15 @@ describe('authorize', () => {
 
   test('one that never answers has refused', async () => {
     const port = unique()
-    const member = await start({})
+    const lines: string[] = []
+    const member = await start({
+      logger: pino({ level: 'warn' }, { write: (line: string) => lines.push(line) }),
+    })
     await member.createGroup<string>(port, { authorize: () => new Promise(() => {}) })
     const joiner = await start({ peers: [member.address] })
     await expect(joiner.joinGroup(port)).rejects.toMatchObject(NOT_AUTHORIZED)
+    const says = (line: string) => line.includes('the authorize function has not answered in 5 s')
+    await vi.waitFor(() => expect(lines.filter(says)).toHaveLength(1), PATIENCE)
   })
 
   test('the options are checked, and what the token is stays out of the message', async () => {

@@ -9,6 +9,7 @@ export const KEY_FILE_LOOKS_MS = 5_000
 
 export class KeyFileWatch {
   private readonly timer: NodeJS.Timeout
+  /** The file when it was last taken over. The first look reads it in any case: it may have changed since the start. */
   private seen: string | undefined
   private isLooking = false
   private isClosed = false
@@ -21,9 +22,6 @@ export class KeyFileWatch {
     this.reload = reload
     this.timer = setInterval(() => void this.look(), everyMs)
     this.timer.unref()
-    void this.stamp().then((stamp) => {
-      this.seen ??= stamp
-    })
   }
 
   close(): void {

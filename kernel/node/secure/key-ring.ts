@@ -18,8 +18,7 @@ export class KeyRing {
     this.credentials = first && {
       right: first.right,
       prove: (asked, keyId) => credentialsOf(this.held)!.prove(asked, keyId),
-      verify: (right, asked, proof, keyId) =>
-        credentialsOf(this.held)!.verify(right, asked, proof, keyId),
+      verify: (right, asked, proof, keyId) => credentialsOf(this.held)!.verify(right, asked, proof, keyId),
     }
   }
 

@@ -56,7 +56,8 @@ export class Senders {
   /** One that is not known yet; undefined when too many have been of late. It is not kept before `add`. */
   derive(sealed: Uint8Array, key: GroupKey, now: Micros): Sender | undefined {
     if (!this.mayDerive(now)) return undefined
-    const salt = sealed.slice(SALT_AT, SALT_AT + SALT_BYTES)
+    // a copy (`slice` of a Buffer is a view): it outlives the packet by far
+    const salt = new Uint8Array(sealed.subarray(SALT_AT, SALT_AT + SALT_BYTES))
     const window = new ReplayWindow()
     return { keyId: key.id, salt, key: key.sealKey(salt), window, heardAt: 0 }
   }
