@@ -4,6 +4,7 @@
  */
 import { isIPv6 } from 'node:net'
 import { hostname } from 'node:os'
+import { resolve } from 'node:path'
 import type { Registry } from 'prom-client'
 import type { Counters } from '../kernel/counters.ts'
 import { invalidArgument } from '../kernel/errors.ts'
@@ -177,7 +178,8 @@ class KernelRim implements Rim {
     this.keys = new KeyChanges({
       ring: this.ring,
       transport: options.sealed,
-      file: options.keyFile,
+      // read again and again: wherever the program is by then
+      file: options.keyFile === undefined ? undefined : resolve(options.keyFile),
       isWatched: options.isReal,
       log: options.log,
       keysInUse: () => [...this.members.keys()].flatMap((machine) => machine.keysInUse()),
