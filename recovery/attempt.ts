@@ -3,7 +3,7 @@
  * and bookkeeping only; coordinator.ts draws the consequences.
  */
 import type { Ballot } from '../kernel/ballot.ts'
-import type { MemberId, Micros, Nonce } from '../kernel/identity.ts'
+import type { Micros, Nonce } from '../kernel/identity.ts'
 import type { RoundTrips } from '../kernel/rtt.ts'
 import type { Member } from '../kernel/view.ts'
 import type { Choice } from './choice.ts'
@@ -28,7 +28,7 @@ export class Attempt {
   readonly ballot: Ballot
   readonly isAutomatic: boolean
   readonly startedAt: Micros
-  /** BOUNDED by the members of the views that the coordinator knows. */
+  /** BOUNDED by the members of the views that the coordinator and its voters know. */
   readonly invitees = new Map<Nonce, Invitee>()
   /** A higher ballot has been shown: this attempt will not have all votes, and its turn comes again. */
   beatenUntil: Micros | undefined
@@ -88,9 +88,5 @@ export class Attempt {
       isEarliest = true
     }
     return at
-  }
-
-  isInvited(id: MemberId, nonce: Nonce): boolean {
-    return this.invitees.get(nonce)?.member.id === id
   }
 }

@@ -16,7 +16,7 @@ import {
   RefusalReason,
 } from '../kernel/recovery-packets.ts'
 import { encodeResult, type ResultChange } from '../kernel/result.ts'
-import type { Member } from '../kernel/view.ts'
+import type { Member, View } from '../kernel/view.ts'
 import { Attempt, type Invitee } from './attempt.ts'
 import type { Binding, RecoveryParts } from './binding.ts'
 import { type Choice, choose } from './choice.ts'
@@ -67,14 +67,24 @@ export class Coordinator {
     binding.bind(ballot, 'inviting')
     const attempt = new Attempt(ballot, isAutomatic, outbox.now, roundTrips)
     binding.attempt = attempt
-    for (const view of [state.view, ...state.pending.map((change) => change.view)]) {
-      for (const member of view.members) {
-        if (member.id === host.self()) this.countOwn(attempt, member)
-        else if (!attempt.invitees.has(member.nonce)) attempt.invite(member, host.isSuspect(member.id))
-      }
-    }
+    this.inviteAll(attempt, [state.view, ...state.pending.map((change) => change.view)])
     outbox.trace('inviting', { incarnation, end: log.end, invited: attempt.invitees.size })
     this.look()
+  }
+
+  /**
+   * Those of a vote's views, too, whose joins this coordinator has missed: the minimum is counted over these views. (Where
+   * only one member may coordinate, and it is behind, nobody else would ever invite them: seeds 7001273 and 7006208.)
+   */
+  private inviteAll(attempt: Attempt, views: readonly View[]): void {
+    const { host } = this.parts
+    for (const { members } of views) {
+      for (const member of members) {
+        if (attempt.invitees.has(member.nonce)) continue
+        if (member.id === host.self()) this.countOwn(attempt, member)
+        else attempt.invite(member, host.isSuspect(member.id))
+      }
+    }
   }
 
   private countOwn(attempt: Attempt, member: Member): void {
@@ -91,6 +101,7 @@ export class Coordinator {
     switch (this.binding.handling('vote')) {
       case 'count':
         attempt!.count(from, { member: invitee.member, vote })
+        this.inviteAll(attempt!, vote.views)
         this.look()
         return
       case 'late':

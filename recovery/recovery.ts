@@ -43,6 +43,11 @@ export class Recovery {
     return this.binding.coordinator
   }
 
+  /** Who takes part in the reset under way, if it is in no view that this member holds: its leader, or whom it has invited. */
+  partner(nonce: Nonce): Member | undefined {
+    return this.binding.attempt?.invitees.get(nonce)?.member ?? this.leader
+  }
+
   /** Who is to be asked for what is missing now; undefined in a view that goes on. */
   get source(): Member | undefined {
     if (this.phase === 'following' || this.phase === 'promised') return this.leader

@@ -121,7 +121,8 @@ export class Arrivals {
       if (rejected !== 'not one') return rejected === undefined ? undefined : this.reject(rejected)
     }
     if (this.renewal.onOlderGap(header, packet)) return
-    const admittance = admit(this.state, header, this.self, this.outbox.identity, recovery.leader)
+    const partner = recovery.partner(header.senderNonce)
+    const admittance = admit(this.state, header, this.self, this.outbox.identity, partner)
     if (typeof admittance === 'string') {
       const { outsiders } = this.renewal
       const isSequencer = this.office.sequencer !== undefined

@@ -21,7 +21,7 @@ export function admit(
   header: PacketHeader,
   self: MemberId,
   promise: { readonly incarnation: Incarnation; readonly coordinator: MemberId },
-  leader?: Member,
+  partner?: Member,
 ): Admittance | RejectReason {
   const { view } = state
   if (header.groupId !== view.groupId) return 'group'
@@ -29,7 +29,7 @@ export function admit(
     return 'incarnation'
   if (header.kind === PacketKind.joinRequest) return { who: 'joiner' }
   if (header.sender === self) return 'stranger'
-  const member = leader?.id === header.sender ? leader : memberOf(state, header)
+  const member = partner?.id === header.sender ? partner : memberOf(state, header)
   if (member !== undefined)
     return member.nonce === header.senderNonce ? { who: 'member', member } : 'stranger'
   const former = state.former.find((one) => one.member.id === header.sender)

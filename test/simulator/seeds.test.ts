@@ -10,9 +10,12 @@ const BASE = Number(process.env.AMOEBACAST_SIM_BASE ?? 1)
  * Seeds that have found something once: two lives on one node (17416, 18336, 90608); a result that only the dead know
  * to be official (83217, 89563); ids of two sides of a split (88432); a leaver that bears witness (110525), and one
  * that finds nobody (139815); one that was cut off during more resets than a notice of expulsion names (900029); one without
- * every right whose whole view has gone (3012598); one whose votes count as sent twice (5005287).
+ * every right whose whole view has gone (3012598); one whose votes count as sent twice (5005287); the only
+ * member that may coordinate has missed joins (7001273, 7006208).
  */
-const KNOWN = [17416, 18336, 83217, 88432, 89563, 90608, 110525, 139815, 900029, 3012598, 5005287]
+const KNOWN = [
+  17416, 18336, 83217, 88432, 89563, 90608, 110525, 139815, 900029, 3012598, 5005287, 7001273, 7006208,
+]
 
 it.each(KNOWN)('seed %i, which has found something once', { timeout: 60_000 }, (seed) => {
   const outcome = runSeed(seed)
