@@ -8,7 +8,7 @@ import type { MetricName, Metrics } from './metrics.ts'
 import { type Bench, type BenchOptions, plainCluster } from './plan.ts'
 import type { Figure, Table } from './report/parts.ts'
 import { list, say } from './report/series.ts'
-import { type Result, summarize } from './results.ts'
+import { find, type Result, summarize } from './results.ts'
 import { SilentHost } from './silent-host.ts'
 import { figure, range } from './table.ts'
 
@@ -137,24 +137,15 @@ function tableOf(results: readonly Result[]): Table {
   const rows = results
     .filter(({ metric }) => metric === 'failover')
     .map((whole) => {
-      const find = (metric: MetricName): Result | undefined =>
-        results.find(
-          (result) =>
-            result.metric === metric &&
-            result.members === whole.members &&
-            result.size === whole.size &&
-            result.situation === whole.situation &&
-            result.detection === whole.detection,
-        )
-      const part = (metric: MetricName): string => figure(find(metric)?.value ?? Number.NaN)
-      const expelled = find('expelled')?.samples?.reduce((sum, count) => sum + count, 0) ?? 0
+      const part = (metric: MetricName): string => figure(find(results, whole, metric)?.value)
+      const expelled = find(results, whole, 'expelled')?.samples?.reduce((sum, count) => sum + count, 0) ?? 0
       return [
         String(whole.members),
         whole.situation ?? '',
         whole.detection ?? '',
         String(whole.runs),
         range(whole),
-        figure(whole.p90 ?? Number.NaN),
+        figure(whole.p90),
         part('detection'),
         part('inquiry'),
         part('phase1'),

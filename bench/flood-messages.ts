@@ -8,9 +8,13 @@ export interface FloodOrder {
   readonly forMs: number
 }
 
-export type ToFlooder = { readonly say: 'flood'; readonly order: FloodOrder } | { readonly say: 'close' }
+/** Answered by `flooded`. */
+export type ToFlooder = { readonly say: 'flood'; readonly order: FloodOrder }
 export type FromFlooder =
   | { readonly say: 'ready' }
   | { readonly say: 'flooded'; readonly sent: number; readonly seconds: number }
+  | { readonly say: 'failed'; readonly message: string }
 
 export const PER_SECOND_MAX = 100_000
+/** Longer than any run. */
+export const LASTING_MAX_MS = 15 * 60_000

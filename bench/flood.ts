@@ -18,11 +18,12 @@ import {
   secondsOfRuns,
   startsOf,
   timingOf,
+  turnsOf,
   withClusters,
 } from './plan.ts'
 import type { Figure, Table } from './report/parts.ts'
 import { amount, list, say, seriesOf } from './report/series.ts'
-import { type Result, summarize } from './results.ts'
+import { find, type Result, summarize } from './results.ts'
 import { bytes, figure, range, ratio } from './table.ts'
 
 const script = fileURLToPath(new URL('./flooder.js', import.meta.url))
@@ -41,19 +42,13 @@ export const floodBench: Bench = {
     'what garbage at the sockets of all members costs: the rate with and without, and who is suspected',
   lasts(options) {
     const settings = settingsOf(options)
-    const runs = settings.length * FLOODS.length * (options.runs + 1)
-    return startsOf(settings) + secondsOfRuns(runs, timingOf(options))
+    return startsOf(settings) + secondsOfRuns(runsOf(settings, options), timingOf(options))
   },
   async measure(options, progress, signal, keep) {
     const settings = settingsOf(options)
     const timing = timingOf(options)
     const workload: Workload = { pattern: 'stream', senders: 'all', size: options.sizes?.[0] ?? SIZE }
-    const of = settings.length * FLOODS.length * (options.runs + 1)
-    let done = 0
-    const turn = (what: string, isDone: boolean): void => {
-      if (isDone) done++
-      progress(done, of, what)
-    }
+    const turn = turnsOf(progress, runsOf(settings, options))
     const flooder = new Child<FromFlooder, ToFlooder>({
       name: 'the flooder',
       script,
@@ -77,10 +72,10 @@ export const floodBench: Bench = {
             }
           }
         }
-        for (const [{ settings: of }, all] of measured) {
+        for (const [{ settings }, all] of measured) {
           for (const [i, runs] of all.entries()) {
-            const found = summarize({ bench: 'flood', settings: of, workload }, runs, METRICS)
-            keep(found.map((result) => ({ ...result, isSealed: of.key !== undefined, flood: FLOODS[i]! })))
+            const found = summarize({ bench: 'flood', settings, workload }, runs, METRICS)
+            keep(found.map((result) => ({ ...result, flood: FLOODS[i]! })))
           }
         }
       })
@@ -100,6 +95,11 @@ function settingsOf({ members, packetSizes, method }: BenchOptions): ClusterSett
   const packetSize = packetSizes?.[0] ?? PACKET_BYTES_LOOPBACK
   const plain = plainCluster(members?.[0] ?? MEMBERS, packetSize, { method, tries })
   return [plain, { ...plain, key: drawKey() }]
+}
+
+/** The first of each is for warming up. */
+function runsOf(settings: readonly ClusterSettings[], { runs }: BenchOptions): number {
+  return settings.length * FLOODS.length * (1 + runs)
 }
 
 function runFlooded(
@@ -127,32 +127,21 @@ function sealedName({ key }: ClusterSettings): string {
   return key === undefined ? 'plain' : 'sealed'
 }
 
-function like(
-  results: readonly Result[],
-  rate: Result,
-  metric: Result['metric'],
-  flood = rate.flood,
-): Result | undefined {
-  return results.find(
-    (each) => each.metric === metric && each.isSealed === rate.isSealed && each.flood === flood,
-  )
-}
-
 function tableOf(results: readonly Result[], rates: readonly Result[]): Table {
   const rows = rates.map((rate) => {
-    const quiet = like(results, rate, 'rate', 0)
+    const quiet = find(results, { ...rate, flood: 0 }, 'rate')
     return [
-      rate.isSealed === true ? 'with a group key' : 'without',
+      rate.isSealed ? 'with a group key' : 'without',
       String(rate.members),
       bytes(rate.size),
       figure(rate.flood ?? 0),
-      range(like(results, rate, 'garbage')),
+      range(find(results, rate, 'garbage')),
       range(rate),
       ratio(rate.value, quiet?.value),
       lost(rate, quiet),
-      range(like(results, rate, 'rejected')),
-      range(like(results, rate, 'suspicions')),
-      figure(like(results, rate, 'others')?.value ?? Number.NaN),
+      range(find(results, rate, 'rejected')),
+      range(find(results, rate, 'suspicions')),
+      figure(find(results, rate, 'others')?.value),
     ]
   })
   const headings = [
@@ -180,9 +169,9 @@ function lost(rate: Result, quiet: Result | undefined): string {
 }
 
 function figureOf(results: readonly Result[], rates: readonly Result[]): Figure {
-  const sent = (rate: Result): number => like(results, rate, 'garbage')?.value ?? rate.flood ?? 0
-  const plain = rates.filter(({ isSealed }) => isSealed !== true)
-  const sealed = rates.filter(({ isSealed }) => isSealed === true)
+  const sent = (rate: Result): number => find(results, rate, 'garbage')?.value ?? rate.flood ?? 0
+  const plain = rates.filter(({ isSealed }) => !isSealed)
+  const sealed = rates.filter(({ isSealed }) => isSealed)
   const most = plain.at(-1)
   const quiet = plain.find(({ flood }) => flood === 0)
   const suspicions = results.filter(({ metric, max }) => metric === 'suspicions' && max > 0)
@@ -190,7 +179,7 @@ function figureOf(results: readonly Result[], rates: readonly Result[]): Figure 
     const [none, worst] = [each.find(({ flood }) => flood === 0), each.at(-1)]
     return none === undefined || worst === undefined || worst === none
       ? []
-      : [`${lost(worst, none)} % ${worst.isSealed === true ? 'with a group key' : 'without a key'}`]
+      : [`${lost(worst, none)} % ${worst.isSealed ? 'with a group key' : 'without a key'}`]
   })
   return {
     name: 'flood',

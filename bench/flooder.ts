@@ -4,9 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseAddress } from '../kernel/node/addresses.ts'
 import { SEAL_MAGIC } from '../kernel/node/secure/envelope.ts'
 import { MAGIC } from '../kernel/packet.ts'
-import { type FloodOrder, type FromFlooder, PER_SECOND_MAX, type ToFlooder } from './flood-messages.ts'
+import {
+  type FloodOrder,
+  type FromFlooder,
+  LASTING_MAX_MS,
+  PER_SECOND_MAX,
+  type ToFlooder,
+} from './flood-messages.ts'
 
-const LASTING_MAX_MS = 60_000
 const BURST_EVERY_MS = 2
 const BURST_MAX = 1000
 const KINDS_OF_GARBAGE = 64
@@ -46,19 +51,15 @@ async function flood({ addresses, perSecond, forMs }: FloodOrder): Promise<FromF
   return { say: 'flooded', sent, seconds }
 }
 
-function say(message: FromFlooder | { readonly say: 'failed'; readonly message: string }): void {
+function say(message: FromFlooder): void {
   if (process.connected) process.send?.(message)
 }
 
 process.on('SIGINT', () => {})
 process.on('disconnect', () => process.exit(0))
 process.on('message', (message) => {
-  const told = message as ToFlooder
-  if (told.say === 'close') {
-    process.disconnect()
-    return
-  }
-  flood(told.order).then(say, (error: unknown) =>
+  const { order } = message as ToFlooder
+  flood(order).then(say, (error: unknown) =>
     say({ say: 'failed', message: error instanceof Error ? error.message : String(error) }),
   )
 })

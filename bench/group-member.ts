@@ -56,8 +56,8 @@ export class GroupMember implements BenchMember {
           maxMembers: Math.max(parameterDefaults.maxMembers, 2 * members),
           slowMember: expelAfterMs === 0 ? 'block' : { expelAfterMs },
           historySize: order.historySize,
-        } as never)
-      : kernel.joinGroup<unknown>(port, own as never))
+        })
+      : kernel.joinGroup<unknown>(port, own))
     return new GroupMember(kernel, group, order)
   }
 
@@ -150,21 +150,13 @@ export class GroupMember implements BenchMember {
       this.loopDelay.enable()
     }
     const { rss, heapUsed } = process.memoryUsage()
-    const { historyMessages, historyBytes } = this.group.getInfoGroup()
-    // The histogram holds the times between two looks, of which the resolution is no delay.
-    const delay = (percent: number): number =>
-      this.loopDelay!.count === 0
-        ? 0
-        : Math.max(0, this.loopDelay!.percentile(percent) / 1e6 - LOOP_DELAY_RESOLUTION_MS)
+    const between = this.loopDelay.count === 0 ? 0 : this.loopDelay.percentile(99) / 1e6
     const health: Health = {
       rssMiB: rss / 2 ** 20,
       heapMiB: heapUsed / 2 ** 20,
-      loopDelayP50: delay(50),
-      loopDelayP99: delay(99),
+      // The histogram holds the times between two looks, of which the resolution is no delay.
+      loopDelayP99: Math.max(0, between - LOOP_DELAY_RESOLUTION_MS),
       latency: this.current?.latencies.take() ?? null,
-      total: this.current?.digest.total ?? 0,
-      historyMessages,
-      historyBytes,
     }
     this.loopDelay.reset()
     return health

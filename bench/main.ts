@@ -31,7 +31,9 @@ function factsOf(
       [
         `${runs} of ${seconds} s each, after one for warming up`,
         ...which.flatMap(({ name, runShare }) =>
-          runShare === undefined ? [] : [`runs of ${runShare * seconds} s in ${name}`],
+          runShare === undefined
+            ? []
+            : [`runs of ${Number((runShare * seconds).toPrecision(3))} s in ${name}`],
         ),
         ...(has('failover') ? [`${kills} kills in each setting of failover`] : []),
         ...(has('soak') ? [`${minutes} minutes of soak`] : []),

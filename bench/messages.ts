@@ -113,15 +113,9 @@ export interface Health {
   readonly rssMiB: number
   readonly heapMiB: number
   /** Of the event loop since the last time this was asked, milliseconds. */
-  readonly loopDelayP50: number
   readonly loopDelayP99: number
-  /** Of own lone sends since the last time this was asked, microseconds; null if there were none. */
+  /** Of own sends since the last time this was asked, microseconds; null if there were none. */
   readonly latency: RunReport['latency']
-  /** Messages that have arrived so far. */
-  readonly total: number
-  /** Messages and bytes in the history. */
-  readonly historyMessages: number
-  readonly historyBytes: number
 }
 
 /** A process holds one member or several, by their places in the lists. */

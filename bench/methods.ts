@@ -5,10 +5,11 @@
  */
 import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
 import type { Method, TransportName } from './messages.ts'
+import type { MetricName } from './metrics.ts'
 import { type Bench, plainCluster, type Round } from './plan.ts'
 import type { Figure, Table } from './report/parts.ts'
 import { list, say, seriesOf, valuesOf } from './report/series.ts'
-import type { Result } from './results.ts'
+import { find, type Result } from './results.ts'
 import { bytes, range, ratio } from './table.ts'
 
 const SIZES = [100, 1024, 4096, 8192, 16_384, 32_768, 65_536, 262_144, 1_048_576]
@@ -47,26 +48,6 @@ export const methodsBench: Bench = {
   },
 }
 
-/** A lone send's figures carry `other`, a stream's `others`; the rate of lone sends says nothing that p50 does not. */
-function pick(
-  results: readonly Result[],
-  like: Pick<Result, 'transport' | 'size' | 'members' | 'packetSize'>,
-  method: Method,
-  metric: Result['metric'],
-  senders: Result['senders'],
-): Result | undefined {
-  return results.find(
-    (result) =>
-      result.transport === like.transport &&
-      result.size === like.size &&
-      result.members === like.members &&
-      result.packetSize === like.packetSize &&
-      result.method === method &&
-      result.metric === metric &&
-      result.senders === senders,
-  )
-}
-
 function tableOf(transport: TransportName, results: readonly Result[]): Table {
   const rows = results
     .filter(
@@ -74,13 +55,15 @@ function tableOf(transport: TransportName, results: readonly Result[]): Table {
         result.transport === transport &&
         result.method === 'pb' &&
         result.metric === 'p50' &&
-        result.senders === 'other',
+        result.pattern === 'lone',
     )
     .map((p50) => {
-      const other = pick(results, p50, 'bb', 'p50', 'other')
-      const rate = (method: Method) => pick(results, p50, method, 'rate', 'others')
-      const cpu = (method: Method) => pick(results, p50, method, 'cpu', 'others')
-      const wire = (method: Method) => pick(results, p50, method, 'wire', 'others')
+      const other = find(results, { ...p50, method: 'bb' }, 'p50')
+      const ofStream = (method: Method, metric: MetricName): Result | undefined =>
+        find(results, { ...p50, method, pattern: 'stream', senders: 'others' }, metric)
+      const rate = (method: Method) => ofStream(method, 'rate')
+      const cpu = (method: Method) => ofStream(method, 'cpu')
+      const wire = (method: Method) => ofStream(method, 'wire')
       return [
         bytes(p50.size),
         String(p50.packetSize),

@@ -36,8 +36,12 @@ export interface Bench {
   readonly describe: string
   /** What is run in turns; or the bench measures by itself. */
   plan?(options: BenchOptions): readonly Round[]
-  /** Where there are so many settings that runs must be shorter: the share of `seconds` that a run takes; default 1. */
+  /** Where runs must be shorter, because there are many, or longer: what a run takes of `seconds`; default 1. */
   readonly runShare?: number
+  /** Runs of each setting that do not count, before those that do; default 1. */
+  readonly warmUps?: number
+  /** About what a run takes beside its own time; default 0.15. */
+  readonly runMoreSeconds?: number
   measure?(options: BenchOptions, progress: Progress, signal: AbortSignal, keep: Keep): Promise<void>
   /** Of a bench that measures by itself: about so many seconds. */
   lasts?(options: BenchOptions): number
@@ -55,6 +59,7 @@ const LONGEST_RAMP_MS = 300
 /** About what starting a process and letting it join takes, and a run beside its own time. */
 const START_SECONDS = 0.25
 const RUN_MORE_SECONDS = 0.15
+const WARM_UPS = 1
 
 /** A group with the defaults, in processes of its own, over multicast. */
 export function plainCluster(
@@ -101,30 +106,47 @@ export function timingOf({ seconds }: BenchOptions, share = 1): Timing {
 /** About so many seconds, on a machine that has nothing else to do. */
 export function secondsOf(bench: Bench, options: BenchOptions): number {
   if (bench.lasts !== undefined) return bench.lasts(options)
+  const rounds = bench.plan?.(options) ?? []
+  const starts = rounds.reduce((sum, { clusters }) => sum + startsOf(clusters), 0)
   const timing = timingOf(options, bench.runShare)
-  return (bench.plan?.(options) ?? []).reduce(
-    (sum, round) =>
-      sum + startsOf(round.clusters) + secondsOfRuns(pairsOf(round) * (options.runs + 1), timing),
-    0,
-  )
+  return starts + secondsOfRuns(runsOf(bench, rounds, options), timing, bench.runMoreSeconds)
 }
 
 export function startsOf(clusters: readonly ClusterSettings[]): number {
   return clusters.reduce((sum, { members, processes = members }) => sum + processes, 0) * START_SECONDS
 }
 
-export function secondsOfRuns(count: number, { rampMs, measureMs }: Timing): number {
-  return count * ((rampMs + measureMs) / 1000 + RUN_MORE_SECONDS)
+export function secondsOfRuns(
+  count: number,
+  { rampMs, measureMs }: Timing,
+  moreSeconds = RUN_MORE_SECONDS,
+): number {
+  return count * ((rampMs + measureMs) / 1000 + moreSeconds)
 }
 
-/** How many different things are run. */
-function pairsOf({ clusters, workloads }: Round): number {
-  return workloads.reduce((sum, workload) => sum + clusters.filter((each) => isFor(each, workload)).length, 0)
+/** All runs of these rounds, those for warming up as well. */
+function runsOf({ warmUps = WARM_UPS }: Bench, rounds: readonly Round[], { runs }: BenchOptions): number {
+  const settings = rounds.flatMap(({ clusters, workloads }) =>
+    workloads.flatMap((workload) => clusters.filter((each) => isFor(each, workload))),
+  )
+  return settings.length * (warmUps + runs)
+}
+
+/** Told before a run and after it, and before a cluster starts. */
+export type Turn = (what: string, isDone: boolean) => void
+
+/** Counts the runs that are done of `of`. */
+export function turnsOf(progress: Progress, of: number): Turn {
+  let done = 0
+  return (what, isDone) => {
+    if (isDone) done++
+    progress(done, of, what)
+  }
 }
 
 /**
  * Runs every workload on every cluster of its round, run by run in turn, so that what else happens on the machine
- * meets all of them alike. The first run of each is for warming up, and not counted.
+ * meets all of them alike. The first run of each is for warming up, and not counted (`warmUps`).
  */
 export async function carryOut(
   bench: Bench,
@@ -135,37 +157,31 @@ export async function carryOut(
 ): Promise<void> {
   if (bench.measure !== undefined) return bench.measure(options, progress, signal, keep)
   const rounds = bench.plan?.(options) ?? []
-  const of = rounds.reduce((sum, round) => sum + pairsOf(round) * (options.runs + 1), 0)
-  let done = 0
-  for (const round of rounds) {
-    const turn = (what: string, isDone: boolean): void => {
-      if (isDone) done++
-      progress(done, of, what)
-    }
-    await carryOutRound(bench, round, options, turn, signal, keep)
-  }
+  const turn = turnsOf(progress, runsOf(bench, rounds, options))
+  for (const round of rounds) await carryOutRound(bench, round, options, turn, signal, keep)
 }
 
 async function carryOutRound(
   bench: Bench,
   { clusters: wanted, workloads, metrics }: Round,
   options: BenchOptions,
-  turn: (what: string, isDone: boolean) => void,
+  turn: Turn,
   signal: AbortSignal,
   keep: Keep,
 ): Promise<void> {
+  const { warmUps = WARM_UPS } = bench
   const timing = timingOf(options, bench.runShare)
   await withClusters(wanted, options.execArgv, signal, turn, async (clusters) => {
     for (const workload of workloads) {
       const able = clusters.filter(({ settings }) => isFor(settings, workload))
       const measured = new Map<Cluster, Metrics[]>(able.map((cluster) => [cluster, []]))
-      for (let run = 0; run <= options.runs; run++) {
+      for (let run = -warmUps; run < options.runs; run++) {
         for (const cluster of able) {
           signal.throwIfAborted()
-          const what = `${cluster.settings.subject}, ${cluster.settings.members} members, ${workload.size} B`
+          const what = nameOfRun(cluster.settings, workload)
           turn(what, false)
           const metricsOfRun = await cluster.run(workload, timing)
-          if (run > 0) measured.get(cluster)!.push(metricsOfRun)
+          if (run >= 0) measured.get(cluster)!.push(metricsOfRun)
           turn(what, true)
         }
       }
@@ -175,12 +191,18 @@ async function carryOutRound(
   })
 }
 
+function nameOfRun({ subject, members, key }: ClusterSettings, { size, asleep }: Workload): string {
+  const sealed = key === undefined ? '' : ', sealed'
+  const sleepers = asleep === undefined ? '' : `, ${asleep.members} asleep ${100 * asleep.share} %`
+  return `${subject}${sealed}, ${members} members, ${size} B${sleepers}`
+}
+
 /** Starts clusters, one after the other so that none is late, and ends them whatever comes. */
 export async function withClusters(
   wanted: readonly ClusterSettings[],
   execArgv: readonly string[],
   signal: AbortSignal,
-  turn: (what: string, isDone: boolean) => void,
+  turn: Turn,
   use: (clusters: readonly Cluster[]) => Promise<void>,
 ): Promise<void> {
   const clusters: Cluster[] = []

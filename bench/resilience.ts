@@ -26,7 +26,7 @@ export const resilienceBench: Bench = {
     const p50s = results.filter(({ metric, subject }) => metric === 'p50' && subject === 'amoebacast')
     const rows = p50s.map((p50) => {
       const floor = find(results, p50, 'p50', 'floor')
-      const none = p50s.find((each) => isSameBut(each, p50) && each.resilience === 0)
+      const none = find(results, { ...p50, resilience: 0 }, 'p50')
       return [
         String(p50.members),
         bytes(p50.size),
@@ -58,10 +58,6 @@ export const resilienceBench: Bench = {
       'The send is of a member that is not the sequencer. At r = 0 there are two hops, request and broadcast; from r = 1 on four: acks and the accept follow. The floor has two. Where there are fewer cores than members, acks of several members wait for each other.'
     return { tables: [{ headings, rows, note }], figures: figuresOf(results, p50s) }
   },
-}
-
-function isSameBut(a: Result, b: Result): boolean {
-  return a.members === b.members && a.size === b.size && a.packetSize === b.packetSize
 }
 
 function figuresOf(results: readonly Result[], p50s: readonly Result[]): Figure[] {

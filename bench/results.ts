@@ -46,8 +46,8 @@ export interface Result {
   readonly expelAfterMs?: number
   /** As the group's parameter; absent where it is the default. */
   readonly historySize?: number
-  /** Of the benches secure and flood: whether packets were sealed. */
-  readonly isSealed?: boolean
+  /** Whether packets were sealed with a group key. */
+  readonly isSealed: boolean
   /** Of the bench flood: packets of garbage a second that were to be sent; 0 is none. */
   readonly flood?: number
   /** Of failovers: how the sequencer went, and the preset by which members detect it. */
@@ -73,7 +73,7 @@ export function summarize(
   metrics: readonly MetricName[],
 ): Result[] {
   const { subject, members, resilience, method, transport, packetSize, calls = 'batch' } = settings
-  const { groups = 1, processes = members, expelAfterMs, historySize } = settings
+  const { groups = 1, processes = members, expelAfterMs, historySize, key } = settings
   const { size, senders, asleep, pattern, perSecond = 0 } = workload
   return metrics.flatMap((metric) => {
     const values = runs.flatMap((run) => run[metric] ?? []).sort((a, b) => a - b)
@@ -99,14 +99,15 @@ export function summarize(
       calls,
       groups,
       processes,
+      isSealed: key !== undefined,
       ...(expelAfterMs === undefined ? {} : { perSecond, asleep, expelAfterMs, historySize }),
     }
   })
 }
 
 /**
- * The figure of another metric, and perhaps another subject, under the same setting. What a floor or a peer does not
- * have (a method, r, ways to call) does not count.
+ * The figure of another metric, and perhaps another subject, under the same setting; `{ ...like, resilience: 0 }` asks for
+ * one that differs in that alone. What a floor or a peer does not have (a method, r, ways to call) does not count.
  */
 export function find(
   results: readonly Result[],
@@ -130,6 +131,10 @@ export function find(
       result.asleep?.share === like.asleep?.share &&
       result.expelAfterMs === like.expelAfterMs &&
       result.historySize === like.historySize &&
+      result.isSealed === like.isSealed &&
+      result.flood === like.flood &&
+      result.situation === like.situation &&
+      result.detection === like.detection &&
       (isPeer(subject) || result.packetSize === like.packetSize) &&
       (subject !== 'amoebacast' ||
         (result.method === like.method &&

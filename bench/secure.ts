@@ -1,23 +1,11 @@
 /** What sealing costs: the same group with a key and without one, in turns; the rate, and a lone send. */
 import { drawKey } from '../kernel/node/secure/group-key.ts'
 import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
-import type { Cluster, Workload } from './harness.ts'
-import type { ClusterSettings } from './messages.ts'
-import type { Metrics } from './metrics.ts'
-import {
-  type Bench,
-  type BenchOptions,
-  plainCluster,
-  secondsOfRuns,
-  startsOf,
-  timingOf,
-  withClusters,
-} from './plan.ts'
+import { type Bench, plainCluster, type Round } from './plan.ts'
 import { say } from './report/series.ts'
-import { type Result, summarize } from './results.ts'
+import { find, type Result } from './results.ts'
 import { bytes, range } from './table.ts'
 
-const METRICS = ['rate', 'p50', 'p99', 'cpu', 'others'] as const
 /** What may be lost at 1 KiB, of the rate and of a lone send's time. */
 const RATE_LOSS_MAX = 0.25
 const LONE_MICROS_MAX = 15
@@ -25,42 +13,20 @@ const LONE_MICROS_MAX = 15
 export const secureBench: Bench = {
   name: 'secure',
   describe: 'what sealing costs: rates and lone sends with a group key and without one',
-  lasts(options) {
-    const { rounds, workloads } = settingsOf(options)
-    const runs = rounds.length * workloads.length * 2 * (options.runs + 1)
-    return startsOf(rounds.flat()) + secondsOfRuns(runs, timingOf(options))
-  },
-  async measure(options, progress, signal, keep) {
-    const { rounds, workloads } = settingsOf(options)
-    const of = rounds.length * workloads.length * 2 * (options.runs + 1)
-    let done = 0
-    const turn = (what: string, isDone: boolean): void => {
-      if (isDone) done++
-      progress(done, of, what)
-    }
-    for (const clusters of rounds) {
-      await withClusters(clusters, options.execArgv, signal, turn, async (started) => {
-        for (const workload of workloads) {
-          const measured = new Map<Cluster, Metrics[]>(started.map((cluster) => [cluster, []]))
-          // The first run of each is for warming up.
-          for (let run = 0; run <= options.runs; run++) {
-            for (const cluster of started) {
-              signal.throwIfAborted()
-              const what = `${cluster.settings.key === undefined ? 'plain' : 'sealed'}, ${workload.pattern}`
-              turn(what, false)
-              const found = await cluster.run(workload, timingOf(options))
-              if (run > 0) measured.get(cluster)!.push(found)
-              turn(what, true)
-            }
-          }
-          for (const [{ settings }, runs] of measured) {
-            const isSealed = settings.key !== undefined
-            const found = summarize({ bench: 'secure', settings, workload }, runs, METRICS)
-            keep(found.map((result) => ({ ...result, isSealed })))
-          }
+  plan({ members = [3], sizes = [1024], packetSizes = [PACKET_BYTES_LOOPBACK, 1400], method }) {
+    return members.flatMap((count) =>
+      packetSizes.map((packetSize): Round => {
+        const plain = plainCluster(count, packetSize, { method })
+        return {
+          clusters: [plain, { ...plain, key: drawKey() }],
+          workloads: sizes.flatMap((size) => [
+            { pattern: 'stream', senders: 'all', size },
+            { pattern: 'lone', senders: 'other', size },
+          ]),
+          metrics: ['rate', 'p50', 'p99', 'cpu', 'others'],
         }
-      })
-    }
+      }),
+    )
   },
   report(results) {
     const pairs = pairsOf(results)
@@ -85,24 +51,6 @@ export const secureBench: Bench = {
   },
 }
 
-function settingsOf(options: BenchOptions): {
-  readonly rounds: readonly (readonly ClusterSettings[])[]
-  readonly workloads: readonly Workload[]
-} {
-  const { members = [3], sizes = [1024], packetSizes = [PACKET_BYTES_LOOPBACK, 1400], method } = options
-  const rounds = members.flatMap((count) =>
-    packetSizes.map((packetSize) => {
-      const plain = plainCluster(count, packetSize, { method })
-      return [plain, { ...plain, key: drawKey() }]
-    }),
-  )
-  const workloads = sizes.flatMap((size): Workload[] => [
-    { pattern: 'stream', senders: 'all', size },
-    { pattern: 'lone', senders: 'other', size },
-  ])
-  return { rounds, workloads }
-}
-
 interface Pair {
   readonly metric: Result['metric']
   readonly plain: Result
@@ -110,12 +58,10 @@ interface Pair {
 }
 
 function pairsOf(results: readonly Result[]): Pair[] {
-  const keyOf = ({ members, size, packetSize, pattern, metric }: Result): string =>
-    [members, size, packetSize, pattern, metric].join(' ')
   return results.flatMap((plain) => {
     const isShown = plain.pattern === 'lone' ? ['p50', 'p99'] : ['rate', 'cpu']
-    if (plain.isSealed !== false || !isShown.includes(plain.metric)) return []
-    const sealed = results.find((other) => other.isSealed === true && keyOf(other) === keyOf(plain))
+    if (plain.isSealed || !isShown.includes(plain.metric)) return []
+    const sealed = find(results, { ...plain, isSealed: true }, plain.metric)
     return sealed === undefined ? [] : [{ metric: plain.metric, plain, sealed }]
   })
 }

@@ -4,9 +4,10 @@ import type { Group } from '../group/index.ts'
 import type { Run } from './group-run.ts'
 import { writeCount } from './run-digest.ts'
 
-/** What a sender hands over in one sendMany; and enough such calls under way to keep the windows of its groups full. */
+/** What a sender hands over in one sendMany. */
 const BATCH_BYTES = 64 * 1024
-const BYTES_UNDER_WAY = 1024 * 1024
+/** Enough to keep the windows of its groups full; as much as a client of a peer may have on its way, too. */
+export const BYTES_UNDER_WAY = 1024 * 1024
 /** So that one batch can be written while another is on its way, however large the messages are. */
 const BATCHES_LEAST = 2
 /** Single calls on their way, each with a promise of its own. */

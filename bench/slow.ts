@@ -4,25 +4,14 @@
  */
 import { parameterDefaults } from '../group/index.ts'
 import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
-import type { Cluster, Workload } from './harness.ts'
-import type { ClusterSettings } from './messages.ts'
-import type { Metrics } from './metrics.ts'
-import {
-  type Bench,
-  type BenchOptions,
-  plainCluster,
-  secondsOfRuns,
-  startsOf,
-  timingOf,
-  withClusters,
-} from './plan.ts'
+import type { Workload } from './harness.ts'
+import { type Bench, plainCluster } from './plan.ts'
 import type { Figure } from './report/parts.ts'
 import { amount, say, seriesOf, times, valuesOf } from './report/series.ts'
-import { find, type Result, summarize } from './results.ts'
+import { find, type Result } from './results.ts'
 import { figure, range, ratio } from './table.ts'
 
 const MEMBERS = 16
-const SIZE = 100
 /** The sequencer, a sender and one who only receives stay awake. */
 const MEMBERS_LEAST = 4
 const SLEEPERS = [1, 5]
@@ -33,11 +22,6 @@ const SITUATIONS: readonly Situation[] = [
   { historySize: 256, loads: [1000] },
 ]
 const EXPEL_AFTER_MS = [0, 500]
-/** Naps take a tenth of a second each: a run must see enough of them. */
-const RUN_SHARE = 1.5
-/** What a run takes beside its own time where sleepers are expelled, and come back. */
-const REJOIN_SECONDS = 0.3
-const METRICS = ['rate', 'expulsions', 'others'] as const
 
 interface Situation {
   readonly historySize: number | undefined
@@ -47,44 +31,26 @@ interface Situation {
 export const slowBench: Bench = {
   name: 'slow',
   describe: 'the rate at healthy members while others stand still for part of the time',
-  lasts(options) {
-    const rounds = roundsOf(options)
-    const starts = rounds.reduce((sum, { clusters }) => sum + startsOf(clusters), 0)
-    const runs = runsOf(rounds, options)
-    return starts + secondsOfRuns(runs, timingOf(options, RUN_SHARE)) + runs * REJOIN_SECONDS
-  },
-  async measure(options, progress, signal, keep) {
-    const rounds = roundsOf(options)
-    const timing = timingOf(options, RUN_SHARE)
-    const of = runsOf(rounds, options)
-    let done = 0
-    const turn = (what: string, isDone: boolean): void => {
-      if (isDone) done++
-      progress(done, of, what)
-    }
-    for (const { clusters, workloads } of rounds) {
-      await withClusters(clusters, options.execArgv, signal, turn, async (started) => {
-        for (const workload of workloads) {
-          const measured = new Map<Cluster, Metrics[]>(started.map((cluster) => [cluster, []]))
-          for (let run = 0; run < options.runs; run++) {
-            for (const cluster of started) {
-              signal.throwIfAborted()
-              const what = nameOfRun(cluster.settings, workload)
-              turn(what, false)
-              measured.get(cluster)!.push(await cluster.run(workload, timing))
-              turn(what, true)
-            }
-          }
-          for (const [{ settings }, runs] of measured)
-            keep(summarize({ bench: 'slow', settings, workload }, runs, METRICS))
-        }
-      })
-    }
+  // naps take a tenth of a second each: a run must see enough of them
+  runShare: 1.5,
+  // what counts is the pace of the naps
+  warmUps: 0,
+  // sleepers that were expelled come back
+  runMoreSeconds: 0.45,
+  plan({ members, sizes = [100], packetSizes = [PACKET_BYTES_LOOPBACK], method }) {
+    const count = Math.max(MEMBERS_LEAST, members?.[0] ?? MEMBERS)
+    return SITUATIONS.map(({ historySize, loads }) => ({
+      clusters: EXPEL_AFTER_MS.map((expelAfterMs) =>
+        plainCluster(count, packetSizes[0]!, { method, expelAfterMs, historySize }),
+      ),
+      workloads: loads.flatMap((perSecond) => workloadsOf(count, sizes[0]!, perSecond)),
+      metrics: ['rate', 'expulsions', 'others'],
+    }))
   },
   report(results) {
     const rates = results.filter(({ metric }) => metric === 'rate')
     const rows = rates.map((rate) => {
-      const awake = rates.find((each) => isLike(each, rate) && each.asleep?.share === 0)
+      const awake = find(results, { ...rate, asleep: { ...rate.asleep!, share: 0 } }, 'rate')
       return [
         loadName(rate),
         String(rate.historySize ?? parameterDefaults.historySize),
@@ -94,7 +60,7 @@ export const slowBench: Bench = {
         range(rate),
         ratio(rate.value, awake?.value),
         range(find(results, rate, 'expulsions')),
-        figure(find(results, rate, 'others')?.value ?? Number.NaN),
+        figure(find(results, rate, 'others')?.value),
       ]
     })
     const headings = [
@@ -114,27 +80,6 @@ export const slowBench: Bench = {
   },
 }
 
-interface SlowRound {
-  readonly clusters: readonly ClusterSettings[]
-  readonly workloads: readonly Workload[]
-}
-
-function roundsOf({ members, sizes, packetSizes, method }: BenchOptions): SlowRound[] {
-  const count = Math.max(MEMBERS_LEAST, members?.[0] ?? MEMBERS)
-  const packetSize = packetSizes?.[0] ?? PACKET_BYTES_LOOPBACK
-  return SITUATIONS.map(({ historySize, loads }) => ({
-    clusters: EXPEL_AFTER_MS.map((expelAfterMs) =>
-      plainCluster(count, packetSize, { method, expelAfterMs, historySize }),
-    ),
-    workloads: loads.flatMap((perSecond) => workloadsOf(count, sizes?.[0] ?? SIZE, perSecond)),
-  }))
-}
-
-/** None is for warming up: what counts is the pace of the naps. */
-function runsOf(rounds: readonly SlowRound[], { runs }: BenchOptions): number {
-  return runs * rounds.reduce((sum, { clusters, workloads }) => sum + clusters.length * workloads.length, 0)
-}
-
 function workloadsOf(members: number, size: number, perSecond: number): Workload[] {
   return SLEEPERS.filter((sleepers) => sleepers <= members - 3).flatMap((sleepers) =>
     SHARES.map((share): Workload => {
@@ -142,20 +87,6 @@ function workloadsOf(members: number, size: number, perSecond: number): Workload
       const pattern = perSecond > 0 ? 'steady' : 'stream'
       return { pattern, senders: 'other', size, asleep, perSecond }
     }),
-  )
-}
-
-function nameOfRun({ expelAfterMs = 0 }: ClusterSettings, { asleep, perSecond = 0 }: Workload): string {
-  const load = perSecond > 0 ? `${perSecond} messages/s` : 'full load'
-  return `${load}, ${asleep!.members} asleep ${100 * asleep!.share} %, ${expelAfterMs > 0 ? 'expelled' : 'waited for'}`
-}
-
-function isLike(a: Result, b: Result): boolean {
-  return (
-    a.perSecond === b.perSecond &&
-    a.asleep?.members === b.asleep?.members &&
-    a.expelAfterMs === b.expelAfterMs &&
-    a.historySize === b.historySize
   )
 }
 

@@ -18,9 +18,9 @@ export function isNumeric(cells: readonly string[]): boolean {
   return cells.every((cell) => /^[-–\d.<]|^$/.test(cell))
 }
 
-/** Three figures, thousands as k, millions as M. */
-export function figure(value: number): string {
-  if (!Number.isFinite(value)) return '–'
+/** Three figures, thousands as k, millions as M; a dash for what there is not. */
+export function figure(value: number | undefined): string {
+  if (value === undefined || !Number.isFinite(value)) return '–'
   if (value >= 999_500) return `${threeFigures(value / 1e6)} M`
   if (value >= 9_995) return `${threeFigures(value / 1e3)} k`
   return threeFigures(value)

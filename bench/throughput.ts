@@ -40,7 +40,7 @@ export const throughputBench: Bench = {
   },
 }
 
-export function sendersName(senders: Senders): string {
+function sendersName(senders: Senders): string {
   return senders === 'other' ? 'one' : senders
 }
 
@@ -66,10 +66,10 @@ function tableOf(results: readonly Result[], rates: readonly Result[]): Table {
         figure((rate.value * rate.size) / 1e6),
         isOwn ? ratio(wire?.value, rate.size) : '',
         isOwn ? (find(results, rate, 'packets')?.value.toPrecision(2) ?? '') : '',
-        figure(find(results, rate, 'cpu')?.value ?? Number.NaN),
-        isOwn ? figure(find(results, rate, 'cpu', 'floor')?.value ?? Number.NaN) : '',
+        figure(find(results, rate, 'cpu')?.value),
+        isOwn ? figure(find(results, rate, 'cpu', 'floor')?.value) : '',
         isOwn ? range(find(results, rate, 'repeated')) : '',
-        figure(find(results, rate, 'others')?.value ?? Number.NaN),
+        figure(find(results, rate, 'others')?.value),
       ]
     })
   return {

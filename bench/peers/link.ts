@@ -1,5 +1,8 @@
 /** What a client of a peer has to be able to do, to be measured as members are. */
 
+/** What a server keeps at most. Readers are never so far behind: what is on its way is bounded. */
+export const KEPT_BYTES = 256 * 2 ** 20
+
 export interface PeerLink {
   /** A send resolves when the server has acknowledged it; without, it resolves at once. */
   readonly isAcknowledged: boolean

@@ -2,11 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConsumerMessages, jetstream, jetstreamManager, StorageType } from '@nats-io/jetstream'
 import { connect, type Subscription } from '@nats-io/transport-node'
-import type { LinkOrder, PeerLink } from './link.ts'
+import { KEPT_BYTES, type LinkOrder, type PeerLink } from './link.ts'
 
 const FETCHED_AT_ONCE = 4096
-/** Readers are never so far behind: what is on its way is bounded. */
-const KEPT_BYTES = 256 * 2 ** 20
 const FOUND_WITHIN_MS = 20_000
 const LOOK_EVERY_MS = 10
 /** Of a busy machine: the client's own limit is meant for networks. */

@@ -8,10 +8,10 @@ import { guaranteeOf } from '../check-run.ts'
 import { Latencies } from '../latencies.ts'
 import type { BenchMember, PeerName, RunOrder, RunReport } from '../messages.ts'
 import { RunDigest, writeCount } from '../run-digest.ts'
+import { BYTES_UNDER_WAY } from '../senders.ts'
 import { cpuSeconds, MeasuringWindow } from '../window.ts'
 import type { PeerLink } from './link.ts'
 
-const BYTES_UNDER_WAY = 1024 * 1024
 const UNDER_WAY_LEAST = 16
 const UNDER_WAY_MOST = 2048
 const PATIENCE_MS = 60_000

@@ -1,13 +1,11 @@
 /** Redis Streams: XADD, many in one write, and a connection of its own that waits in XREAD. */
 import { createClient, RESP_TYPES } from '@redis/client'
-import type { LinkOrder, PeerLink } from './link.ts'
+import { KEPT_BYTES, type LinkOrder, type PeerLink } from './link.ts'
 
 const READ_MAX = '4096'
 const BLOCK_MS = '100'
 /** Of a busy machine: the client's own limit is meant for networks. */
 const timeout = 60_000
-/** Readers are never so far behind: what is on its way is bounded. */
-const KEPT_BYTES = 256 * 2 ** 20
 
 type Entries = readonly (readonly [id: Buffer, fields: readonly Buffer[]])[]
 

@@ -27,9 +27,8 @@ export interface Axis {
   /** With the unit. */
   readonly label: string
   readonly scale: 'linear' | 'log'
-  /** Where values are few and known, such as members: these get the ticks, evenly spaced with `isEven`. */
+  /** Where values are few and known, such as members: these get the ticks. */
   readonly ticks?: readonly number[]
-  readonly isEven?: boolean
   /** How ticks are written; default: three figures, thousands as k. */
   readonly format?: (value: number) => string
 }

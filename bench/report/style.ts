@@ -26,7 +26,7 @@ body { margin: 0 auto; max-width: 1080px; padding: 24px 20px 80px; background: v
   font: 16px/1.55 system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 0.3em; } h2 { margin: 2.4em 0 0.2em; border-top: 1px solid var(--rule); padding-top: 1em; }
 h3 { font-size: 1rem; margin: 1.6em 0 0.3em; }
-.soft, figcaption + p, caption { color: var(--soft); }
+.soft { color: var(--soft); }
 nav { margin: 1em 0; } nav a { margin-right: 1em; white-space: nowrap; }
 a { color: inherit; }
 figure { margin: 1.4em 0 2em; } figcaption { max-width: 46em; margin-top: 0.5em; }
