@@ -2,14 +2,14 @@
 import { HEADER_BYTES } from '../../kernel/packet.ts'
 import { readEntries, readOrderHead, readStreamFragment } from '../../kernel/packets.ts'
 import { Prng } from '../../kernel/prng.ts'
+import type { Decoder } from '../wire/decoders.ts'
 import type { Corpus } from './corpus.ts'
 import { packetDecoders, payloadDecoders, thingsIn } from './decoders.ts'
 import { mutate, randomBytes } from './mutate.ts'
 
 /** A decoder that is slower than this on a packet hangs, even on a machine that is busy otherwise. */
 const HANG_MS = 5_000
-/** The fewest bytes that one thing of a decoded body stands for; a member of a view is five fields in 21 bytes. */
-const THINGS_PER_BYTE = 1
+/** A body is decoded to one thing a byte at most, and these; a member of a view is five fields in 21 bytes. */
 const THINGS_FREE = 64
 
 export interface DecodingCounts {
@@ -40,9 +40,6 @@ export interface Case {
   readonly isPayload: boolean
 }
 
-const packetList = Object.entries(packetDecoders)
-const payloadList = Object.entries(payloadDecoders)
-
 export function drawCase(prng: Prng, packets: readonly Uint8Array[], payloads: readonly Uint8Array[]): Case {
   const isPayload = payloads.length > 0 && prng.chance(1, 3)
   const bytes = draw(prng, isPayload ? payloads : packets, isPayload ? 0 : HEADER_BYTES)
@@ -52,8 +49,8 @@ export function drawCase(prng: Prng, packets: readonly Uint8Array[], payloads: r
 /** Whether at least one decoder took the bytes for what it reads; throws, and says where, if one misbehaves. */
 export function runCase({ bytes, isPayload }: Case, where: string): boolean {
   let isAccepted = false
-  for (const [name, decode] of isPayload ? payloadList : packetList) {
-    const value = run(name, decode, bytes, where)
+  for (const decode of isPayload ? payloadDecoders : packetDecoders) {
+    const value = run(decode, bytes, where)
     if (value !== undefined && value !== false && typeof value !== 'string') isAccepted = true
   }
   return isAccepted
@@ -92,12 +89,8 @@ function draw(prng: Prng, samples: readonly Uint8Array[], headBytes: number): Ui
   }
 }
 
-function run(
-  name: string,
-  decode: (bytes: Uint8Array) => unknown,
-  bytes: Uint8Array,
-  where: string,
-): unknown {
+function run(decode: Decoder, bytes: Uint8Array, where: string): unknown {
+  const { name } = decode
   const began = performance.now()
   let value: unknown
   try {
@@ -108,7 +101,7 @@ function run(
   const took = performance.now() - began
   if (took > HANG_MS) throw new Error(`${name} took ${took} ms (${where})`)
   const isNested = typeof value === 'object' && value !== null
-  if (isNested && thingsIn(value) > bytes.length * THINGS_PER_BYTE + THINGS_FREE)
+  if (isNested && thingsIn(value) > bytes.length + THINGS_FREE)
     throw new Error(`${name} made ${thingsIn(value)} things of ${bytes.length} bytes (${where})`)
   return value
 }

@@ -9,8 +9,8 @@ import { fuzzDecoders } from './decoding.ts'
 import { besiegeGuided, fuzzGuided } from './guided.ts'
 import { fuzzLiars } from './liar.ts'
 import { type Attacker, Siege } from './siege.ts'
+import type { Size } from './size.ts'
 
-const CHUNK = 20_000
 const attackers: readonly Attacker[] = ['stranger', 'former', 'member']
 const { values } = parseArgs({
   options: {
@@ -28,70 +28,62 @@ const until = performance.now() + 1000 * Number(values.seconds)
 const only = values.kind === undefined ? undefined : PacketKind[values.kind as PacketKindName]
 const corpus = recordCorpus()
 
-function print(part: string, began: number, counts: object): void {
-  const seconds = ((performance.now() - began) / 1000).toFixed(1)
-  console.log(`${part}, seed ${seed}: ${JSON.stringify(counts)} in ${seconds} s`)
+type Counts = Readonly<Record<string, number | Size>>
+
+interface Part {
+  readonly name: string
+  /** Cases or packets of one run at most; each run has a seed of its own. */
+  readonly atOnce: number
+  run(seed: number, cases: number): Promise<object> | object
 }
 
-if (values.coverage) {
-  if (values.part === undefined || values.part === 'decoders') {
-    const began = performance.now()
-    print('decoders, guided', began, fuzzGuided(corpus, seed, cases))
-  }
-  for (const attacker of attackers) {
-    if (values.part !== undefined && values.part !== attacker) continue
-    const began = performance.now()
-    print(`${attacker}, guided`, began, besiegeGuided(attacker, corpus, seed, cases))
-  }
-  process.exit()
-}
-if (values.part === undefined || values.part === 'decoders') {
+const blind: readonly Part[] = [
+  { name: 'decoders', atOnce: 20_000, run: (seed, cases) => fuzzDecoders(corpus, seed, cases) },
+  { name: 'door', atOnce: 20_000, run: (seed, cases) => fuzzAdmission(corpus, seed, cases) },
+  ...attackers.map((name) => ({
+    name,
+    atOnce: 20_000,
+    run: (seed: number, cases: number) => new Siege(name, corpus, seed, only).run(cases),
+  })),
+  { name: 'liar', atOnce: 2000, run: fuzzLiars },
+]
+const guided: readonly Part[] = [
+  { name: 'decoders', atOnce: cases, run: (seed, cases) => fuzzGuided(corpus, seed, cases) },
+  ...attackers.map((name) => ({
+    name,
+    atOnce: cases,
+    run: (seed: number, cases: number) => besiegeGuided(name, corpus, seed, cases),
+  })),
+]
+
+/** One run or more, until there are enough cases or the time is over. */
+async function carryOut({ name, atOnce, run }: Part): Promise<void> {
   const began = performance.now()
-  const total = { cases: 0, accepted: 0 }
-  for (let i = 0; total.cases < cases && performance.now() < until; i++) {
-    const counts = fuzzDecoders(corpus, seed + i, Math.min(CHUNK, cases - total.cases))
-    total.cases += counts.cases
-    total.accepted += counts.accepted
-  }
-  print('decoders', began, total)
+  let total: Counts = {}
+  const done = (): number => Number(total.cases ?? total.packets ?? 0)
+  let runs = 0
+  do total = added(total, (await run(seed + runs++, Math.min(atOnce, cases - done()))) as Counts)
+  while (done() < cases && performance.now() < until)
+  const seconds = ((performance.now() - began) / 1000).toFixed(1)
+  console.log(`${name}, seed ${seed}: ${JSON.stringify(total)} in ${seconds} s`)
 }
-if (values.part === undefined || values.part === 'door') {
-  const began = performance.now()
-  const total = { cases: 0, admitted: 0, answers: 0 }
-  for (let i = 0; total.cases < cases && performance.now() < until; i++) {
-    const counts = await fuzzAdmission(corpus, seed + i, Math.min(CHUNK, cases - total.cases))
-    total.cases += counts.cases
-    total.admitted += counts.admitted
-    total.answers += counts.answers
-  }
-  print('door', began, total)
+
+/** Sums; of sizes the largest. */
+function added(total: Counts, more: Counts): Counts {
+  const both = Object.entries(more).map(([name, value]) => {
+    const before = total[name]
+    if (typeof value === 'number') return [name, value + ((before as number | undefined) ?? 0)]
+    const { things = 0, bytes = 0 } = (before as Size | undefined) ?? {}
+    return [name, { things: Math.max(value.things, things), bytes: Math.max(value.bytes, bytes) }]
+  })
+  return Object.fromEntries(both) as Counts
 }
-for (const attacker of attackers) {
-  if (values.part !== undefined && values.part !== attacker) continue
-  const began = performance.now()
-  const total = { packets: 0, groups: 0, ordered: 0, disturbed: 0, things: 0, bytes: 0 }
-  for (let i = 0; total.packets < cases && performance.now() < until; i++) {
-    const { packets, groups, ordered, disturbed, largest } = new Siege(attacker, corpus, seed + i, only).run(
-      Math.min(CHUNK, cases - total.packets),
-    )
-    total.packets += packets
-    total.groups += groups
-    total.ordered += ordered
-    total.disturbed += disturbed
-    total.things = Math.max(total.things, largest.things)
-    total.bytes = Math.max(total.bytes, largest.bytes)
-  }
-  print(attacker, began, total)
-}
-if (values.part === undefined || values.part === 'liar') {
-  const began = performance.now()
-  const total = { packets: 0, groups: 0, things: 0, bytes: 0 }
-  for (let i = 0; total.packets < cases && performance.now() < until; i++) {
-    const { packets, groups, largest } = fuzzLiars(seed + i, Math.min(2000, cases - total.packets))
-    total.packets += packets
-    total.groups += groups
-    total.things = Math.max(total.things, largest.things)
-    total.bytes = Math.max(total.bytes, largest.bytes)
-  }
-  print('liar', began, total)
-}
+
+const parts = values.coverage ? guided : blind
+const chosen = parts.filter(({ name }) => values.part === undefined || values.part === name)
+if (chosen.length === 0 || (values.kind !== undefined && only === undefined)) {
+  console.error(
+    `--part takes ${parts.map(({ name }) => name).join(', ')}; --kind the name of a kind of packet`,
+  )
+  process.exitCode = 64
+} else for (const part of chosen) await carryOut(part)

@@ -270,8 +270,7 @@ export class Siege {
 
   /** The group is not what it was: its members have gone. */
   private isBroken(): boolean {
-    const isWhole = this.members.every((seat) => !seat.isOver && seat.view.members.length === MEMBERS)
-    return !isWhole
+    return this.members.some((seat) => seat.isOver || seat.view.members.length !== MEMBERS)
   }
 
   private measure(): void {

@@ -1,45 +1,13 @@
 /** What a packet says, field by field, in a form that can be kept in a file: 64-bit numbers and bytes as hexadecimal text. */
-import { decodeInspection, decodeJoinAnswer } from '../../kernel/answers.ts'
 import { BlockKind, RecordReader } from '../../kernel/block.ts'
 import { decodeJoin, decodeLeave } from '../../kernel/membership.ts'
 import { PacketKind, packetKindNames, readHeader } from '../../kernel/packet.ts'
-import {
-  decodeDataAck,
-  decodeDataGap,
-  decodeHereIs,
-  decodeIncompatible,
-  decodeInspect,
-  decodeJoinRefused,
-  decodeJoinRequest,
-  decodeLeft,
-  decodeLocate,
-  decodeSlow,
-  type PlacedBlock,
-  readData,
-  readEntries,
-  readGap,
-  readOrderHead,
-  readRequestAck,
-  readRequestBlocks,
-  readStreamAck,
-  readStreamFragment,
-  StreamPurpose,
-} from '../../kernel/packets.ts'
-import {
-  decodeExpelled,
-  decodeInquiry,
-  decodeInvite,
-  decodeProbe,
-  decodeRefusal,
-  decodeTestimony,
-} from '../../kernel/recovery-packets.ts'
-import { decodeResult } from '../../kernel/result.ts'
-import { decodeVote } from '../../recovery/vote.ts'
+import { type PlacedBlock, readRequestBlocks, readStreamFragment } from '../../kernel/packets.ts'
+import { bodyDecoders, type Decoder, readOrdered, streamDecoders } from './decoders.ts'
 
-const ordered = (packet: Uint8Array): unknown => {
-  const head = readOrderHead(packet)
-  const entries = head && readEntries(packet, head.entries)
-  return entries && { head, entries: entries.map((placed) => blockOf(packet, placed)) }
+function orderedOf(packet: Uint8Array): unknown {
+  const body = readOrdered(packet)
+  return body && { ...body, entries: body.entries.map((placed) => blockOf(packet, placed)) }
 }
 
 function blockOf(packet: Uint8Array, { head, at, isReference }: PlacedBlock): unknown {
@@ -51,44 +19,16 @@ function blockOf(packet: Uint8Array, { head, at, isReference }: PlacedBlock): un
   return { head, records: Array.from({ length: head.count }, () => reader.next()) }
 }
 
-const carried: Readonly<Record<number, (bytes: Uint8Array) => unknown>> = {
-  [StreamPurpose.joinAnswer]: decodeJoinAnswer,
-  [StreamPurpose.inspection]: decodeInspection,
-  [StreamPurpose.vote]: decodeVote,
-  [StreamPurpose.result]: decodeResult,
-}
-
-const bodies: Readonly<Record<PacketKind, (packet: Uint8Array) => unknown>> = {
-  [PacketKind.locate]: decodeLocate,
-  [PacketKind.hereIs]: decodeHereIs,
-  [PacketKind.joinRequest]: decodeJoinRequest,
-  [PacketKind.joinRefused]: decodeJoinRefused,
+/** With what their blocks and streams hold. */
+const bodies: Readonly<Record<PacketKind, Decoder>> = {
+  ...bodyDecoders,
   [PacketKind.request]: (packet) => readRequestBlocks(packet)?.map((placed) => blockOf(packet, placed)),
-  [PacketKind.order]: ordered,
-  [PacketKind.repair]: ordered,
-  [PacketKind.data]: readData,
-  [PacketKind.state]: () => null,
-  [PacketKind.gap]: readGap,
-  [PacketKind.requestAck]: readRequestAck,
+  [PacketKind.order]: orderedOf,
+  [PacketKind.repair]: orderedOf,
   [PacketKind.streamData]: (packet) => {
     const fragment = readStreamFragment(packet)
-    return fragment && { ...fragment, bytes: carried[fragment.purpose]?.(fragment.bytes) }
+    return fragment && { ...fragment, bytes: streamDecoders[fragment.purpose]?.(fragment.bytes) }
   },
-  [PacketKind.streamAck]: readStreamAck,
-  [PacketKind.gone]: () => null,
-  [PacketKind.left]: decodeLeft,
-  [PacketKind.inspect]: decodeInspect,
-  [PacketKind.dataGap]: decodeDataGap,
-  [PacketKind.dataAck]: decodeDataAck,
-  [PacketKind.invite]: decodeInvite,
-  [PacketKind.refusal]: decodeRefusal,
-  [PacketKind.inquiry]: decodeInquiry,
-  [PacketKind.testimony]: decodeTestimony,
-  [PacketKind.probe]: decodeProbe,
-  [PacketKind.probeAnswer]: decodeProbe,
-  [PacketKind.expelled]: decodeExpelled,
-  [PacketKind.slow]: decodeSlow,
-  [PacketKind.incompatible]: decodeIncompatible,
 }
 
 /** Header and body as plain data; throws for what cannot be read. */
