@@ -2,6 +2,9 @@
 import type { GroupReport } from '../group/index.ts'
 import { bodyText } from './output.ts'
 
+/** Of those that are waited for; the others are counted. */
+const NAMES_MAX = 8
+
 type Report = Pick<GroupReport, 'wireVersion' | 'keyId' | 'abilities' | 'view'>
 
 /** One line where nothing is about to change; else one more for each change that is waited for. */
@@ -30,10 +33,10 @@ function versionLines({ wireVersion, abilities, view }: Report): string[] {
 }
 
 function names(late: Report['abilities'], { members }: Report['view']): string {
-  const shown = late.slice(0, 8).map(({ id, newestKey, highestVersion }) => {
+  const shown = late.slice(0, NAMES_MAX).map(({ id }) => {
     const name = members.find((member) => member.id === id)?.name ?? ''
-    return { id, name, newestKey, highestVersion }
+    return `member ${id} (${bodyText(name)})`
   })
   const more = late.length > shown.length ? ` and ${late.length - shown.length} more` : ''
-  return shown.map(({ id, name }) => `member ${id} (${bodyText(name)})`).join(', ') + more
+  return shown.join(', ') + more
 }

@@ -2,8 +2,9 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket as NetSocket } from 'node:net'
 import { WebSocketServer } from 'ws'
+import { noteFault } from './app.ts'
 import { type GatewayContext, REQUEST_MS } from './context.ts'
-import { failureOf, GatewayCode, GatewayError, isFault } from './errors.ts'
+import { failureOf, GatewayCode, GatewayError } from './errors.ts'
 import type { HostedGroup } from './hosted-group.ts'
 import { serveWithoutUpgrade } from './plain-upgrade.ts'
 import { refuseUpgrade } from './refuse-upgrade.ts'
@@ -65,7 +66,7 @@ export class Sockets {
       this.accept(request, stream, head)
     } catch (error) {
       const failure = failureOf(error)
-      if (isFault(failure)) this.context.log.error({ err: error }, 'a fault of the gateway')
+      noteFault(this.context.log, failure, error, 'GET /groups/:port/socket')
       refuseUpgrade(stream, failure)
     }
   }

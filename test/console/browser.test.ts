@@ -60,8 +60,9 @@ describe.skipIf(chromium === undefined)('the console in a browser', { timeout: 2
     group: string,
     ...more: readonly string[]
   ): Promise<{ node: CliProcess; at: string }> {
-    const fixed = ['--group', group, '--json', '--stay', '--metrics-port', '0', '--member-name', name]
-    const started = processes.cli(['node', ...fixed, '--log-level', 'error', ...more], { name })
+    const fixed = ['--group', group, '--json', '--stay', '--member-name', name, '--log-level', 'error']
+    const port = more.includes('--metrics-port') ? [] : ['--metrics-port', '0']
+    const started = processes.cli(['node', ...fixed, ...port, ...more], { name })
     const { metrics } = await started.waitForEvent('ready', ({ event }) => event === 'ready')
     return { node: started, at: `http://${metrics}/` }
   }

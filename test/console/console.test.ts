@@ -1,29 +1,24 @@
 import { get, type IncomingMessage } from 'node:http'
 import { afterEach, describe, expect, test } from 'vitest'
-import { type Kernel, startKernel } from '../../group/index.ts'
+import type { Kernel } from '../../group/index.ts'
 import { PAGES_MAX } from '../../kernel/node/console/feed.ts'
 import { scripts } from '../../kernel/node/console/routes.ts'
 import type { Snapshot } from '../../kernel/node/console/snapshot.ts'
 import { listFiles, repositoryRoot } from '../support/files.ts'
+import { Kernels, uniquePort } from '../support/kernels.ts'
 import { Processes } from '../support/processes.ts'
 
-const kernels: Kernel[] = []
+const kernels = new Kernels()
 const streams: IncomingMessage[] = []
 const processes = new Processes()
 
 afterEach(async () => {
   for (const stream of streams.splice(0)) stream.destroy()
-  await Promise.all(kernels.splice(0).map((kernel) => kernel.close()))
+  await kernels.closeAll()
   await processes.endAll()
 })
 
-async function start(options: Parameters<typeof startKernel>[0] = {}): Promise<Kernel> {
-  const kernel = await startKernel({ metricsPort: 0, logLevel: 'silent', ...options })
-  kernels.push(kernel)
-  return kernel
-}
-
-const port = (name: string) => `${name}-${process.pid}-${Math.random()}`
+const start = (): Promise<Kernel> => kernels.start({ metricsPort: 0 })
 
 /** The feed of a node, read as it comes. */
 function watch(
@@ -95,7 +90,7 @@ describe('the pages', () => {
 describe('the feed', () => {
   test('tells of several groups and members of one process, and of their end', async () => {
     const kernel = await start()
-    const [one, two] = [port('one'), port('two')]
+    const [one, two] = [uniquePort('one'), uniquePort('two')]
     const first = await kernel.createGroup(one, { resilience: 1, memberName: 'first' })
     await kernel.joinGroup(one, { memberName: 'second' })
     const other = await kernel.createGroup(two, { memberName: '<b>other</b>' })
@@ -137,7 +132,7 @@ describe('the feed', () => {
 
   test('is whole from the first line on, for bounded pages', async () => {
     const kernel = await start()
-    await kernel.createGroup(port('bounded'))
+    await kernel.createGroup(uniquePort('bounded'))
     const pages = await Promise.all(Array.from({ length: PAGES_MAX }, () => watch(kernel)))
     expect(pages.map(({ status }) => status)).toEqual(pages.map(() => 200))
     await Promise.all(pages.map(({ next }) => next(({ groups }) => groups.length === 1)))
@@ -172,7 +167,7 @@ describe('the feed', () => {
 
   test('a member that comes back goes on with its story', async () => {
     const kernel = await start()
-    const name = port('back')
+    const name = uniquePort('back')
     const options = { memberName: 'same' }
     await (await kernel.createGroup(name, options)).leaveGroup()
     await kernel.createGroup(name, options)

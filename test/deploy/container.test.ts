@@ -19,8 +19,9 @@ import { join, relative } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { freshPort } from '../processes/one-order.ts'
 import { repositoryRoot } from '../support/files.ts'
+import { freeTcpPort } from '../support/ports.ts'
 import { type CliProcess, Processes } from '../support/processes.ts'
-import { freeTcpPort, run, whyMissing } from './tools.ts'
+import { run, whyMissing } from './tools.ts'
 
 interface Step {
   readonly instruction: string

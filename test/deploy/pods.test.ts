@@ -9,9 +9,9 @@ import { join } from 'node:path'
 import dns2 from 'dns2'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { freshPort } from '../processes/one-order.ts'
+import { freeTcpPort, freeUdpPort } from '../support/ports.ts'
 import { type CliProcess, Processes } from '../support/processes.ts'
 import { container, service, statefulSet } from './manifests.ts'
-import { freeTcpPort, freeUdpPort } from './tools.ts'
 
 const TOKEN = 'a-token-for-the-tests-of-pods'
 const READY_MS = 45_000

@@ -10,8 +10,9 @@ import { stringify } from 'yaml'
 import { FedNode } from '../processes/fed-nodes.ts'
 import { freshPort } from '../processes/one-order.ts'
 import { repositoryRoot } from '../support/files.ts'
+import { freeTcpPort } from '../support/ports.ts'
 import { Processes } from '../support/processes.ts'
-import { freeTcpPort, run, Service, whyMissing } from './tools.ts'
+import { run, Service, whyMissing } from './tools.ts'
 
 const processes = new Processes()
 afterEach(() => processes.endAll())

@@ -3,8 +3,9 @@ import { Counters } from '../../kernel/counters.ts'
 import { Metrics } from '../../kernel/node/metrics.ts'
 import { countPeerFailures } from '../../kernel/node/peer-metrics.ts'
 import { sealFaults } from '../../kernel/node/secure/opener.ts'
-import { countSealFaults } from '../../kernel/node/secure/seal-metrics.ts'
+import { countSeals } from '../../kernel/node/secure/seal-metrics.ts'
 import type { SealCounters } from '../../kernel/node/secure/sealed-transport.ts'
+import { countTransport } from '../../kernel/node/transport-metrics.ts'
 import { labelsOf, parsePage } from '../node/metrics-page.ts'
 import { info } from '../node/support.ts'
 
@@ -23,7 +24,8 @@ export async function publishedSeries(): Promise<Map<string, Set<string>>> {
   metrics.addRim({ counters: new Counters() })
   countPeerFailures(metrics.registry, new Map([['work.svc', 1]]))
   const faults = Object.fromEntries(sealFaults.map((fault) => [fault, 1])) as SealCounters
-  countSealFaults(metrics.registry, faults)
+  countSeals(metrics.registry, { faults, evictions: 1 })
+  countTransport(metrics.registry, { lostSends: new Map([['ENOBUFS', 1]]), tooLarge: 1, echoes: 1 })
   const page = parsePage(await metrics.page())
   const published = new Map<string, Set<string>>()
   for (const [name, labels] of labelsOf(page)) {

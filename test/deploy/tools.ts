@@ -1,8 +1,6 @@
 /** Programs that a test needs and the machine may lack: found on the PATH, run to their end, or told why not. */
 import { type ExecFileException, execFile, spawn } from 'node:child_process'
-import { createSocket } from 'node:dgram'
 import { accessSync, constants } from 'node:fs'
-import { createServer } from 'node:net'
 import { delimiter } from 'node:path'
 
 const RUN_MS = 60_000
@@ -43,24 +41,6 @@ export function run(program: string, args: readonly string[], input = ''): Promi
     child.stdin?.on('error', () => {})
     child.stdin?.end(input)
   })
-}
-
-/** A TCP port on loopback that is free now. */
-export async function freeTcpPort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise<void>((resolve) => server.close(() => resolve()))
-  return port
-}
-
-/** A UDP port that is free now. */
-export async function freeUdpPort(): Promise<number> {
-  const socket = createSocket('udp4')
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))
-  const { port } = socket.address()
-  await new Promise<void>((resolve) => socket.close(() => resolve()))
-  return port
 }
 
 /** A server of a test's own: started, and ended by its pid. */

@@ -1,22 +1,15 @@
 /** A fake machine behind a group: it records the calls, and the test says what it puts out. */
-
 import { Registry } from 'prom-client'
 import { Kernel, type MemberSettings, type OpenedMember, type Rim } from '../../group/kernel.ts'
 import { KeyChanges } from '../../group/key-changes.ts'
 import type { MemberPort, Observer, OutputHandler } from '../../group/member-port.ts'
-import {
-  BLOCK_HEADER_BYTES,
-  BlockKind,
-  recordOverhead,
-  writeBlockHeader,
-  writeRecord,
-} from '../../kernel/block.ts'
 import { silentLog } from '../../kernel/node/log.ts'
 import { KeyRing } from '../../kernel/node/secure/key-ring.ts'
 import { completeParameters, type GroupParameters } from '../../kernel/parameters.ts'
 import type { Call, MemberInfo, OrderedEvent, Output } from '../../kernel/port.ts'
 import type { View } from '../../kernel/view.ts'
-import { memberOf } from '../support/members.ts'
+import { messageBlock, type RecordLike } from '../support/blocks.ts'
+import { infoOf, memberOf } from '../support/members.ts'
 
 export const NO_BYTES = new Uint8Array(0)
 
@@ -28,31 +21,10 @@ export function text(body: Uint8Array): string {
   return new TextDecoder().decode(body)
 }
 
-export interface RecordLike {
-  readonly body: Uint8Array
-  readonly header?: Uint8Array
-  readonly channel?: number
-}
-
 /** A block of messages as it comes from the order. */
 export function messages(seq: number, records: readonly (string | RecordLike)[], sender = 1): OrderedEvent {
   const all = records.map((record) => (typeof record === 'string' ? { body: bytes(record) } : record))
-  const sizes = all.map(
-    ({ header = NO_BYTES, body }) => recordOverhead(header.length, body.length) + header.length + body.length,
-  )
-  const length = sizes.reduce((sum, size) => sum + size, BLOCK_HEADER_BYTES)
-  const block = Buffer.alloc(length)
-  writeBlockHeader(block, 0, {
-    kind: BlockKind.messages,
-    count: all.length,
-    length,
-    member: sender,
-    firstRequest: 1,
-  })
-  let at = BLOCK_HEADER_BYTES
-  for (const { channel = 0, header = NO_BYTES, body } of all)
-    at = writeRecord(block, at, channel, header, body)
-  return { kind: 'messages', seq, count: all.length, sender, block }
+  return { kind: 'messages', seq, count: all.length, sender, block: messageBlock(sender, 1, all) }
 }
 
 export function viewOf(seq: number, ids: readonly number[], changes: Partial<View> = {}): View {
@@ -70,6 +42,8 @@ export function viewOf(seq: number, ids: readonly number[], changes: Partial<Vie
 export class FakeMachine implements MemberPort, Observer {
   readonly calls: Call[] = []
   readonly answerTimes: number[] = []
+  /** Who sent what could not be decoded, and the codec's name. */
+  readonly undecodables: string[] = []
   readonly settings: MemberSettings
   isClosed = false
   hasEnded = false
@@ -110,12 +84,9 @@ export class FakeMachine implements MemberPort, Observer {
   }
 
   info(): MemberInfo {
-    return {
+    return infoOf({
       phase: this.hasEnded ? 'closed' : 'member',
       port: 'test',
-      memberId: 1,
-      role: 'full',
-      right: 'all',
       view: viewOf(1, [1]),
       isSequencer: true,
       seq: 9,
@@ -125,12 +96,7 @@ export class FakeMachine implements MemberPort, Observer {
       stable: 9,
       historyMessages: 3,
       historyBytes: 77,
-      waitingSends: 0,
-      outstandingSends: 0,
-      queuedRequests: 0,
-      lags: [],
-      settings: { seq: 1, version: 1, keyId: 0 },
-    }
+    })
   }
 
   now(): number {
@@ -143,6 +109,10 @@ export class FakeMachine implements MemberPort, Observer {
 
   sendAnswered(seconds: number): void {
     this.answerTimes.push(seconds)
+  }
+
+  undecodable(sender: number, codec: string): void {
+    this.undecodables.push(`${sender} ${codec}`)
   }
 }
 
@@ -185,6 +155,7 @@ export class FakeRim implements Rim {
     keysInUse: () => [],
     tell: () => {},
   })
+  readonly unread = { sealed: 0, plain: 0, key: 0 }
   readonly machines: FakeMachine[] = []
   isClosed = false
   private readonly script: (machine: FakeMachine, call: Call) => void

@@ -7,6 +7,7 @@ import pino from 'pino'
 import { Registry } from 'prom-client'
 import { expect, test } from 'vitest'
 import { type GroupEvents, startKernel } from '../../group/index.ts'
+import { uniquePort } from '../support/kernels.ts'
 
 const ASK_MS = 30_000
 
@@ -25,7 +26,7 @@ async function watchedKernel(peers: string[]) {
 }
 
 test('two groups on one port are told on both sides', { timeout: 4 * ASK_MS }, async () => {
-  const port = `other groups ${process.pid} ${Math.random()}`
+  const port = uniquePort('other groups')
   const second = await watchedKernel([])
   const first = await watchedKernel([second.kernel.address])
   try {

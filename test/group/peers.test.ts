@@ -1,43 +1,40 @@
 /** Groups found by DNS names: kernels over UDP on loopback, and a DNS server that the test speaks through. */
 import { createSocket, type Socket } from 'node:dgram'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type Kernel, type KernelOptions, startKernel } from '../../group/index.ts'
+import type { Kernel, KernelOptions } from '../../group/index.ts'
 import { checkKernelOptions } from '../../group/options.ts'
 import { createTestNetwork } from '../../group/testing.ts'
 import { PacketKind, readHeader } from '../../kernel/packet.ts'
 import { DnsServer } from '../support/dns.ts'
+import { Kernels, uniquePort } from '../support/kernels.ts'
 
 /** Longer than any test may take: what waits for it to pass fails. */
 const FOR_EVER_MS = 600_000
 
 let dns: DnsServer
-const kernels: Kernel[] = []
+const kernels = new Kernels()
 const unhandled: unknown[] = []
 const note = (reason: unknown): number => unhandled.push(reason)
-const freshPort = (): string => `test ${process.pid} ${Math.random()}`
 
 beforeEach(async () => {
   dns = await DnsServer.start()
   process.on('unhandledRejection', note)
 })
 afterEach(async () => {
-  for (const kernel of kernels.splice(0)) await kernel.close()
+  await kernels.closeAll()
   await dns[Symbol.asyncDispose]()
   await new Promise((resolve) => setImmediate(resolve))
   process.off('unhandledRejection', note)
   expect(unhandled).toEqual([])
 })
 
-async function start(options: KernelOptions): Promise<Kernel> {
-  const kernel = await startKernel({
+function start(options: KernelOptions): Promise<Kernel> {
+  return kernels.start({
     transport: 'unicast',
-    logLevel: 'silent',
     dnsServers: [dns.address],
     dnsWaitMs: FOR_EVER_MS,
     ...options,
   })
-  kernels.push(kernel)
-  return kernel
 }
 
 const portOf = ({ address }: Kernel): number => Number(address.split(':').at(-1))
@@ -76,7 +73,7 @@ describe('options', () => {
 
 describe('a DNS name alone', () => {
   test('that answers late is enough to join by, over unicast', async () => {
-    const port = freshPort()
+    const port = uniquePort('peers')
     const [one, two] = await startBoth()
     const first = await one.createGroup<string>(port)
     const joining = two.joinGroup<string>(port)
@@ -92,7 +89,7 @@ describe('a DNS name alone', () => {
   })
 
   test('makes one group of those that join or create at the same moment', async () => {
-    const port = freshPort()
+    const port = uniquePort('peers')
     const both = await startBoth()
     await both[0].close()
     const udpPort = portOf(both[1])
@@ -107,7 +104,7 @@ describe('a DNS name alone', () => {
   test('that points at nobody else is an answer: the first one creates at once', async () => {
     dns.say('members.test', ['127.0.0.1'])
     const [, two] = await startBoth()
-    const group = await two.joinOrCreateGroup(freshPort())
+    const group = await two.joinOrCreateGroup(uniquePort('peers'))
     expect(group.isSequencer).toBe(true)
   })
 
@@ -124,7 +121,7 @@ describe('a DNS name alone', () => {
       dns.say('members.test', ['127.0.0.4'])
       const kernel = await start({ peers: `members.test:${socket.address().port}` })
       const stop = new AbortController()
-      const opening = kernel.joinOrCreateGroup(freshPort(), { minStarters: 3, signal: stop.signal })
+      const opening = kernel.joinOrCreateGroup(uniquePort('peers'), { minStarters: 3, signal: stop.signal })
       await dns.waitForQuestions('members.test')
       dns.say('members.test', ['127.0.0.3', '127.0.0.4'])
       expect(await asked).toBe(PacketKind.locate)
@@ -136,7 +133,7 @@ describe('a DNS name alone', () => {
   })
 
   test('is enough to inspect by', async () => {
-    const port = freshPort()
+    const port = uniquePort('peers')
     const [one, two] = await startBoth()
     await one.createGroup(port)
     const inspecting = two.inspectGroup(port)
@@ -155,23 +152,23 @@ describe('a name that does not resolve', () => {
       dnsWaitMs: 300,
     })
     const before = performance.now()
-    await expect(kernel.joinGroup(freshPort())).rejects.toMatchObject({
+    await expect(kernel.joinGroup(uniquePort('peers'))).rejects.toMatchObject({
       code: 'ERR_GROUP_NOT_FOUND',
       message: expect.stringMatching(
         /no group answered.*did not resolve: nowhere\.test \(ENOTFOUND\), empty\.test \(ENODATA\)$/,
       ),
     })
     expect(performance.now() - before).toBeGreaterThan(299)
-    await expect(kernel.inspectGroup(freshPort())).rejects.toMatchObject({
+    await expect(kernel.inspectGroup(uniquePort('peers'))).rejects.toMatchObject({
       code: 'ERR_GROUP_NOT_FOUND',
       message: expect.stringContaining('nowhere.test (ENOTFOUND)'),
     })
     // Who creates goes on without it.
-    expect((await kernel.createGroup(freshPort())).isSequencer).toBe(true)
+    expect((await kernel.createGroup(uniquePort('peers'))).isSequencer).toBe(true)
   })
 
   test('holds nobody up who is found by an address beside it', async () => {
-    const port = freshPort()
+    const port = uniquePort('peers')
     const one = await start({})
     await one.createGroup(port)
     const two = await start({ peers: [one.address, 'nowhere.test:1'] })
@@ -181,7 +178,7 @@ describe('a name that does not resolve', () => {
   })
 
   test('holds nobody up who is found by another name', async () => {
-    const port = freshPort()
+    const port = uniquePort('peers')
     const [one, two] = await startBoth()
     await one.createGroup(port)
     await two.close()
@@ -196,10 +193,10 @@ describe('a name that does not resolve', () => {
     dns.ignore('silent.test')
     const kernel = await start({ peers: 'silent.test:1,nowhere.test:1' })
     const stop = new AbortController()
-    const given = kernel.joinGroup(freshPort(), { signal: stop.signal })
-    const asked = kernel.inspectGroup(freshPort(), { signal: stop.signal })
-    const joining = kernel.joinOrCreateGroup(freshPort())
-    const inspecting = kernel.inspectGroup(freshPort())
+    const given = kernel.joinGroup(uniquePort('peers'), { signal: stop.signal })
+    const asked = kernel.inspectGroup(uniquePort('peers'), { signal: stop.signal })
+    const joining = kernel.joinOrCreateGroup(uniquePort('peers'))
+    const inspecting = kernel.inspectGroup(uniquePort('peers'))
     await dns.waitForQuestions('nowhere.test')
     stop.abort()
     await expect(given).rejects.toMatchObject({ code: 'ERR_ABORTED' })

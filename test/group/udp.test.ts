@@ -7,8 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { type Group, type KernelOptions, startKernel } from '../../group/index.ts'
-
-const unique = (): string => `test ${process.pid} ${Math.random()}`
+import { uniquePort } from '../support/kernels.ts'
 
 async function collect(group: Group<Uint8Array>, count: number): Promise<string[]> {
   const got: string[] = []
@@ -52,25 +51,25 @@ async function oneOrder(options: (i: number, first: string) => KernelOptions, po
 }
 
 describe('over UDP on loopback', () => {
-  test('multicast', () => oneOrder(() => ({ logLevel: 'silent' }), unique()))
+  test('multicast', () => oneOrder(() => ({ logLevel: 'silent' }), uniquePort('udp')))
 
   test('unicast fan-out, found through one peer', () => {
     return oneOrder(
       (i, first) => ({ transport: 'unicast', peers: i === 0 ? [] : [first], logLevel: 'silent' }),
-      unique(),
+      uniquePort('udp'),
     )
   })
 
   test('unicast fan-out over IPv6', () => {
     return oneOrder(
       (i, first) => ({ interface: '::1', peers: i === 0 ? [] : [first], logLevel: 'silent' }),
-      unique(),
+      uniquePort('udp'),
     )
   })
 
   test('siblings in one kernel', async () => {
     await using kernel = await startKernel({ logLevel: 'silent' })
-    const port = unique()
+    const port = uniquePort('udp')
     const one = await kernel.createGroup<string>(port)
     const two = await kernel.joinGroup<string>(port)
     const seq = await two.sendToGroup('hello')
@@ -124,7 +123,7 @@ describe('the shortest programs', () => {
   test('end by themselves after the last leave', async () => {
     const stdout = await runProgram(`
       import { createGroup, joinGroup } from 'amoebacast'
-      const group = await createGroup(${JSON.stringify(unique())})
+      const group = await createGroup(${JSON.stringify(uniquePort('udp'))})
       const other = await joinGroup(group.port)
       console.log(await other.sendToGroup('hello'), (await other.receiveFromGroup()).body)
       await other.leaveGroup()
@@ -136,14 +135,14 @@ describe('the shortest programs', () => {
   test('end also when nothing was opened', async () => {
     const stdout = await runProgram(`
       import { joinGroup } from 'amoebacast'
-      await joinGroup(${JSON.stringify(unique())}).catch(({ code }) => console.log(code))`)
+      await joinGroup(${JSON.stringify(uniquePort('udp'))}).catch(({ code }) => console.log(code))`)
     expect(stdout).toBe('ERR_GROUP_NOT_FOUND\n')
   })
 
   test("are written in the paper's calls too", async () => {
     const stdout = await runProgram(`
       import { CreateGroup, LeaveGroup, ReceiveFromGroup, SendToGroup } from 'amoebacast/amoeba'
-      const gd = await CreateGroup(${JSON.stringify(unique())}, 0, 4, 16, 1000)
+      const gd = await CreateGroup(${JSON.stringify(uniquePort('udp'))}, 0, 4, 16, 1000)
       await SendToGroup(gd, undefined, new TextEncoder().encode('hi'))
       const { buf, more } = await ReceiveFromGroup(gd)
       console.log(gd, new TextDecoder().decode(buf), more)

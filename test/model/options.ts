@@ -172,7 +172,7 @@ export function defaultOptions(): Options {
 }
 
 /** One NAME=VALUE; a flag may stand without its value. */
-export function parseOption(text: string): Partial<Options> {
+function parseOption(text: string): Partial<Options> {
   const [name, value = '1'] = text.split('=', 2) as [string, string?]
   const info = (optionTable as Record<string, OptionInfo | undefined>)[name]
   if (info === undefined) throw new Error(`no option is called ${name}; there are: ${names.join(', ')}`)

@@ -19,7 +19,7 @@ export interface Mutant {
   readonly scene: string | undefined
 }
 
-export const patchFolder = `${repositoryRoot}test/mutants/`
+const patchFolder = `${repositoryRoot}test/mutants/`
 
 const FIRST_LINE =
   /^Breaks ((?:I\d+|packets|rights|settings|assertion)(?: or (?:I\d+|packets|rights|settings|assertion))*): (.+)$/

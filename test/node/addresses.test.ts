@@ -4,9 +4,11 @@ import {
   canonicalHost,
   formatAddress,
   groupAddress,
+  isNobody,
   localInterface,
   parseAddress,
   splitHostPort,
+  wrongPort,
 } from '../../kernel/node/addresses.ts'
 
 test.each([
@@ -57,6 +59,42 @@ test('group addresses stay in the ranges for such use, and differ', () => {
   // Every version must find the others: these do not change.
   expect(groupAddress('orders', 4)).toBe(groupAddress('orders', 4))
 })
+
+test.each([
+  ...[
+    '0.0.0.0',
+    '0.1.2.3',
+    '224.0.0.1',
+    '239.255.255.255',
+    '255.255.255.255',
+    '::',
+    '0::0',
+    'ff02::1',
+    'FF15::8000:1',
+  ],
+])('%s is nobody', (host) => expect(isNobody(host)).toBe(true))
+
+test.each([
+  '1.2.3.4',
+  '127.0.0.1',
+  '223.255.255.255',
+  '240.0.0.1',
+  '::1',
+  'fe80::1%eth0',
+  'fd00::ff02',
+  'host',
+  'ff.example',
+])('%s may be somebody', (host) => expect(isNobody(host)).toBe(false))
+
+test.each([
+  ['host:0', true],
+  ['10.0.0.1:65536', true],
+  ['[::1]:99999', true],
+  ['10.0.0.1:65535', false],
+  ['[::1]:1', false],
+  ['::1', false],
+  ['host', false],
+])('the port of %s is out of its range: %s', (text, wrong) => expect(wrongPort(text)).toBe(wrong))
 
 test('an interface is one address of this machine', () => {
   expect(localInterface('127.0.0.1')).toMatchObject({

@@ -4,7 +4,8 @@ import { afterEach, expect, test } from 'vitest'
 import { Driver } from '../../kernel/node/driver.ts'
 import { UdpTransport } from '../../kernel/node/udp.ts'
 import { PacketKind, readRoute } from '../../kernel/packet.ts'
-import { FakeMachine, freeUdpPort, packet, poke } from './support.ts'
+import { freeUdpPort } from '../support/ports.ts'
+import { FakeMachine, packet, poke } from './support.ts'
 
 const drivers: Driver[] = []
 

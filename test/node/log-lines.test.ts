@@ -6,7 +6,10 @@ import { seal } from '../../kernel/node/checksum.ts'
 import { Driver } from '../../kernel/node/driver.ts'
 import { Incompatible } from '../../kernel/node/incompatible.ts'
 import { startLog } from '../../kernel/node/log.ts'
+import { SEAL_MAGIC, SEAL_OVERHEAD, SEAL_VERSION } from '../../kernel/node/secure/envelope.ts'
+import { drawKey, parseKeys } from '../../kernel/node/secure/group-key.ts'
 import { MAGIC, WIRE_VERSION } from '../../kernel/packet.ts'
+import { keyText } from '../../kernel/settings.ts'
 import { FakeTransport, packet } from './support.ts'
 
 type Line = Record<string, unknown>
@@ -76,7 +79,7 @@ test('an automatic group that is stopped says so once, however often it tries', 
   await network.advance(60_000)
   expect(lines.map(({ msg }) => msg)).toEqual([
     'a member does not answer',
-    'reset: too few members answer, and the group stays stopped',
+    'reset: too few members answer, and the group stands still',
   ])
   expect(group.getInfoGroup().phase).toBe('recovering')
   await network.run(b.close())
@@ -143,12 +146,66 @@ test('the driver tells of them, and counts them all', async () => {
   await driver.close()
 })
 
+test('only what looks like an envelope with a packet in it is taken for a sealed packet', async () => {
+  const { lines, logger } = recorder('warn')
+  const transport = new FakeTransport()
+  const driver = new Driver({ transport, log: logger })
+  const envelope = new Uint8Array(SEAL_OVERHEAD + packet().length)
+  envelope.set([SEAL_MAGIC, SEAL_VERSION])
+  const others = [envelope.slice(1), envelope.slice(0, -1), Uint8Array.of(SEAL_MAGIC), envelope.slice()]
+  others[3]![2] = 1
+  for (const bytes of others) transport.arrive('10.0.0.3:7000', bytes)
+  expect(lines).toEqual([])
+  for (let i = 0; i < 3; i++) transport.arrive('10.0.0.2:7000', envelope)
+  expect(lines).toMatchObject([{ level: 40, from: '10.0.0.2:7000' }])
+  for (let i = 0; i < 1000; i++) transport.arrive(`10.0.1.${i % 250}:${i}`, envelope)
+  expect(lines).toHaveLength(64)
+  expect(driver.router.counters.rejected).toMatchObject({ sealed: 1003, foreign: 4 })
+  await driver.close()
+})
+
 test('keys and tokens are not written, wherever in a line they are', () => {
   const { lines, logger } = recorder('info')
   logger.info({ key: 'S3CRET', options: { token: 'S3CRET', group: 'orders' } }, 'started')
   logger.child({ kernel: { options: { key: 'S3CRET', httpToken: 'S3CRET' } } }).info('started')
   expect(JSON.stringify(lines)).not.toContain('S3CRET')
   expect(lines[0]).toMatchObject({ key: '[Redacted]', options: { token: '[Redacted]', group: 'orders' } })
+})
+
+test('ids of keys are no secrets: the line says which are held', async () => {
+  const { lines, logger } = recorder('info')
+  await using network = createTestNetwork()
+  const [old, fresh] = [drawKey(), drawKey()]
+  const kernel = await network.startKernel({ logger, key: old })
+  kernel.setKeys([fresh, old])
+  const keyIds = [fresh, old].map((key) => keyText(parseKeys('the test', key)[0]!.id))
+  expect(lines).toMatchObject([{ level: 30, keyIds, msg: expect.stringContaining('holds these group keys') }])
+  for (const secret of [old, fresh]) expect(JSON.stringify(lines)).not.toContain(secret)
+})
+
+test('who lacks the key of a group on its port is told within half a minute, once, and so are those who have it', async () => {
+  await using network = createTestNetwork()
+  const [sealed, open] = [recorder('warn'), recorder('warn')]
+  const keyed = await network.startKernel({ logger: sealed.logger, key: drawKey() })
+  await network.run(keyed.createGroup('orders'))
+  const without = await network.startKernel({ logger: open.logger })
+  // nothing tells an idle sealed group from none: this is a second group, and nobody may leave it at that
+  await network.run(without.joinOrCreateGroup('orders'))
+  expect(sealed.lines).toMatchObject([
+    { level: 40, from: without.address, msg: expect.stringContaining('has no group key') },
+  ])
+  await network.advance(31_000)
+  const told = {
+    level: 40,
+    from: keyed.address,
+    msg: expect.stringContaining('sealed with a group key, and this process has none'),
+  }
+  expect(open.lines).toMatchObject([told])
+  await network.advance(90_000)
+  expect([sealed.lines.length, open.lines.length]).toEqual([1, 1])
+  const page = await without.registry.metrics()
+  const [, count] = /^amoebacast_packets_rejected_total\{reason="sealed"\} (\d+)$/m.exec(page)!
+  expect(Number(count)).toBeGreaterThan(1)
 })
 
 test("a program's own logger gets the same lines, with its own fields", async () => {

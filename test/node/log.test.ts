@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { ErrorCode } from '../../kernel/errors.ts'
 import { monotonicClock } from '../../kernel/node/clock.ts'
-import { logOutput, logRejoined, logReset, startLog } from '../../kernel/node/log.ts'
+import { logOutput, logReset, logReturn, startLog } from '../../kernel/node/log.ts'
 import { randomNonce, randomSeed } from '../../kernel/node/random.ts'
 import type { OrderedEvent, Output } from '../../kernel/port.ts'
 import { joined, view } from './support.ts'
@@ -62,10 +62,27 @@ test('a line for each event that matters to an operator, none for messages', () 
 test('a reset says how long it took, and a return who is back', () => {
   const { lines, log } = record('warn')
   logReset(log, 'orders', reset, 12_345)
-  logRejoined(log, joined(2, 7) as Extract<Output, { output: 'joined' }>)
+  logReturn(log, 'orders', joined(2, 7))
   expect(lines).toMatchObject([
     { msg: 'a reset', seq: 3, by: 1, removed: [4], lossPossible: false, ms: 12.345 },
     { msg: 'has come back as a new member', member: 7, sequencer: 2 },
+  ])
+})
+
+const closed = (code: ErrorCode): Output => ({
+  output: 'event',
+  event: { event: 'closed', code, reason: 'why' },
+})
+
+test('a refusal at opening is told to the caller, and no failure; at a return nobody else hears of it', () => {
+  const { lines, log } = record('info')
+  for (const code of [ErrorCode.notFound, ErrorCode.notAuthorized, ErrorCode.incompatible])
+    logOutput(log, closed(code))
+  expect(lines.map(({ level, msg }) => `${level} ${msg}`)).toEqual(Array(3).fill('30 not opened'))
+  lines.length = 0
+  for (const code of [ErrorCode.aborted, ErrorCode.notAuthorized]) logReturn(log, 'orders', closed(code))
+  expect(lines).toMatchObject([
+    { level: 50, group: 'orders', code: 'ERR_NOT_AUTHORIZED', msg: 'the group does not let it come back' },
   ])
 })
 

@@ -40,6 +40,7 @@ const interfaceList: Record<string, readonly [type: 'gauge' | 'counter' | 'histo
     packets_total: ['counter', 'direction', 'type'],
     packet_bytes_total: ['counter', 'direction', 'type'],
     packets_rejected_total: ['counter', 'reason'],
+    limited_total: ['counter', 'limit'],
     retransmissions_total: ['counter', 'type'],
     send_seconds: ['histogram', 'method', 'resilience'],
     deliveries_total: ['counter', 'kind'],

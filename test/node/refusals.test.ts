@@ -7,7 +7,8 @@ import { formatAddress } from '../../kernel/node/addresses.ts'
 import { Driver } from '../../kernel/node/driver.ts'
 import { Refusals } from '../../kernel/node/refusals.ts'
 import { UdpTransport } from '../../kernel/node/udp.ts'
-import { FakeMachine, FakeTransport, freeUdpPort, packet, poke } from './support.ts'
+import { freeUdpPort } from '../support/ports.ts'
+import { FakeMachine, FakeTransport, packet, poke } from './support.ts'
 
 const opened: { close(): unknown }[] = []
 

@@ -1,13 +1,13 @@
 /** Fakes for the tests of the rim: a machine that does what it is told, a network without a network. */
-import { createSocket } from 'node:dgram'
 import { Counters } from '../../kernel/counters.ts'
 import type { Address, GroupId, Micros, Nonce } from '../../kernel/identity.ts'
 import type { Input, Machine, Sink } from '../../kernel/machine.ts'
 import type { PacketHandler, Transport, TransportStats } from '../../kernel/node/transport.ts'
-import { HEADER_BYTES, PacketKind, writeHeader } from '../../kernel/packet.ts'
+import { PacketKind } from '../../kernel/packet.ts'
 import type { MemberInfo, Output } from '../../kernel/port.ts'
 import type { View } from '../../kernel/view.ts'
-import { memberOf } from '../support/members.ts'
+import { infoOf, memberOf } from '../support/members.ts'
+import { packetOf } from '../support/packets.ts'
 
 export interface PacketFields {
   readonly kind?: PacketKind
@@ -17,30 +17,9 @@ export interface PacketFields {
   readonly body?: Uint8Array
 }
 
-export function packet(fields: PacketFields = {}): Uint8Array {
-  const {
-    kind = PacketKind.state,
-    groupId = 0n,
-    senderNonce = 0n,
-    destination = 0n,
-    body = new Uint8Array(0),
-  } = fields
-  const bytes = new Uint8Array(HEADER_BYTES + body.length)
-  writeHeader(bytes, {
-    kind,
-    flags: 0,
-    groupId,
-    incarnation: 3,
-    coordinator: 1,
-    sender: 1,
-    senderNonce,
-    destination,
-    received: 0,
-    taken: 0,
-    window: 0,
-  })
-  bytes.set(body, HEADER_BYTES)
-  return bytes
+/** Of a member, but for what is given. */
+export function packet({ kind = PacketKind.state, body, ...names }: PacketFields = {}): Uint8Array {
+  return packetOf(kind, { incarnation: 3, coordinator: 1, sender: 1, ...names }, body)
 }
 
 type Step = (now: Micros, input: Input, sink: Sink) => void
@@ -149,15 +128,6 @@ export class FakeTransport implements Transport {
   }
 }
 
-/** A UDP port of loopback that nobody uses now. */
-export async function freeUdpPort(): Promise<number> {
-  const socket = createSocket('udp4')
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))
-  const { port } = socket.address()
-  await new Promise<void>((resolve) => socket.close(() => resolve()))
-  return port
-}
-
 export function view(sequencer = 1, members: readonly number[] = [1, 2], groupId: GroupId = 7n): View {
   return {
     groupId,
@@ -170,12 +140,8 @@ export function view(sequencer = 1, members: readonly number[] = [1, 2], groupId
 }
 
 export function info(given: Partial<MemberInfo> = {}): MemberInfo {
-  return {
-    phase: 'member',
+  return infoOf({
     port: 'orders',
-    memberId: 1,
-    role: 'full',
-    right: 'all',
     view: view(),
     isSequencer: true,
     seq: 42,
@@ -191,7 +157,7 @@ export function info(given: Partial<MemberInfo> = {}): MemberInfo {
     lags: [{ id: 2, messages: 4 }],
     settings: { seq: 1, version: 1, keyId: 0 },
     ...given,
-  }
+  })
 }
 
 export function joined(sequencer: number, memberId: number, groupId: GroupId = 7n): Output {

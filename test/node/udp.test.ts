@@ -3,7 +3,7 @@ import { afterEach, expect, test } from 'vitest'
 import { ErrorCode } from '../../kernel/errors.ts'
 import { clampAdvice } from '../../kernel/node/socket-options.ts'
 import { type UdpOptions, UdpTransport } from '../../kernel/node/udp.ts'
-import { freeUdpPort } from './support.ts'
+import { freeUdpPort } from '../support/ports.ts'
 
 const open: UdpTransport[] = []
 

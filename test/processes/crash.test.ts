@@ -1,6 +1,7 @@
 /** Member processes that are killed or stopped while lines go in: what the others print, and who comes back. */
 import { afterEach, describe, expect, test } from 'vitest'
 import { type CliProcess, type JsonEvent, Processes } from '../support/processes.ts'
+import { isMessage, isReset } from './fed-nodes.ts'
 import { freshPort, startGroup } from './one-order.ts'
 
 const processes = new Processes()
@@ -8,8 +9,6 @@ const processes = new Processes()
 afterEach(() => processes.endAll())
 
 const places = (count: number) => Array.from({ length: count }, () => ({ prefix: [], options: [] }))
-const isMessage = ({ event, kind }: JsonEvent): boolean => event === 'delivery' && kind === 'message'
-const isReset = ({ event, kind }: JsonEvent): boolean => event === 'delivery' && kind === 'reset'
 
 function deliveries(node: CliProcess): JsonEvent[] {
   return node.events.filter(isMessage)

@@ -38,6 +38,10 @@ export class FedNode {
     return Number(JSON.parse(this.process.lines[0]!).incarnation)
   }
 
+  get deliveries(): JsonEvent[] {
+    return this.process.events.filter(({ event }) => event === 'delivery')
+  }
+
   feed(): void {
     const stdin = this.process.child.stdin!
     this.timer = setInterval(() => {
@@ -91,6 +95,14 @@ export function isMessage({ event, kind }: JsonEvent): boolean {
 
 export function isReset({ event, kind }: JsonEvent): boolean {
   return event === 'delivery' && kind === 'reset'
+}
+
+/** Resolves when each of them has delivered everything that any of them was told to be sent. */
+export async function allDelivered(nodes: readonly FedNode[]): Promise<void> {
+  const sent = nodes.flatMap(({ process }) => process.events.filter(({ event }) => event === 'sent'))
+  const last = Math.max(...sent.map(({ seq }) => Number(seq)))
+  const isThere = ({ event, seq }: JsonEvent): boolean => event === 'delivery' && Number(seq) >= last
+  await Promise.all(nodes.map(({ process }) => process.waitForEvent(`seq ${last}`, isThere)))
 }
 
 /** A group with a member at each place, lines flowing from all; the first is the sequencer, the rest by member id. */

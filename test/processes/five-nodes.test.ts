@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { Processes } from '../support/processes.ts'
-import { realTexts } from '../support/texts.ts'
+import { madeText } from '../support/texts.ts'
 import { LossyNetwork, whyNoNamespaces } from './namespaces.ts'
 import { feedAndCompare, freshPort, startGroup } from './one-order.ts'
 
@@ -9,9 +9,12 @@ const processes = new Processes()
 
 afterEach(() => processes.endAll())
 
+/** A different one for each node. */
+const madeTexts = (lines: number) => Array.from({ length: NODES }, (_, i) => madeText(i + 1, lines))
+
 describe('five processes, five texts, one order', () => {
   test.each(['multicast', 'unicast'])('over UDP on loopback, %s', { timeout: 120_000 }, async (transport) => {
-    const texts = realTexts(NODES, 2_000)
+    const texts = madeTexts(2_000)
     const total = texts.reduce((sum, lines) => sum + lines.length, 0)
     const places = Array.from({ length: NODES }, () => ({ prefix: [], options: [] }))
     const common = ['--count', String(total), '--interface', '127.0.0.1', '--transport', transport]
@@ -29,7 +32,7 @@ describe('five processes, five texts, one order', () => {
     }
     const network = await LossyNetwork.create(NODES, 10)
     try {
-      const texts = realTexts(NODES, 400)
+      const texts = madeTexts(400)
       const total = texts.reduce((sum, lines) => sum + lines.length, 0)
       const places = network.hosts.map(({ prefix, address }) => ({
         prefix,

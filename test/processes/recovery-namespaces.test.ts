@@ -11,7 +11,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Processes } from '../support/processes.ts'
-import { type FedNode, isMessage, isReset, startFedGroup } from './fed-nodes.ts'
+import { allDelivered, type FedNode, isMessage, isReset, startFedGroup } from './fed-nodes.ts'
 import { LossyNetwork, whyNoNamespaces } from './namespaces.ts'
 import { freshPort } from './one-order.ts'
 import { checkSurvivors } from './survivors.ts'
@@ -140,16 +140,7 @@ describe.skipIf(why !== undefined).each(losses)(
       const survivors = untouched.filter((node) => !late.includes(node))
       const cameBack = late.filter(({ process }) => process.events.some(({ event }) => event === 'rejoined'))
       const present = [...survivors, ...back, ...cameBack]
-      const last = Math.max(
-        ...present.flatMap(({ process }) =>
-          process.events.map(({ event, seq }) => (event === 'sent' ? Number(seq) : 0)),
-        ),
-      )
-      for (const { process } of present)
-        await process.waitForEvent(
-          `seq ${last}`,
-          ({ event, seq }) => event === 'delivery' && Number(seq) >= last,
-        )
+      await allDelivered(present)
       checkSurvivors(all, survivors)
       for (const { process } of present) process.kill('SIGTERM')
       await Promise.all(present.map(({ process }) => process.exitsWith(0)))

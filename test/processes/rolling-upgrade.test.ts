@@ -11,9 +11,10 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { WIRE_VERSION } from '../../kernel/packet.ts'
 import { repositoryRoot } from '../support/files.ts'
-import { type CliProcess, type JsonEvent, Processes } from '../support/processes.ts'
-import { FedNode, isMessage, isReset } from './fed-nodes.ts'
+import { type JsonEvent, Processes } from '../support/processes.ts'
+import { allDelivered, FedNode, isMessage, isReset } from './fed-nodes.ts'
 import { freshPort } from './one-order.ts'
+import { checkPlaces, commonOrder } from './survivors.ts'
 
 const NODES = 5
 const BETWEEN = 20
@@ -95,40 +96,21 @@ test('five processes, one after the other', { timeout: 240_000 }, async () => {
   await Promise.all(now.map((one) => one.hasSent(BETWEEN)))
   for (const life of now) life.stopFeeding()
   await Promise.all(now.map((life) => life.allEnded()))
-  const last = Math.max(...now.map(({ process }) => lastSent(process)))
-  const hasLast = ({ event, seq }: JsonEvent): boolean => event === 'delivery' && Number(seq) >= last
-  await Promise.all(now.map(({ process }) => process.waitForEvent(`seq ${last}`, hasLast)))
+  await allDelivered(now)
 
-  // one order: the same at every place, and no place missing but that of the raise
+  // one order, and no place missing but that of the raise
   const raisedAt = Number(raises[0]!.seq)
-  const order = new Map<number, JsonEvent>()
-  for (const { process, name } of lives) {
-    const deliveries = process.events.filter(({ event }) => event === 'delivery')
+  const order = commonOrder(lives)
+  for (const { process, name, deliveries } of lives) {
     const seqs = deliveries.map(({ seq }) => Number(seq))
     const gaps = seqs.filter((seq, i) => i > 0 && seq !== seqs[i - 1]! + 1).map((seq) => seq - 1)
     expect([name, gaps.filter((seq) => seq !== raisedAt)]).toEqual([name, []])
-    for (const delivery of deliveries) {
-      const known = order.get(Number(delivery.seq))
-      if (known === undefined) order.set(Number(delivery.seq), delivery)
-      else expect(delivery).toEqual(known)
-    }
     expect(process.events.filter((event) => isReset(event) || event.event === 'suspect')).toEqual([])
   }
   expect(order.has(raisedAt)).toBe(false)
-  // nothing lost: each line that was said to be sent is where it was said, once
-  const messages = [...order.values()].filter(isMessage).sort((a, b) => Number(a.seq) - Number(b.seq))
-  for (const { process, name } of lives) {
-    const sent = process.events.filter(({ event }) => event === 'sent')
-    const placed = messages.filter(({ body }) => String(body).startsWith(`${name} `))
-    expect(placed.map(({ seq, body }) => [seq, body])).toEqual(
-      sent.map(({ seq, line }) => [seq, `${name} ${line}`]),
-    )
-  }
+  checkPlaces(lives, order)
+  const messages = [...order.values()].filter(isMessage)
   console.log(`${NODES} processes upgraded; version ${NEXT} from ${raisedAt} on, ${messages.length} messages`)
   for (const { process } of now) process.kill('SIGTERM')
   for (const { process } of now) await process.exitsWith(0)
 })
-
-function lastSent(process: CliProcess): number {
-  return Math.max(...process.events.filter(({ event }) => event === 'sent').map(({ seq }) => Number(seq)))
-}

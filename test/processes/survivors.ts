@@ -1,6 +1,6 @@
 /**
- * What has to hold of everything that member processes printed while some of them were killed, cut off or stopped.
- * The order is read off a survivor, and every other process is held against it.
+ * What has to hold of everything that member processes printed while some of them were killed, cut off or stopped: the
+ * order is read off a survivor, and every other process is held against it. And while they were replaced one by one.
  */
 import { expect } from 'vitest'
 import type { JsonEvent } from '../support/processes.ts'
@@ -86,6 +86,31 @@ function checkSent(
       expect([node.name, seq, event?.body]).toEqual([node.name, seq, `${node.name} ${line}`])
       expect(idsOf.get(node)).toContain(event!.sender)
     }
+  }
+}
+
+/** What was delivered by anybody, by its place: whoever has a place has the same there. */
+export function commonOrder(nodes: readonly FedNode[]): Map<number, JsonEvent> {
+  const order = new Map<number, JsonEvent>()
+  for (const { deliveries } of nodes) {
+    for (const delivery of deliveries) {
+      const known = order.get(Number(delivery.seq))
+      if (known === undefined) order.set(Number(delivery.seq), delivery)
+      else expect(delivery).toEqual(known)
+    }
+  }
+  return order
+}
+
+/** Each line that was said to be sent is in the order where it was said, once, and no other line is. */
+export function checkPlaces(nodes: readonly FedNode[], order: ReadonlyMap<number, JsonEvent>): void {
+  const messages = [...order.values()].filter(isMessage).sort((a, b) => Number(a.seq) - Number(b.seq))
+  for (const { process, name } of nodes) {
+    const sent = process.events.filter(({ event }) => event === 'sent')
+    const placed = messages.filter(({ body }) => String(body).startsWith(`${name} `))
+    expect(placed.map(({ seq, body }) => [seq, body])).toEqual(
+      sent.map(({ seq, line }) => [seq, `${name} ${line}`]),
+    )
   }
 }
 

@@ -1,10 +1,11 @@
 /** Notices of expulsion that are not for this life, and those that are: when a member believes that its group has gone on without it. */
 import { describe, expect, test } from 'vitest'
 import type { ResultName } from '../../kernel/ballot.ts'
-import { HEADER_BYTES, PacketKind, writeHeader } from '../../kernel/packet.ts'
+import { PacketKind } from '../../kernel/packet.ts'
 import { encodeExpelled } from '../../kernel/recovery-packets.ts'
 import { GroupOf, type Passing, type Seat } from '../protocol/group-of.ts'
 import { inside } from '../protocol/recovery-scene.ts'
+import { namesFor, packetOf } from '../support/packets.ts'
 
 /** A notice that names a later result on top of those that the target holds, from a process that claims to have joined since. */
 function noticeFor(target: Seat, destination: bigint): Uint8Array {
@@ -15,12 +16,8 @@ function noticeFor(target: Seat, destination: bigint): Uint8Array {
     seq: newest.seq + 100,
   }
   const body = encodeExpelled([...results, later])
-  const packet = new Uint8Array(HEADER_BYTES + body.length)
-  const { groupId, incarnation, coordinator } = target.view
-  const names = { groupId, incarnation, coordinator, sender: nextMemberId, senderNonce: 0x9999n, destination }
-  writeHeader(packet, { kind: PacketKind.expelled, flags: 0, ...names, received: 0, taken: 0, window: 0 })
-  packet.set(body, HEADER_BYTES)
-  return packet
+  const names = { ...namesFor(target), sender: nextMemberId, senderNonce: 0x9999n, destination }
+  return packetOf(PacketKind.expelled, names, body)
 }
 
 describe('a notice of expulsion', () => {

@@ -3,12 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { type Kernel, type KernelOptions, startKernel } from '../../group/index.ts'
-import { drawKey, parseKeys } from '../../kernel/node/secure/group-key.ts'
-import { keyText } from '../../kernel/settings.ts'
+import { drawKey } from '../../kernel/node/secure/group-key.ts'
+import { Kernels, PATIENCE, uniquePort } from '../support/kernels.ts'
+import { idOf } from './key-texts.ts'
 
-const PATIENCE = { timeout: 40_000, interval: 20 }
-const kernels: Kernel[] = []
+const kernels = new Kernels()
 let folder = ''
 let old = ''
 let fresh = ''
@@ -20,22 +19,13 @@ beforeEach(() => {
 })
 
 afterEach(async () => {
-  for (const kernel of kernels.splice(0)) await kernel.close()
+  await kernels.closeAll()
   rmSync(folder, { recursive: true, force: true })
 })
 
-async function start(options: KernelOptions): Promise<Kernel> {
-  const kernel = await startKernel({ logLevel: 'silent', ...options })
-  kernels.push(kernel)
-  return kernel
-}
-
-const unique = (): string => `moments ${process.pid} ${Math.random()}`
-const idOf = (key: string): string => keyText(parseKeys('a key', key)[0]!.id)
-
 test('keys that change while a group is opened are those of its member', async () => {
-  const port = unique()
-  const kernel = await start({ key: old })
+  const port = uniquePort('moments')
+  const kernel = await kernels.start({ key: old })
   const opening = kernel.createGroup<string>(port)
   expect(kernel.setKeys([fresh, old])).toBe(true)
   const group = await opening
@@ -43,10 +33,10 @@ test('keys that change while a group is opened are those of its member', async (
 })
 
 test('keys that change during an inspection count for it', async () => {
-  const port = unique()
-  const member = await start({ key: [fresh, old] })
+  const port = uniquePort('moments')
+  const member = await kernels.start({ key: [fresh, old] })
   await member.createGroup<string>(port)
-  const asking = await start({ key: old })
+  const asking = await kernels.start({ key: old })
   for (const moment of ['at once', 'a moment later'] as const) {
     const inspection = asking.inspectGroup(port)
     if (moment === 'a moment later') await Promise.resolve()
@@ -59,17 +49,17 @@ test('keys that change during an inspection count for it', async () => {
 test('a key file that changes while its kernel starts is read again', async () => {
   const keyFile = join(folder, 'group.key')
   writeFileSync(keyFile, `${old}\n`)
-  const starting = start({ keyFile })
+  const starting = kernels.start({ keyFile })
   writeFileSync(keyFile, `${fresh}\n${old}\n`)
   const kernel = await starting
-  const group = await kernel.createGroup<string>(unique())
+  const group = await kernel.createGroup<string>(uniquePort('moments'))
   await vi.waitFor(() => expect(group.getInfoGroup().keyId).toBe(idOf(fresh)), PATIENCE)
 })
 
 test('where a file says which keys are held, nothing else does', async () => {
   const keyFile = join(folder, 'group.key')
   writeFileSync(keyFile, `${old}\n`)
-  const kernel = await start({ keyFile })
+  const kernel = await kernels.start({ keyFile })
   expect(() => kernel.setKeys([fresh, old])).toThrow(`this kernel takes its keys from ${keyFile} (keyFile)`)
   writeFileSync(keyFile, `${fresh}\n${old}\n`)
   expect(kernel.reloadKeys()).toBe(true)
@@ -77,12 +67,12 @@ test('where a file says which keys are held, nothing else does', async () => {
 })
 
 test('a file that changes and changes while the group cannot follow does not pile up keys', async () => {
-  const port = unique()
+  const port = uniquePort('moments')
   const keyFile = join(folder, 'group.key')
-  const member = await start({ key: old })
+  const member = await kernels.start({ key: old })
   await member.createGroup<string>(port)
   writeFileSync(keyFile, `${old}\n`)
-  const kernel = await start({ keyFile })
+  const kernel = await kernels.start({ keyFile })
   const group = await kernel.joinGroup<string>(port)
   const refusals: string[] = []
   const keys: string[] = []

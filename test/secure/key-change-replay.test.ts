@@ -1,21 +1,19 @@
 /** Whatever was on the wire before and during a change of keys is played back to every member, while it goes on and after it. */
 import { afterEach, expect, test, vi } from 'vitest'
 import type { Group } from '../../group/index.ts'
-import { drawKey, parseKeys } from '../../kernel/node/secure/group-key.ts'
-import { keyText } from '../../kernel/settings.ts'
+import { drawKey } from '../../kernel/node/secure/group-key.ts'
+import { PATIENCE, uniquePort } from '../support/kernels.ts'
+import { idOf } from './key-texts.ts'
 import { Diary, type Recorded, startTapped, type TappedKernel } from './wire.ts'
 
-const PATIENCE = { timeout: 40_000, interval: 20 }
 const open: TappedKernel[] = []
 
 afterEach(async () => {
   for (const { kernel } of open.splice(0)) await kernel.close()
 })
 
-const idOf = (key: string): string => keyText(parseKeys('a key', key)[0]!.id)
-
 test('old packets change nothing: the group goes on under the new key, and nobody goes back', async () => {
-  const port = `replayed keys ${process.pid} ${Math.random()}`
+  const port = uniquePort('replayed keys')
   const [old, fresh] = [drawKey(), drawKey()]
   const groups: Group<string>[] = []
   for (let i = 0; i < 3; i++) {

@@ -3,13 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type Group, type Kernel, type KernelOptions, startKernel } from '../../group/index.ts'
-import { drawKey, parseKeys } from '../../kernel/node/secure/group-key.ts'
-import { keyText } from '../../kernel/settings.ts'
+import type { Group, Kernel } from '../../group/index.ts'
+import { drawKey } from '../../kernel/node/secure/group-key.ts'
+import { Kernels, PATIENCE, uniquePort } from '../support/kernels.ts'
+import { idOf } from './key-texts.ts'
 import { Diary } from './wire.ts'
 
-const PATIENCE = { timeout: 40_000, interval: 20 }
-const kernels: Kernel[] = []
+const kernels = new Kernels()
 let old = ''
 let fresh = ''
 
@@ -18,18 +18,7 @@ beforeEach(() => {
   fresh = drawKey()
 })
 
-afterEach(async () => {
-  for (const kernel of kernels.splice(0)) await kernel.close()
-})
-
-async function start(key: string | readonly string[], options: KernelOptions = {}): Promise<Kernel> {
-  const kernel = await startKernel({ logLevel: 'silent', key, ...options })
-  kernels.push(kernel)
-  return kernel
-}
-
-const unique = (): string => `keys ${process.pid} ${Math.random()}`
-const idOf = (key: string): string => keyText(parseKeys('a key', key)[0]!.id)
+afterEach(() => kernels.closeAll())
 
 interface Seat {
   readonly kernel: Kernel
@@ -41,7 +30,7 @@ interface Seat {
 async function sit(port: string, keys: readonly string[]): Promise<Seat[]> {
   const seats: Seat[] = []
   for (const key of keys) {
-    const kernel = await start(key)
+    const kernel = await kernels.start({ key })
     const group =
       seats.length === 0
         ? await kernel.createGroup<string>(port, { memberName: 'm1' })
@@ -62,7 +51,7 @@ const allAt = (seats: readonly Seat[], keyId: string): Promise<void> =>
   }, PATIENCE)
 
 test('under traffic: the change has one place, nothing is lost, and the old key goes', async () => {
-  const port = unique()
+  const port = uniquePort('keys')
   const seats = await sit(port, [old, old, old])
   let isTalking = true
   const said = [0, 0, 0]
@@ -101,7 +90,7 @@ test('under traffic: the change has one place, nothing is lost, and the old key 
 })
 
 test('a member without the new key holds the change up, and the group says who', async () => {
-  const port = unique()
+  const port = uniquePort('keys')
   const seats = await sit(port, [old, old, old])
   seats[0]!.kernel.setKeys([fresh, old])
   seats[1]!.kernel.setKeys([fresh, old])
@@ -119,11 +108,11 @@ test('a member without the new key holds the change up, and the group says who',
 
 describe('a joiner', () => {
   test('that has only the old key is refused by name of the new one', async () => {
-    const port = unique()
+    const port = uniquePort('keys')
     const seats = await sit(port, [old, old])
     for (const { kernel } of seats) kernel.setKeys([fresh, old])
     await allAt(seats, idOf(fresh))
-    const late = await start(old)
+    const late = await kernels.start({ key: old })
     for (const how of ['joinGroup', 'joinOrCreateGroup'] as const) {
       const refusal = await late[how](port).catch((error: unknown) => error as Error & { code: string })
       expect(refusal).toMatchObject({ code: 'ERR_NOT_AUTHORIZED' })
@@ -137,9 +126,9 @@ describe('a joiner', () => {
   })
 
   test('that has both finds a group under either, and goes by its key', async () => {
-    const port = unique()
+    const port = uniquePort('keys')
     const [first] = await sit(port, [old])
-    const both = await start([fresh, old])
+    const both = await kernels.start({ key: [fresh, old] })
     const group = await both.joinGroup<string>(port)
     const seq = await group.sendToGroup('under the old one')
     await vi.waitFor(() => expect(first!.diary.messages).toHaveLength(1), PATIENCE)
@@ -150,7 +139,7 @@ describe('a joiner', () => {
 
 describe('a key is not taken away', () => {
   test('while the group seals with it, or may begin to', async () => {
-    const port = unique()
+    const port = uniquePort('keys')
     const seats = await sit(port, [old, old])
     const [{ kernel }] = seats as [Seat, Seat]
     expect(() => kernel.setKeys(fresh)).toThrow(
@@ -167,9 +156,9 @@ describe('a key is not taken away', () => {
   })
 
   test('before every member has heard of the change', async () => {
-    const port = unique()
+    const port = uniquePort('keys')
     const [first] = await sit(port, [old])
-    const slow = await start(old)
+    const slow = await kernels.start({ key: old })
     const group = await slow.joinGroup<string>(port, { memberName: 'slow one' })
     // its program does not take this, nor what lies behind it, the change among it: that is not stable
     await first!.group.sendToGroup('not taken')
@@ -184,10 +173,9 @@ describe('a key is not taken away', () => {
   })
 
   test('nor may a process begin or cease to seal, or hold what is no key', async () => {
-    const open = await startKernel({ logLevel: 'silent' })
-    kernels.push(open)
+    const open = await kernels.start()
     expect(() => open.setKeys(fresh)).toThrow('restart it with the other setting')
-    const kernel = await start(old)
+    const kernel = await kernels.start({ key: old })
     expect(() => kernel.setKeys('amoebacast-key-1:short')).toThrow('the key in the option key')
     expect(() => kernel.reloadKeys()).toThrow('without keyFile')
     expect(() => kernel.setKeys([])).toThrow('holds no key')
@@ -204,9 +192,8 @@ describe('a key file', () => {
   test('is read again by itself; what cannot be taken over is told, and tried again', async () => {
     const keyFile = join(folder, 'group.key')
     writeFileSync(keyFile, `${old}\n`)
-    const kernel = await startKernel({ logLevel: 'silent', keyFile })
-    kernels.push(kernel)
-    const port = unique()
+    const kernel = await kernels.start({ keyFile })
+    const port = uniquePort('keys')
     const group = await kernel.createGroup<string>(port)
     const refusals: string[] = []
     group.on('keyRefused', ({ reason }) => refusals.push(reason))
@@ -215,7 +202,7 @@ describe('a key file', () => {
     await vi.waitFor(() => expect(refusals).toEqual([expect.stringContaining('seals with it')]), PATIENCE)
     await vi.waitFor(() => expect(group.getInfoGroup().keyId).toBe(idOf(fresh)), PATIENCE)
     // and then the old one goes by itself
-    const stranger = await start(old)
+    const stranger = await kernels.start({ key: old })
     await vi.waitFor(
       () => expect(stranger.joinGroup(port)).rejects.toMatchObject({ code: 'ERR_GROUP_NOT_FOUND' }),
       PATIENCE,

@@ -1,9 +1,9 @@
 /** A group whose wire is recorded, what happens to it, and the playing back. */
 import { expect, vi } from 'vitest'
 import type { Group, KernelOptions } from '../../group/index.ts'
+import { PATIENCE } from '../support/kernels.ts'
 import { Diary, type Recorded, startTapped, type TappedKernel } from './wire.ts'
 
-export const PATIENCE = { timeout: 40_000, interval: 20 }
 const open: TappedKernel[] = []
 
 /** To be called after each test. */
@@ -20,9 +20,10 @@ export interface SceneMember {
 /** A group in this process over real UDP, whose wire is listened to. */
 export class Scene {
   readonly members: SceneMember[] = []
+  /** Of those that have left, or were killed. */
+  private readonly left: TappedKernel[] = []
   private readonly port: string
   private readonly options: KernelOptions
-
   private readonly rejoin: boolean
 
   constructor(port: string, options: KernelOptions, rejoin = false) {
@@ -51,10 +52,8 @@ export class Scene {
 
   /** Until everybody has heard of the last join or leave. */
   private async settle(): Promise<void> {
+    await this.agree()
     await vi.waitFor(() => {
-      const views = this.members.map(({ group }) => group.getInfoGroup().view)
-      expect(views[0]!.members).toHaveLength(this.members.length)
-      for (const view of views) expect(view).toEqual(views[0])
       const lasts = this.members.map(({ diary }) => diary.changes.length)
       expect(lasts).toEqual(lasts.map((_, i) => lasts[0]! - i))
     }, PATIENCE)
@@ -124,8 +123,6 @@ export class Scene {
       for (const view of views) expect(view).toEqual(views[0])
     }, PATIENCE)
   }
-
-  readonly left: TappedKernel[] = []
 
   get record(): Recorded[] {
     return [...this.members.map(({ tapped }) => tapped), ...this.left].flatMap(({ tap }) => tap.recorded)

@@ -6,6 +6,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { drawKey } from '../../kernel/node/secure/group-key.ts'
 import { KIND_AT, packetKindNames } from '../../kernel/packet.ts'
+import { uniquePort } from '../support/kernels.ts'
 import { closeAll, play, Scene } from './replay-scene.ts'
 import type { TappedKernel } from './wire.ts'
 
@@ -20,7 +21,6 @@ async function seriesOf({ kernel }: TappedKernel, series: string): Promise<numbe
     .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
 }
 
-const port = (): string => `replay ${process.pid} ${Math.random()}`
 const cases = (['multicast', 'unicast'] as const).flatMap((transport) => [
   { name: `sealed, ${transport}`, transport, key: drawKey() as string | undefined },
   { name: `plain, ${transport}`, transport, key: undefined },
@@ -28,7 +28,7 @@ const cases = (['multicast', 'unicast'] as const).flatMap((transport) => [
 
 describe.each(cases)('a replay: $name', ({ transport, key }) => {
   test('at once: everything arrives twice', async () => {
-    const scene = new Scene(port(), { transport, key })
+    const scene = new Scene(uniquePort('replay'), { transport, key })
     for (let i = 0; i < 3; i++) await scene.add(true)
     const views = scene.views()
     await scene.talk('doubled')
@@ -37,7 +37,7 @@ describe.each(cases)('a replay: $name', ({ transport, key }) => {
   })
 
   test('later, into the living group', async () => {
-    const scene = new Scene(port(), { transport, key })
+    const scene = new Scene(uniquePort('replay'), { transport, key })
     await scene.start(3)
     await scene.talk('first')
     await scene.comeAndGo()
@@ -59,7 +59,7 @@ describe.each(cases)('a replay: $name', ({ transport, key }) => {
   })
 
   test('after all have been started again', async () => {
-    const name = port()
+    const name = uniquePort('replay')
     const before = new Scene(name, { transport, key })
     await before.start(3)
     await before.talk('first')
@@ -84,7 +84,7 @@ describe.each(cases)('a replay: $name', ({ transport, key }) => {
   })
 
   test('of a crash, a ResetGroup, an expulsion and a return: later, and after all have been started again', async () => {
-    const name = port()
+    const name = uniquePort('replay')
     const scene = new Scene(name, { transport, key }, true)
     await scene.start(5)
     await scene.talk('first')

@@ -3,15 +3,14 @@ import { describe, expect, test } from 'vitest'
 import type { MemberOptions } from '../../group/member/options.ts'
 import type { Credentials } from '../../kernel/credentials.ts'
 import { type Nonce, Right, type RightName } from '../../kernel/identity.ts'
-import { drawKey, type GroupKey, parseKeys } from '../../kernel/node/secure/group-key.ts'
+import { drawKey } from '../../kernel/node/secure/group-key.ts'
 import { KeyRing } from '../../kernel/node/secure/key-ring.ts'
-import { HEADER_BYTES, PacketKind, writeHeader, writeSealKey } from '../../kernel/packet.ts'
+import { HEADER_BYTES, PacketKind, writeSealKey } from '../../kernel/packet.ts'
 import { encodeJoinRequest, JoinRefusal, ownVersions } from '../../kernel/packets.ts'
 import type { Sequencer } from '../../sequencer/sequencer.ts'
 import { GroupOf, type GroupOfOptions, type Seat } from '../protocol/group-of.ts'
-
-const keysOf = (...texts: readonly string[]): GroupKey[] => parseKeys('the test', texts.join('\n'))
-const tokenOf = (key: string, right: RightName): string => keysOf(key)[0]!.token(right)!
+import { namesFor, packetOf } from '../support/packets.ts'
+import { keysOf, tokenOf } from './key-texts.ts'
 
 /** What a process with these entries in its key file brings with it. */
 function holding(...texts: readonly string[]): Partial<MemberOptions> {
@@ -73,19 +72,9 @@ describe('a right that somebody else has', () => {
   })
 
   function joinPacket(to: Seat, senderNonce: Nonce, keyId: number, body: Uint8Array): Uint8Array {
-    const packet = new Uint8Array(HEADER_BYTES + body.length)
-    const { groupId, incarnation, coordinator } = to.view
-    const rest = { sender: 0, destination: 0n, received: 0, taken: 0, window: 0, flags: 0, newestKey: keyId }
-    writeHeader(packet, {
-      ...rest,
-      kind: PacketKind.joinRequest,
-      groupId,
-      incarnation,
-      coordinator,
-      senderNonce,
-    })
+    const names = { ...namesFor(to), destination: 0n, senderNonce, newestKey: keyId }
+    const packet = packetOf(PacketKind.joinRequest, names, body)
     writeSealKey(packet, keyId)
-    packet.set(body, HEADER_BYTES)
     return packet
   }
 })
@@ -190,11 +179,8 @@ describe('a joiner about whom the program decides', () => {
 
   /** The kernel at an address says that the joiner lives no more. */
   function sayGone(group: GroupOf, joiner: Seat, from: string): void {
-    const packet = new Uint8Array(HEADER_BYTES)
-    const { groupId, incarnation, coordinator } = group.first.view
     const senderNonce = joiner.machine.options.nonce
-    const rest = { sender: 0, destination: 0n, received: 0, taken: 0, window: 0, flags: 0 }
-    writeHeader(packet, { ...rest, kind: PacketKind.gone, groupId, incarnation, coordinator, senderNonce })
+    const packet = packetOf(PacketKind.gone, { ...namesFor(group.first), destination: 0n, senderNonce })
     group.first.input({ kind: 'packet', from, bytes: packet })
   }
 

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type Applicant, type Kernel, type KernelOptions, startKernel } from '../../group/index.ts'
+import type { Applicant, Kernel } from '../../group/index.ts'
 import type { RightName } from '../../kernel/identity.ts'
-import { drawKey, parseKeys } from '../../kernel/node/secure/group-key.ts'
+import { drawKey } from '../../kernel/node/secure/group-key.ts'
+import { Kernels, PATIENCE, uniquePort } from '../support/kernels.ts'
+import { tokenOf } from './key-texts.ts'
 
-const PATIENCE = { timeout: 40_000, interval: 20 }
-const kernels: Kernel[] = []
+const kernels = new Kernels()
 let folder = ''
 
 beforeEach(async () => {
@@ -17,18 +18,9 @@ beforeEach(async () => {
 })
 
 afterEach(async () => {
-  for (const kernel of kernels.splice(0)) await kernel.close()
+  await kernels.closeAll()
   await rm(folder, { recursive: true })
 })
-
-async function start(options: KernelOptions): Promise<Kernel> {
-  const kernel = await startKernel({ logLevel: 'silent', ...options })
-  kernels.push(kernel)
-  return kernel
-}
-
-const tokenOf = (key: string, right: RightName): string => parseKeys('the test', key)[0]!.token(right)!
-const unique = (): string => `rights ${process.pid} ${Math.random()}`
 
 /** A kernel for each right, with its key file. */
 async function startAll(key: string): Promise<Record<RightName, Kernel>> {
@@ -36,7 +28,7 @@ async function startAll(key: string): Promise<Record<RightName, Kernel>> {
     (['all', 'send', 'receive'] as const).map(async (right) => {
       const keyFile = join(folder, `${right}.key`)
       await writeFile(keyFile, `# ${right}\n${right === 'all' ? key : tokenOf(key, right)}\n`)
-      return [right, await start({ keyFile })] as const
+      return [right, await kernels.start({ keyFile })] as const
     }),
   )
   return Object.fromEntries(entries) as Record<RightName, Kernel>
@@ -46,7 +38,7 @@ const NOT_AUTHORIZED = { code: 'ERR_NOT_AUTHORIZED' }
 
 describe('key files with tokens', () => {
   test('each member may do what its token says', async () => {
-    const port = unique()
+    const port = uniquePort('rights')
     const by = await startAll(drawKey())
     for (const right of ['send', 'receive'] as const) {
       await expect(by[right].createGroup(port)).rejects.toMatchObject(NOT_AUTHORIZED)
@@ -68,7 +60,7 @@ describe('key files with tokens', () => {
   })
 
   test('when the last with every right leaves, the others are told', async () => {
-    const port = unique()
+    const port = uniquePort('rights')
     const by = await startAll(drawKey())
     const founder = await by.all.createGroup<string>(port)
     const reader = await by.receive.joinGroup<string>(port)
@@ -79,20 +71,23 @@ describe('key files with tokens', () => {
   })
 
   test('a token of another key opens nothing', async () => {
-    const port = unique()
-    const member = await start({ key: drawKey() })
+    const port = uniquePort('rights')
+    const member = await kernels.start({ key: drawKey() })
     await member.createGroup(port)
-    const stranger = await start({ key: tokenOf(drawKey(), 'receive'), peers: [member.address] })
+    const stranger = await kernels.start({ key: tokenOf(drawKey(), 'receive'), peers: [member.address] })
     await expect(stranger.joinGroup(port)).rejects.toMatchObject({ code: 'ERR_GROUP_NOT_FOUND' })
   })
 
   test('during a change of keys a token of either is good', async () => {
-    const port = unique()
+    const port = uniquePort('rights')
     const [old, fresh] = [drawKey(), drawKey()]
-    const member = await start({ key: [old, fresh] })
+    const member = await kernels.start({ key: [old, fresh] })
     await member.createGroup(port)
     for (const keys of [[old], [fresh, old]]) {
-      const kernel = await start({ key: keys.map((key) => tokenOf(key, 'send')), peers: [member.address] })
+      const kernel = await kernels.start({
+        key: keys.map((key) => tokenOf(key, 'send')),
+        peers: [member.address],
+      })
       const group = await kernel.joinGroup<string>(port)
       await group.sendToGroup('hello')
     }
@@ -101,12 +96,12 @@ describe('key files with tokens', () => {
 
 describe('authorize', () => {
   test('decides about who has shown its right, by what the joiner shows it', async () => {
-    const port = unique()
+    const port = uniquePort('rights')
     const key = drawKey()
     const asked: [Applicant, string][] = []
     const lines: string[] = []
     const logger = pino({ level: 'warn' }, { write: (line: string) => lines.push(line) })
-    const member = await start({ key, logger })
+    const member = await kernels.start({ key, logger })
     const answers: Record<string, () => boolean | Promise<boolean>> = {
       yes: () => true,
       later: () => new Promise((resolve) => setTimeout(() => resolve(true), 300)),
@@ -124,7 +119,7 @@ describe('authorize', () => {
         return answers[word]!()
       },
     })
-    const joiner = await start({ key: tokenOf(key, 'send'), peers: [member.address], name: 'joiner' })
+    const joiner = await kernels.start({ key: tokenOf(key, 'send'), peers: [member.address], name: 'joiner' })
     for (const token of ['no', 'odd', 'throws', 'rejects'])
       await expect(joiner.joinGroup(port, { token })).rejects.toMatchObject(NOT_AUTHORIZED)
     await joiner.joinGroup(port, { token: 'yes' })
@@ -138,20 +133,20 @@ describe('authorize', () => {
   })
 
   test('one that never answers has refused', async () => {
-    const port = unique()
+    const port = uniquePort('rights')
     const lines: string[] = []
-    const member = await start({
+    const member = await kernels.start({
       logger: pino({ level: 'warn' }, { write: (line: string) => lines.push(line) }),
     })
     await member.createGroup<string>(port, { authorize: () => new Promise(() => {}) })
-    const joiner = await start({ peers: [member.address] })
+    const joiner = await kernels.start({ peers: [member.address] })
     await expect(joiner.joinGroup(port)).rejects.toMatchObject(NOT_AUTHORIZED)
     const says = (line: string) => line.includes('the authorize function has not answered in 5 s')
     await vi.waitFor(() => expect(lines.filter(says)).toHaveLength(1), PATIENCE)
   })
 
   test('the options are checked, and what the token is stays out of the message', async () => {
-    const kernel = await start({})
+    const kernel = await kernels.start({})
     const secret = 'tell nobody'.repeat(100)
     for (const [options, says] of [
       [{ token: secret }, 'token is "1100 bytes long"; it must be at most 1024 bytes'],

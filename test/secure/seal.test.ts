@@ -14,7 +14,7 @@ import {
   SEAL_OVERHEAD,
   SEALED_AT,
 } from '../../kernel/node/secure/envelope.ts'
-import { drawKey, type GroupKey, parseKeys } from '../../kernel/node/secure/group-key.ts'
+import { drawKey, type GroupKey } from '../../kernel/node/secure/group-key.ts'
 import { Opener } from '../../kernel/node/secure/opener.ts'
 import { ReplayWindow, WINDOW_COUNTERS } from '../../kernel/node/secure/replay-window.ts'
 import { SealBuffers } from '../../kernel/node/secure/seal-buffers.ts'
@@ -23,8 +23,9 @@ import { Sealer } from '../../kernel/node/secure/sealer.ts'
 import { DERIVE_BURST, Senders } from '../../kernel/node/secure/senders.ts'
 import { sealKeyOf, writeSealKey } from '../../kernel/packet.ts'
 import { FakeTransport, packet } from '../node/support.ts'
+import { keysOf } from './key-texts.ts'
 
-const aKey = (): GroupKey => parseKeys('the test', drawKey())[0]!
+const aKey = (): GroupKey => keysOf(drawKey())[0]!
 const key = aKey()
 
 afterEach(() => {
@@ -187,6 +188,7 @@ describe('what strangers cost', () => {
     expect([a, c, d].map((bytes) => opener.open(bytes!, 0))).toEqual(Array(3).fill('replayed'))
     // The second one is forgotten: only the protocol knows that this is old.
     expect(typeof opener.open(b!, 0)).toBe('object')
+    expect(opener.senders.evictions).toBe(2)
   })
 
   test('buffers are used again only when everything has been read', () => {
@@ -265,7 +267,7 @@ describe('the transport', () => {
 
   test('has a salt and a counter for each key, which go on when the key comes back', () => {
     const inner = new FakeTransport()
-    const other = parseKeys('the test', drawKey())[0]!
+    const other = aKey()
     const transport = sealedOver(inner, [other, key])
     const under = (id: number): Uint8Array => {
       const plain = packet()
@@ -296,7 +298,7 @@ describe('the transport', () => {
   })
 
   test('says of what it opens under which key it came', () => {
-    const other = parseKeys('the test', drawKey())[0]!
+    const other = aKey()
     const [inner, opened] = [new FakeTransport(), [] as number[]]
     const reading = new FakeTransport()
     const transport = sealedOver(inner, [other, key])

@@ -2,26 +2,16 @@
 import { networkInterfaces } from 'node:os'
 import { pino } from 'pino'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { type Group, type Kernel, type KernelOptions, startKernel } from '../../group/index.ts'
+import type { Group, Kernel, KernelOptions } from '../../group/index.ts'
 import { silentLog } from '../../kernel/node/log.ts'
 import { drawKey } from '../../kernel/node/secure/group-key.ts'
 import { faultTeller, warnWithoutKey } from '../../kernel/node/secure/warnings.ts'
+import { Kernels, PATIENCE, uniquePort } from '../support/kernels.ts'
 import { Diary } from './wire.ts'
 
-const PATIENCE = { timeout: 40_000, interval: 20 }
-const kernels: Kernel[] = []
+const kernels = new Kernels()
 
-afterEach(async () => {
-  for (const kernel of kernels.splice(0)) await kernel.close()
-})
-
-async function start(options: KernelOptions = {}): Promise<Kernel> {
-  const kernel = await startKernel({ logLevel: 'silent', ...options })
-  kernels.push(kernel)
-  return kernel
-}
-
-const unique = (): string => `sealed ${process.pid} ${Math.random()}`
+afterEach(() => kernels.closeAll())
 
 async function series(kernel: Kernel, reason: string): Promise<number> {
   const page = await kernel.registry.metrics()
@@ -35,10 +25,10 @@ describe('who has no key, or another one', () => {
     ['none', undefined, 'plain'],
     ['another one', drawKey(), 'key'],
   ])('%s: finds no group, and is counted', async (_, key, reason) => {
-    const port = unique()
-    const member = await start({ key: drawKey() })
+    const port = uniquePort('sealed')
+    const member = await kernels.start({ key: drawKey() })
     const group = await member.createGroup<string>(port)
-    const stranger = await start({ key, peers: [member.address] })
+    const stranger = await kernels.start({ key, peers: [member.address] })
     await expect(stranger.joinGroup(port)).rejects.toMatchObject({ code: 'ERR_GROUP_NOT_FOUND' })
     expect(await series(member, reason)).toBeGreaterThan(0)
     await group.sendToGroup('still here')
@@ -46,12 +36,41 @@ describe('who has no key, or another one', () => {
   })
 
   test('the other way round, an open group means nothing to who has a key', async () => {
-    const port = unique()
-    const open = await start()
+    const port = uniquePort('sealed')
+    const open = await kernels.start()
     await open.createGroup(port)
-    const careful = await start({ key: drawKey(), peers: [open.address] })
+    const careful = await kernels.start({ key: drawKey(), peers: [open.address] })
     await expect(careful.joinGroup(port)).rejects.toMatchObject({ code: 'ERR_GROUP_NOT_FOUND' })
   })
+
+  test.each([
+    [
+      'no key',
+      undefined,
+      drawKey(),
+      'sealed with a group key were heard meanwhile, and this process has none',
+    ],
+    ['another key', drawKey(), drawKey(), 'sealed with another group key were heard meanwhile'],
+    ['a key, and the others none', drawKey(), undefined, 'that are not sealed were heard meanwhile'],
+  ])(
+    '%s: the error names the key where packets were heard that cannot be read',
+    async (_, own, key, says) => {
+      const port = uniquePort('sealed')
+      const member = await kernels.start({ key })
+      await member.createGroup(port)
+      const stranger = await kernels.start({ key: own })
+      const asking = setInterval(() => void member.inspectGroup(port).catch(() => {}), 20)
+      try {
+        for (const call of ['joinGroup', 'inspectGroup'] as const)
+          await expect(stranger[call](port)).rejects.toMatchObject({
+            code: 'ERR_GROUP_NOT_FOUND',
+            message: expect.stringMatching(new RegExp(`^no group answered.* the group key.*${says}`)),
+          })
+      } finally {
+        clearInterval(asking)
+      }
+    },
+  )
 
   test('each source and fault is told once', () => {
     const lines: unknown[][] = []
@@ -101,10 +120,10 @@ describe('three members with keys', () => {
   ]
   test.each(cases)('%s: one order, large messages too', async (_, optionsOf) => {
     const key = drawKey()
-    const port = unique()
-    const first = await start({ ...optionsOf(0, ''), key })
+    const port = uniquePort('sealed')
+    const first = await kernels.start({ ...optionsOf(0, ''), key })
     const members = [first]
-    for (const i of [1, 2]) members.push(await start({ ...optionsOf(i, first.address), key }))
+    for (const i of [1, 2]) members.push(await kernels.start({ ...optionsOf(i, first.address), key }))
     const groups: Group<string>[] = [await first.createGroup<string>(port, { resilience: 1 })]
     for (const kernel of members.slice(1)) groups.push(await kernel.joinGroup<string>(port))
     const diaries = groups.map((group) => new Diary(group))
@@ -124,8 +143,8 @@ describe('three members with keys', () => {
   })
 
   test('siblings in one kernel', async () => {
-    const kernel = await start({ key: drawKey() })
-    const port = unique()
+    const kernel = await kernels.start({ key: drawKey() })
+    const port = uniquePort('sealed')
     await kernel.createGroup<string>(port)
     const other = await kernel.joinGroup<string>(port)
     const seq = await other.sendToGroup('hello')
@@ -133,17 +152,19 @@ describe('three members with keys', () => {
   })
 
   test('a packet size that leaves no room for a packet is refused', async () => {
-    await expect(start({ key: drawKey(), packetSize: 520 })).rejects.toThrow('at least 560 with a key')
+    await expect(kernels.start({ key: drawKey(), packetSize: 520 })).rejects.toThrow(
+      'at least 560 with a key',
+    )
   })
 })
 
 test('a new key without a stop: members restarted one after another, three times', async () => {
-  const port = unique()
+  const port = uniquePort('sealed')
   const [old, fresh] = [drawKey(), drawKey()]
   const steps: readonly (readonly string[])[] = [[old], [old, fresh], [fresh, old], [fresh]]
   const seats: { kernel: Kernel; group: Group<string>; diary: Diary }[] = []
   const sit = async (place: number, keys: readonly string[]): Promise<void> => {
-    const kernel = await start({ key: keys })
+    const kernel = await kernels.start({ key: keys })
     const group =
       seats.length === 0 ? await kernel.createGroup<string>(port) : await kernel.joinGroup<string>(port)
     seats[place] = { kernel, group, diary: new Diary(group) }
@@ -173,7 +194,7 @@ test('a new key without a stop: members restarted one after another, three times
     expect(await series(kernel, 'key')).toBe(0)
   }
   // Who has only the old one is out for good.
-  const late = await start({ key: old })
+  const late = await kernels.start({ key: old })
   await expect(late.joinGroup(port)).rejects.toMatchObject({ code: 'ERR_GROUP_NOT_FOUND' })
 })
 
@@ -190,11 +211,11 @@ describe('a kernel on a network of this machine', () => {
       const logger = pino({ level: 'warn' }, { write: (line: string) => lines.push(line) })
       const about = (): string[] =>
         lines.filter((line) => line.includes('neither encrypted nor authenticated'))
-      await start({ interface: address!, logger })
+      await kernels.start({ interface: address!, logger })
       expect(about()).toHaveLength(1)
-      await start({ interface: address!, logger, insecure: true })
-      await start({ interface: address!, logger, key: drawKey() })
-      await start({ logger })
+      await kernels.start({ interface: address!, logger, insecure: true })
+      await kernels.start({ interface: address!, logger, key: drawKey() })
+      await kernels.start({ logger })
       expect(about()).toHaveLength(1)
     },
   )

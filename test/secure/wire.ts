@@ -22,6 +22,9 @@ export class Tapped {
   isDoubling = false
   /** Nothing goes out, and nothing comes in. */
   isCut = false
+  /** What comes from there is kept back, for somebody to hand in later. */
+  delayedFrom: Address | undefined
+  readonly delayed: Recorded[] = []
   private handler: PacketHandler = () => {}
 
   constructor(inner: Transport) {
@@ -46,6 +49,10 @@ export class Tapped {
     inner.onPacket((from, bytes) => {
       if (this.isCut) return
       const packet = { from, bytes: Uint8Array.from(bytes) }
+      if (from === this.delayedFrom) {
+        this.delayed.push(packet)
+        return
+      }
       this.recorded.push(packet)
       handler(from, bytes)
       if (this.isDoubling) this.arrive(packet)
@@ -79,21 +86,16 @@ export class Diary {
   private returnedAt = 0
   /** Events that tell of trouble. */
   readonly alarms: string[] = []
-  private readonly reading: Promise<void>
 
   constructor(group: Group<string>) {
     for (const name of ['suspect', 'expelled', 'split', 'slow'] as const)
       group.on(name, (event) => this.alarms.push(`${name} ${JSON.stringify(event, (_, v) => String(v))}`))
-    this.reading = this.read(group).catch(() => {})
+    this.read(group).catch(() => {})
   }
 
   /** Messages since the last rejoin: what came before it has a gap behind it. */
   get sinceReturn(): readonly string[] {
     return this.messages.slice(this.returnedAt)
-  }
-
-  ended(): Promise<void> {
-    return this.reading
   }
 
   private async read(group: Group<string>): Promise<void> {

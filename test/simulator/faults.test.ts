@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { Counters } from '../../kernel/counters.ts'
 import type { Micros } from '../../kernel/identity.ts'
 import type { Input, Sink } from '../../kernel/machine.ts'
-import { HEADER_BYTES, PacketKind, writeHeader } from '../../kernel/packet.ts'
+import { PacketKind } from '../../kernel/packet.ts'
 import type { MemberInfo } from '../../kernel/port.ts'
 import { Prng } from '../../kernel/prng.ts'
+import { packetOf } from '../support/packets.ts'
 import { Judge } from './checkers/judge.ts'
 import { EventQueue } from './event-queue.ts'
 import { type Deed, describeFault, drawPlan, type Fault } from './faults.ts'
@@ -63,11 +64,7 @@ function nonceOf(name: string): bigint {
 }
 
 function packet(senderNonce: bigint, destination: bigint): Uint8Array {
-  const bytes = new Uint8Array(HEADER_BYTES)
-  const none = { flags: 0, groupId: 1n, incarnation: 0, coordinator: 0, sender: 0 }
-  const numbers = { received: 0, taken: 0, window: 0 }
-  writeHeader(bytes, { kind: PacketKind.state, ...none, senderNonce, destination, ...numbers })
-  return bytes
+  return packetOf(PacketKind.state, { groupId: 1n, senderNonce, destination })
 }
 
 /** Three nodes that chatter, from the start. */

@@ -3,7 +3,6 @@
  * own too, so that one that is left out (`skip`) changes nothing about the others.
  */
 import type { Micros } from '../../kernel/identity.ts'
-import { PacketKind } from '../../kernel/packet.ts'
 import { Prng } from '../../kernel/prng.ts'
 import { ABILITY_DICE } from './abilities.ts'
 import { FAULT_DICE, type RunOptions } from './options.ts'
@@ -165,11 +164,6 @@ function partition(dice: Prng, aim: Aim, { partitionFor, oneWay }: RunOptions): 
     oneWay: dice.unit() < oneWay ? dice.pick([1, -1] as const) : 0,
     length: Math.max(1, Math.round(partitionFor * (0.5 + dice.unit()))),
   }
-}
-
-/** The kinds by name, as far as this version of the wire has them. */
-export function kindNamed(name: string): number | undefined {
-  return (PacketKind as Record<string, number>)[name]
 }
 
 /** For people: one line of the report. */

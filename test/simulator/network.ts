@@ -22,8 +22,7 @@ import type { EventQueue } from './event-queue.ts'
 import type { RunOptions } from './options.ts'
 import { describePacket, type Trace } from './trace.ts'
 
-export const dropReasons = ['loss', 'corrupt', 'overrun', 'nobody', 'partition', 'silent', 'key'] as const
-export type DropReason = (typeof dropReasons)[number]
+export type DropReason = 'loss' | 'corrupt' | 'overrun' | 'nobody' | 'partition' | 'silent' | 'key'
 
 /** Where packets arrive: a socket's receive buffer. */
 export interface Endpoint {

@@ -4,23 +4,16 @@
  * made wrong in one way at a time, that each way is found.
  */
 import type { MemberOptions } from '../../group/member/options.ts'
-import {
-  BLOCK_HEADER_BYTES,
-  BlockKind,
-  Channel,
-  recordOverhead,
-  writeBlockHeader,
-  writeRecord,
-} from '../../kernel/block.ts'
 import { Counters } from '../../kernel/counters.ts'
 import { ErrorCode } from '../../kernel/errors.ts'
 import type { MemberId, Micros, Seq } from '../../kernel/identity.ts'
 import type { Input, Sink } from '../../kernel/machine.ts'
 import { HEADER_BYTES } from '../../kernel/packet.ts'
-import { ownVersions } from '../../kernel/packets.ts'
 import type { GroupParameters } from '../../kernel/parameters.ts'
 import type { Call, MemberInfo, OrderedEvent, Token } from '../../kernel/port.ts'
 import { type View, withJoined, withoutMember } from '../../kernel/view.ts'
+import { messageBlock } from '../support/blocks.ts'
+import { infoOf, memberOf } from '../support/members.ts'
 import type { SimulatedMachine } from './node.ts'
 
 const LOOK_EVERY: Micros = 1000
@@ -162,15 +155,8 @@ export class OracleMachine implements SimulatedMachine {
     if (living !== undefined && call.how === 'create') return fail(ErrorCode.exists)
     this.id =
       oracle.fault === 'numbers joiners downwards' ? 1000 - oracle.nextMemberId++ : oracle.nextMemberId++
-    const member = {
-      id: this.id,
-      nonce: options.nonce,
-      name: options.name,
-      address: options.address,
-      role: 0,
-      right: 0,
-      versions: ownVersions,
-    } as const
+    const { nonce, name, address } = options
+    const member = memberOf(this.id, { nonce, name, address })
     if (living === undefined || createsAnother) {
       oracle.parameters = parameters
       const groupId = options.nonce
@@ -244,13 +230,7 @@ export class OracleMachine implements SimulatedMachine {
   }
 
   private block(header: Uint8Array, body: Uint8Array): Uint8Array {
-    const length =
-      BLOCK_HEADER_BYTES + recordOverhead(header.length, body.length) + header.length + body.length
-    const block = new Uint8Array(length)
-    const head = { kind: BlockKind.messages, count: 1, length, member: this.id, firstRequest: this.request++ }
-    writeBlockHeader(block, 0, head)
-    writeRecord(block, BLOCK_HEADER_BYTES, Channel.program, header, body)
-    return block
+    return messageBlock(this.id, this.request++, [{ header, body }])
   }
 
   private look(sink: Sink): void {
@@ -289,27 +269,16 @@ export class OracleMachine implements SimulatedMachine {
     const { oracle } = this
     const isHolder = oracle.fault !== 'returns before others hold it'
     const received = isHolder ? oracle.seq : this.delivered
-    return {
-      phase: 'member',
-      port: '',
+    return infoOf({
       memberId: this.id,
-      role: 'full',
-      right: 'all',
       view: this.view,
-      isSequencer: false,
       seq: oracle.seq,
       received,
       accepted: received,
       taken: this.taken,
       stable: oracle.fault === 'takes for stable what is not' ? received : 0,
       historyMessages: oracle.fault === 'keeps too much' ? 1_000_000 : 0,
-      historyBytes: 0,
-      waitingSends: 0,
-      outstandingSends: 0,
-      queuedRequests: 0,
-      lags: [],
-      settings: { seq: 0, version: 1, keyId: 0 },
-    }
+    })
   }
 }
 

@@ -1,18 +1,11 @@
 /** A group made by hand, for tests of checkers: what machines would have said, told to a judge. */
-import {
-  BLOCK_HEADER_BYTES,
-  BlockKind,
-  Channel,
-  recordOverhead,
-  writeBlockHeader,
-  writeRecord,
-} from '../../kernel/block.ts'
 import { ErrorCode, type Outcome } from '../../kernel/errors.ts'
 import { type MemberId, type Micros, Right, type Seq } from '../../kernel/identity.ts'
 import { completeParameters, type GroupParameters } from '../../kernel/parameters.ts'
 import type { MemberInfo, OrderedEvent } from '../../kernel/port.ts'
 import { type Member, type View, withJoined } from '../../kernel/view.ts'
-import { memberOf } from '../support/members.ts'
+import { messageBlock } from '../support/blocks.ts'
+import { infoOf, memberOf } from '../support/members.ts'
 import { Judge } from './checkers/judge.ts'
 import { isLiving, type LifeRecord, type SendRecord } from './checkers/ledger.ts'
 import { tagged } from './tag.ts'
@@ -31,7 +24,6 @@ export class Scene {
   private readonly held = new Map<LifeRecord, Seq>()
   private heldByAll: Seq
   private readonly parameters: GroupParameters
-
   private readonly rights: Readonly<Record<MemberId, Right>>
 
   /** `rights` of those who have not every one. */
@@ -129,12 +121,7 @@ export class Scene {
 
   message({ life, header, body, counter }: SendRecord, seq: Seq): OrderedEvent {
     const sender = this.judge.ledger.lives[life]!.memberId
-    const length =
-      BLOCK_HEADER_BYTES + recordOverhead(header.length, body.length) + header.length + body.length
-    const block = new Uint8Array(length)
-    const firstRequest = counter + 1
-    writeBlockHeader(block, 0, { kind: BlockKind.messages, count: 1, length, member: sender, firstRequest })
-    writeRecord(block, BLOCK_HEADER_BYTES, Channel.program, header, body)
+    const block = messageBlock(sender, counter + 1, [{ header, body }])
     return { kind: 'messages', seq, count: 1, sender, block }
   }
 
@@ -187,26 +174,7 @@ export class Scene {
 
   private info(life: LifeRecord): MemberInfo {
     const received = Math.max(life.delivered, this.held.get(life) ?? this.heldByAll)
-    return {
-      phase: 'member',
-      port: 'p',
-      memberId: life.memberId,
-      role: 'full',
-      right: 'all',
-      view: life.view,
-      isSequencer: false,
-      seq: received,
-      received,
-      accepted: received,
-      taken: life.taken,
-      stable: 0,
-      historyMessages: 0,
-      historyBytes: 0,
-      waitingSends: 0,
-      outstandingSends: 0,
-      queuedRequests: 0,
-      lags: [],
-      settings: { seq: 0, version: 1, keyId: 0 },
-    }
+    const { memberId, view, taken } = life
+    return infoOf({ memberId, view, seq: received, received, accepted: received, taken })
   }
 }

@@ -1,33 +1,25 @@
 /** The packet counts of design section 4.2 over real UDP on loopback, from `amoebacast_packets_total`. */
 import { afterEach, describe, expect, test } from 'vitest'
-import {
-  type Group,
-  type GroupOptions,
-  type Kernel,
-  type KernelOptions,
-  startKernel,
-} from '../../group/index.ts'
+import type { Group, GroupOptions, KernelOptions } from '../../group/index.ts'
+import { Kernels, uniquePort } from '../support/kernels.ts'
 
-const kernels: Kernel[] = []
+const kernels = new Kernels()
 
 /** On a busy machine an answer may take longer than the usual floor, and the repetition would be counted, too. */
 const patient = { initialRttMs: 100, minRtoMs: 100 }
 
-afterEach(async () => {
-  for (const kernel of kernels.splice(0)) await kernel.close()
-})
+afterEach(() => kernels.closeAll())
 
 async function open(
   size: number,
   options: KernelOptions,
   parameters: GroupOptions<Uint8Array> = {},
 ): Promise<Group<Uint8Array>[]> {
-  const port = `counts ${process.pid} ${Math.random()}`
+  const port = uniquePort('counts')
   const groups: Group<Uint8Array>[] = []
   for (let i = 0; i < size; i++) {
-    const peers = options.transport === 'unicast' && i > 0 ? [kernels[0]!.address] : []
-    const kernel = await startKernel({ logLevel: 'silent', peers, detection: patient, ...options })
-    kernels.push(kernel)
+    const peers = options.transport === 'unicast' && i > 0 ? [kernels.all[0]!.address] : []
+    const kernel = await kernels.start({ peers, detection: patient, ...options })
     const binary = { codec: 'binary', ...parameters } as const
     groups.push(
       i === 0 ? await kernel.createGroup(port, binary) : await kernel.joinGroup(port, { codec: 'binary' }),
@@ -41,7 +33,7 @@ type Counts = Record<string, number>
 /** All packets that have left all kernels, by type. */
 async function packets(): Promise<Counts> {
   const counts: Counts = {}
-  for (const { registry } of kernels) {
+  for (const { registry } of kernels.all) {
     const metric = await registry.getSingleMetric('amoebacast_packets_total')!.get()
     for (const { labels, value } of metric.values) {
       if (labels.direction === 'out') counts[String(labels.type)] = (counts[String(labels.type)] ?? 0) + value
@@ -75,7 +67,7 @@ async function quietMoment(): Promise<Counts> {
       after = await packets()
     }
     const news = since(before, after)
-    const isHeartbeat = Object.keys(news).length === 1 && (news.order ?? 0) <= kernels.length - 1
+    const isHeartbeat = Object.keys(news).length === 1 && (news.order ?? 0) <= kernels.all.length - 1
     if (isHeartbeat && performance.now() - began >= SILENCE_MS) return packets()
   }
 }

@@ -1,7 +1,8 @@
 /** Messages of 1 MiB from all of three members over real UDP on loopback, compared by digest. */
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { type Group, type Kernel, type KernelOptions, startKernel } from '../../group/index.ts'
+import type { Group, KernelOptions } from '../../group/index.ts'
+import { Kernels, uniquePort } from '../support/kernels.ts'
 
 const MIB = 2 ** 20
 
@@ -34,14 +35,13 @@ const cases: [string, KernelOptions][] = [
 ]
 
 test.each(cases)('1 MiB from each of three members, %s', async (_name, options) => {
-  const kernels: Kernel[] = []
+  const kernels = new Kernels()
   try {
-    const port = `large ${process.pid} ${Math.random()}`
+    const port = uniquePort('large')
     const groups: Group<Uint8Array>[] = []
     for (let i = 0; i < 3; i++) {
-      const peers = options.transport === 'unicast' && i > 0 ? [kernels[0]!.address] : []
-      const kernel = await startKernel({ logLevel: 'silent', peers, ...options })
-      kernels.push(kernel)
+      const peers = options.transport === 'unicast' && i > 0 ? [kernels.all[0]!.address] : []
+      const kernel = await kernels.start({ peers, ...options })
       const parameters = { codec: 'binary', maxMessageSize: MIB } as const
       groups.push(
         i === 0 ? await kernel.createGroup(port, parameters) : await kernel.joinGroup(port, parameters),
@@ -62,6 +62,6 @@ test.each(cases)('1 MiB from each of three members, %s', async (_name, options) 
       expect(own).toEqual(Array.from({ length: each }, (_, i) => digestOf(bodyOf(s, i))))
     }
   } finally {
-    for (const kernel of kernels) await kernel.close()
+    await kernels.closeAll()
   }
 })

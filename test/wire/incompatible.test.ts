@@ -1,7 +1,7 @@
 /** Two that have no version of the wire format in common: each is told, nobody creates a second group on the port. */
 import { describe, expect, test } from 'vitest'
 import { Driver } from '../../kernel/node/driver.ts'
-import { HEADER_BYTES, PacketKind, WIRE_VERSION, writeHeader } from '../../kernel/packet.ts'
+import { PacketKind, WIRE_VERSION } from '../../kernel/packet.ts'
 import {
   decodeIncompatible,
   encodeIncompatible,
@@ -14,6 +14,7 @@ import { completeParameters } from '../../kernel/parameters.ts'
 import { reseal } from '../fuzz/mutate.ts'
 import { FakeMachine, FakeTransport, packet } from '../node/support.ts'
 import { GroupOf, Seat } from '../protocol/group-of.ts'
+import { packetOf } from '../support/packets.ts'
 
 const ASKER = '10.0.0.9:9'
 const NONCE = 0x77n
@@ -101,7 +102,7 @@ describe('one who opens', () => {
   test('is refused by name of both versions, where the group’s is none of its own', () => {
     const group = GroupOf.open(1)
     const sequencer = group.first
-    group.isLost = ({ kind, from, to, bytes, header }) => {
+    group.isLost = ({ kind, from, to, header }) => {
       if (kind !== 'joinRequest') return false
       expect(to).toBe(sequencer)
       const body = encodeJoinRefused({
@@ -109,17 +110,12 @@ describe('one who opens', () => {
         challenge: 1n,
         agreed: { version: 9, keyId: 0 },
       })
-      const answer = new Uint8Array(HEADER_BYTES + body.length)
       const senderNonce = sequencer.machine.options.nonce
-      writeHeader(answer, {
-        ...header,
-        kind: PacketKind.joinRefused,
-        senderNonce,
-        destination: header.senderNonce,
-      })
-      answer.set(body, HEADER_BYTES)
+      const { groupId, incarnation, coordinator } = header
+      const names = { groupId, incarnation, coordinator, senderNonce, destination: header.senderNonce }
+      const answer = packetOf(PacketKind.joinRefused, names, body)
       group.queue.after(10, () => from.input({ kind: 'packet', from: sequencer.address, bytes: answer }))
-      return bytes.length > 0
+      return true
     }
     const seat = group.begin()
     group.until(() => seat.openFailed !== undefined, 'it has failed')

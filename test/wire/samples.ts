@@ -4,7 +4,7 @@
  */
 import { encodeInspection, encodeJoinAnswer } from '../../kernel/answers.ts'
 import type { Ballot, ResultName } from '../../kernel/ballot.ts'
-import { BLOCK_HEADER_BYTES, BlockKind, writeBlockHeader, writeRecord } from '../../kernel/block.ts'
+import { BLOCK_HEADER_BYTES } from '../../kernel/block.ts'
 import { writeU32 } from '../../kernel/bytes.ts'
 import { encodeJoin, encodeLeave, LeaveReason } from '../../kernel/membership.ts'
 import { HEADER_BYTES, PacketKind, type PacketKindName, writeHeader } from '../../kernel/packet.ts'
@@ -55,6 +55,7 @@ import { encodeSettings } from '../../kernel/settings.ts'
 import type { Member, View } from '../../kernel/view.ts'
 import { encodeVote } from '../../recovery/vote.ts'
 import { reseal } from '../fuzz/mutate.ts'
+import { messageBlock } from '../support/blocks.ts'
 
 const versions = { lowest: 1, highest: 1 }
 const text = (words: string): Uint8Array => new TextEncoder().encode(words)
@@ -96,12 +97,7 @@ const parameters = { ...parameterDefaults, resilience: 1, slowMember: { expelAft
 
 /** Two messages of member 2, with a header and without one. */
 function messages(): Uint8Array {
-  const block = new Uint8Array(BLOCK_HEADER_BYTES + 3 + 2 + 5 + 3 + 4)
-  let at = writeRecord(block, BLOCK_HEADER_BYTES, 0, text('hd'), text('hello'))
-  at = writeRecord(block, at, 0, new Uint8Array(0), text('you!'))
-  const header = { kind: BlockKind.messages, count: 2, length: at, member: 2, firstRequest: 78 } as const
-  writeBlockHeader(block, 0, header)
-  return block
+  return messageBlock(2, 78, [{ header: text('hd'), body: text('hello') }, { body: text('you!') }])
 }
 
 const join = encodeJoin({ member: { ...members[1]!, id: 4 }, header: text('hi'), lastRequest: 0 })
