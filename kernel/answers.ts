@@ -5,10 +5,10 @@
 import { readResults, writeResults } from './ballot.ts'
 import { type MemberId, type RequestNumber, Right, type Role } from './identity.ts'
 import type { Baseline } from './order-state.ts'
-import { readVersions } from './packets.ts'
+import { readVersions, writeVersions } from './packets.ts'
 import { completeParameters, type GroupParameters } from './parameters.ts'
-import type { GroupInspection } from './port.ts'
-import { readAgreed, writeAgreed } from './settings.ts'
+import type { GroupInspection, Lag } from './port.ts'
+import { readSettings, writeSettings } from './settings.ts'
 import type { Member, View } from './view.ts'
 import { Reader, Writer } from './wire.ts'
 
@@ -27,7 +27,7 @@ export function encodeJoinAnswer({ memberId, baseline }: JoinAnswer): Uint8Array
   writeView(writer, baseline.view)
   writeResults(writer, baseline.results)
   writer.u53(baseline.seq).u53(baseline.stable).u53(baseline.accepted).u53(baseline.nextMemberId)
-  writeAgreed(writer.u53(baseline.settings.seq), baseline.settings)
+  writeSettings(writer, baseline.settings)
   writeRequests(writer, baseline.requests)
   return writer.finish()
 }
@@ -43,7 +43,7 @@ export function decodeJoinAnswer(bytes: Uint8Array): JoinAnswer | undefined {
   const stable = reader.u53()
   const accepted = reader.u53()
   const nextMemberId = reader.u53()
-  const settings = { seq: reader.u53(), ...readAgreed(reader) }
+  const settings = readSettings(reader)
   const requests = readRequests(reader)
   if (!reader.done || results === undefined || stable > accepted || accepted > seq) return undefined
   if (!view.members.some((member) => member.id === memberId)) return undefined
@@ -62,7 +62,7 @@ export function encodeInspection(inspection: GroupInspection): Uint8Array {
   writer.u53(inspection.historyMessages).u53(inspection.historyBytes)
   writer.u16(inspection.lags.length)
   for (const { id, messages } of inspection.lags) writer.u53(id).u53(messages)
-  writeAgreed(writer.u53(inspection.settings.seq), inspection.settings).u16(inspection.newestKeys.length)
+  writeSettings(writer, inspection.settings).u16(inspection.newestKeys.length)
   for (const { id, keyId } of inspection.newestKeys) writer.u53(id).u32(keyId)
   return writer.finish()
 }
@@ -77,13 +77,13 @@ export function decodeInspection(bytes: Uint8Array): GroupInspection | undefined
   const stable = reader.u53()
   const historyMessages = reader.u53()
   const historyBytes = reader.u53()
-  const lags: { id: MemberId; messages: number }[] = []
+  const lags: Lag[] = []
   const count = reader.u16()
   for (let i = 0; i < count && !reader.bad; i++) {
     const id = reader.u53()
     lags.push({ id, messages: reader.u53() })
   }
-  const settings = { seq: reader.u53(), ...readAgreed(reader) }
+  const settings = readSettings(reader)
   const newestKeys: { id: MemberId; keyId: number }[] = []
   const keys = reader.u16()
   for (let i = 0; i < keys && !reader.bad; i++) {
@@ -180,7 +180,7 @@ export function readMembers(reader: Reader): Member[] {
 
 /** What joins and views say alike of who has been let in: its right, and the versions that it reads. */
 export function writeAdmitted(writer: Writer, { right, versions }: Pick<Member, 'right' | 'versions'>): void {
-  writer.u8(right).u8(versions.lowest).u8(versions.highest)
+  writeVersions(writer.u8(right), versions)
 }
 
 /** A right or a range that nobody can have makes the reader bad. */

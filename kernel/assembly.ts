@@ -93,9 +93,14 @@ export class Assembly {
 /** Bytes of a change of view: a result names all members, whatever the size of messages is. */
 const CHANGE_BYTES_MAX = 1024 * 1024
 
+interface Lane {
+  bytes: number
+  readonly blocks: Map<RequestNumber, Assembly>
+}
+
 export class AssemblyStore {
   /** BOUNDED by the members of the view. */
-  private readonly lanes = new Map<MemberId, { bytes: number; blocks: Map<RequestNumber, Assembly> }>()
+  private readonly lanes = new Map<MemberId, Lane>()
   private readonly bytesPerMember: number
   private readonly blockBytesMax: number
 
@@ -135,20 +140,13 @@ export class AssemblyStore {
   release(member: MemberId, upTo: RequestNumber): void {
     const lane = this.lanes.get(member)
     if (lane === undefined) return
-    for (const [request, assembly] of lane.blocks) {
-      if (request > upTo) continue
-      lane.blocks.delete(request)
-      lane.bytes -= assembly.total + BLOCK_OVERHEAD
-    }
+    for (const request of lane.blocks.keys()) if (request <= upTo) drop(lane, request)
   }
 
   /** This one block has found its place. */
   remove(member: MemberId, request: RequestNumber): void {
     const lane = this.lanes.get(member)
-    const assembly = lane?.blocks.get(request)
-    if (lane === undefined || assembly === undefined) return
-    lane.blocks.delete(request)
-    lane.bytes -= assembly.total + BLOCK_OVERHEAD
+    if (lane !== undefined) drop(lane, request)
   }
 
   forget(member: MemberId): void {
@@ -165,6 +163,13 @@ export class AssemblyStore {
     for (const lane of this.lanes.values()) bytes += lane.bytes
     return bytes
   }
+}
+
+function drop(lane: Lane, request: RequestNumber): void {
+  const assembly = lane.blocks.get(request)
+  if (assembly === undefined) return
+  lane.blocks.delete(request)
+  lane.bytes -= assembly.total + BLOCK_OVERHEAD
 }
 
 /** Whether assembled bytes are the block that its fragments claimed to be. */

@@ -21,7 +21,7 @@
  * at most 5 bytes each), header, body. Numbers are big-endian.
  */
 import { assert } from './assert.ts'
-import { readU53, writeU53 } from './bytes.ts'
+import { NO_BYTES, readU32, readU53, readU64, writeU32, writeU53 } from './bytes.ts'
 import type { MemberId, RequestNumber } from './identity.ts'
 
 /** Append only: these numbers are on the wire. */
@@ -31,7 +31,7 @@ export type BlockKind = (typeof BlockKind)[keyof typeof BlockKind]
 /** What the one-byte channel of a record means. Append only. */
 export const Channel = { program: 0, stateTransfer: 1, rpc: 2, locks: 3, maps: 4, settings: 5 } as const
 
-export const BLOCK_FLAG_SESSION = 1
+const BLOCK_FLAG_SESSION = 1
 export const BLOCK_HEADER_BYTES = 24
 const SESSION_BYTES = 8
 export const BLOCK_COUNT_MAX = 0xffff
@@ -59,8 +59,7 @@ export function readBlockHeader(bytes: Uint8Array, at: number): BlockHeader | un
   const kind = bytes[at]!
   const flags = bytes[at + 1]!
   const count = (bytes[at + 2]! << 8) | bytes[at + 3]!
-  const length =
-    bytes[at + 4]! * 0x1000000 + ((bytes[at + 5]! << 16) | (bytes[at + 6]! << 8) | bytes[at + 7]!)
+  const length = readU32(bytes, at + 4)
   const member = readU53(bytes, at + 8)
   const firstRequest = readU53(bytes, at + 16)
   if (kind < BlockKind.messages || kind > BlockKind.settings || (flags & ~BLOCK_FLAG_SESSION) !== 0)
@@ -70,10 +69,14 @@ export function readBlockHeader(bytes: Uint8Array, at: number): BlockHeader | un
   const hasSession = (flags & BLOCK_FLAG_SESSION) !== 0
   const headerBytes = BLOCK_HEADER_BYTES + (hasSession ? SESSION_BYTES : 0)
   if (at + headerBytes > bytes.length || length < headerBytes) return undefined
-  const session = hasSession
-    ? new DataView(bytes.buffer, bytes.byteOffset + at + BLOCK_HEADER_BYTES, 8).getBigUint64(0)
-    : undefined
+  const session = hasSession ? readU64(bytes, at + BLOCK_HEADER_BYTES) : undefined
   return { kind: kind as BlockKind, count, length, member, firstRequest, session, recordsAt: headerBytes }
+}
+
+/** The header of a block of this kind that is here whole, with nothing behind it; undefined for anything else. */
+export function headerOfWhole(block: Uint8Array, kind: BlockKind): BlockHeader | undefined {
+  const header = readBlockHeader(block, 0)
+  return header?.kind === kind && header.length === block.length ? header : undefined
 }
 
 /** Writes a block header at `at`. Blocks of the member itself carry no session. */
@@ -87,12 +90,23 @@ export function writeBlockHeader(
   bytes[at + 1] = 0
   bytes[at + 2] = header.count >>> 8
   bytes[at + 3] = header.count & 0xff
-  bytes[at + 4] = header.length >>> 24
-  bytes[at + 5] = (header.length >>> 16) & 0xff
-  bytes[at + 6] = (header.length >>> 8) & 0xff
-  bytes[at + 7] = header.length & 0xff
+  writeU32(bytes, at + 4, header.length)
   writeU53(bytes, at + 8, header.member)
   writeU53(bytes, at + 16, header.firstRequest)
+}
+
+/** A block that is no messages: it takes one place, and `payload` is all that stands in it. */
+export function blockAround(
+  kind: BlockKind,
+  member: MemberId,
+  request: RequestNumber,
+  payload: Uint8Array,
+): Uint8Array {
+  const length = BLOCK_HEADER_BYTES + payload.length
+  const block = new Uint8Array(length)
+  writeBlockHeader(block, 0, { kind, count: 1, length, member, firstRequest: request })
+  block.set(payload, BLOCK_HEADER_BYTES)
+  return block
 }
 
 /** Bytes that a record takes beside header and body. */
@@ -125,8 +139,6 @@ export interface MessageRecord {
   readonly header: Uint8Array
   readonly body: Uint8Array
 }
-
-const NO_BYTES = new Uint8Array(0)
 
 /**
  * Walks the records of a message block, without an object for each. `next()` is false at the end, and also at the

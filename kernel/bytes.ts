@@ -1,5 +1,8 @@
 /** Big-endian numbers in byte arrays; the only place that knows how a 53-bit number lies in 8 bytes. */
 
+/** Where there is nothing to say: an empty header, body, proof. */
+export const NO_BYTES = new Uint8Array(0)
+
 /** Reads 8 bytes as a safe integer; -1 if the number is larger than one. */
 export function readU53(bytes: Uint8Array, at: number): number {
   const high = readU32(bytes, at)

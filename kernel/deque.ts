@@ -56,6 +56,13 @@ export class Deque<T> {
     return item
   }
 
+  /** Keeps the items for which `wanted` holds, in their order. */
+  keepOnly(wanted: (item: T) => boolean): void {
+    const kept = [...this].filter(wanted)
+    this.clear()
+    for (const item of kept) this.push(item)
+  }
+
   /** Removes the first item for which `wanted` holds. */
   remove(wanted: (item: T) => boolean): T | undefined {
     for (let i = 0; i < this.count; i++) {

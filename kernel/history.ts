@@ -184,8 +184,7 @@ export class History {
     if (!this.hasEarly && this.placed.size === 0) return [{ from: this.received + 1, to: highest }]
     const ranges: SeqRange[] = []
     let next = this.received + 1
-    const large = [...this.placed.values()].filter(({ length }) => length > wholeBytes)
-    const known = [...this.early.values(), ...large].sort((a, b) => a.seq - b.seq)
+    const known = [...this.early.values(), ...this.lacking(wholeBytes)].sort((a, b) => a.seq - b.seq)
     for (const entry of known) {
       if (ranges.length === most || next > highest) return ranges
       if (entry.seq > next) ranges.push({ from: next, to: Math.min(entry.seq - 1, highest) })

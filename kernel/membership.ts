@@ -3,7 +3,7 @@
  * section 3; I6), and every member derives the view from them alone.
  */
 import { readAdmitted, writeAdmitted } from './answers.ts'
-import { BLOCK_HEADER_BYTES, BlockKind, readBlockHeader, writeBlockHeader } from './block.ts'
+import { BlockKind, blockAround, headerOfWhole } from './block.ts'
 import type { MemberId, RequestNumber, Role } from './identity.ts'
 import type { Member } from './view.ts'
 import { Reader, Writer } from './wire.ts'
@@ -34,12 +34,12 @@ export function encodeJoin(change: JoinChange): Uint8Array {
   const writer = new Writer().u64(member.nonce).u8(member.role)
   writeAdmitted(writer, member)
   const payload = writer.text(member.name).text(member.address).blob(change.header).finish()
-  return blockOf(BlockKind.join, member.id, change.lastRequest, payload)
+  return blockAround(BlockKind.join, member.id, change.lastRequest, payload)
 }
 
 export function decodeJoin(block: Uint8Array): JoinChange | undefined {
-  const head = readBlockHeader(block, 0)
-  if (head === undefined || head.kind !== BlockKind.join || head.length !== block.length) return undefined
+  const head = headerOfWhole(block, BlockKind.join)
+  if (head === undefined) return undefined
   const reader = new Reader(block, head.recordsAt)
   const nonce = reader.u64()
   const role = reader.u8()
@@ -57,24 +57,16 @@ export function decodeJoin(block: Uint8Array): JoinChange | undefined {
 
 export function encodeLeave(change: LeaveChange): Uint8Array {
   const payload = new Writer().u53(change.successor).u8(change.reason).blob(change.header).finish()
-  return blockOf(BlockKind.leave, change.member, change.request, payload)
+  return blockAround(BlockKind.leave, change.member, change.request, payload)
 }
 
 export function decodeLeave(block: Uint8Array): LeaveChange | undefined {
-  const head = readBlockHeader(block, 0)
-  if (head === undefined || head.kind !== BlockKind.leave || head.length !== block.length) return undefined
+  const head = headerOfWhole(block, BlockKind.leave)
+  if (head === undefined) return undefined
   const reader = new Reader(block, head.recordsAt)
   const successor = reader.u53()
   const reason = reader.u8()
   const header = reader.blob()
   if (!reader.done || reason > LeaveReason.gone) return undefined
   return { member: head.member, request: head.firstRequest, header, successor, reason: reason as LeaveReason }
-}
-
-function blockOf(kind: BlockKind, member: MemberId, request: RequestNumber, payload: Uint8Array): Uint8Array {
-  const length = BLOCK_HEADER_BYTES + payload.length
-  const block = new Uint8Array(length)
-  writeBlockHeader(block, 0, { kind, count: 1, length, member, firstRequest: request })
-  block.set(payload, BLOCK_HEADER_BYTES)
-  return block
 }

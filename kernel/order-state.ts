@@ -13,7 +13,7 @@ import { assert } from './assert.ts'
 import type { Log, ResultName } from './ballot.ts'
 import { BlockKind } from './block.ts'
 import { type Entry, History, lastSeqOf } from './history.ts'
-import type { MemberId, RequestNumber, Seq } from './identity.ts'
+import type { MemberId, Nonce, RequestNumber, Seq } from './identity.ts'
 import { decodeJoin, decodeLeave, type JoinChange, type LeaveChange } from './membership.ts'
 import type { GroupParameters } from './parameters.ts'
 import { decodeResult, type ResultChange } from './result.ts'
@@ -44,9 +44,10 @@ export interface Baseline {
 export interface PendingChange {
   readonly seq: Seq
   readonly view: View
-  readonly join: JoinChange | undefined
-  readonly leave: LeaveChange | undefined
-  readonly result: ResultChange | undefined
+  /** One of these three; none where the change came with the baseline. */
+  readonly join?: JoinChange
+  readonly leave?: LeaveChange
+  readonly result?: ResultChange
   /** What a result put other tables in the place of, in case it is dropped again. */
   readonly before?: {
     readonly requests: ReadonlyMap<MemberId, RequestNumber>
@@ -99,15 +100,7 @@ export class OrderState {
     this.settingsLog = [from.settings]
     this.baseline = from.seq
     // whether the joiner's own join is official is for the joiner to find out like everybody else
-    if (from.view.seq > from.before.seq) {
-      this.pending.push({
-        seq: from.seq,
-        view: from.view,
-        join: undefined,
-        leave: undefined,
-        result: undefined,
-      })
-    }
+    if (from.view.seq > from.before.seq) this.pending.push({ seq: from.seq, view: from.view })
     // a joiner holds nothing above the stable seq yet: what is accepted elsewhere becomes so here as it is fetched
     this.accepted = from.stable
     this.highest = from.seq
@@ -142,6 +135,32 @@ export class OrderState {
     return this.pending.at(-1)?.view ?? this.view
   }
 
+  /** The view in force, and behind it each later one that is held, in the order of the log. */
+  get views(): View[] {
+    return [this.view, ...this.pending.map(({ view }) => view)]
+  }
+
+  /**
+   * All that are in the view, or about to be, or about to leave: whom a broadcast is for. A leaver counts until its leave
+   * is accepted: in a group of two its ack is needed for that, so nothing it lacks may be freed before.
+   */
+  get present(): readonly Member[] {
+    const { view, latestView } = this
+    if (view === latestView) return view.members
+    return [...view.members, ...latestView.members.filter(({ id }) => findMember(view, id) === undefined)]
+  }
+
+  /** This life of a member of the view in force, or of a later one that is held. */
+  insider(id: MemberId, nonce: Nonce): Member | undefined {
+    const member = findMember(this.view, id)
+    if (member?.nonce === nonce) return member
+    for (const { view } of this.pending) {
+      const later = findMember(view, id)
+      if (later?.nonce === nonce) return later
+    }
+    return undefined
+  }
+
   /** What an entry that has just become held changes; called once for each, in order. */
   apply(entry: Entry): void {
     if (lastSeqOf(entry) > this.highest) this.highest = lastSeqOf(entry)
@@ -157,7 +176,7 @@ export class OrderState {
         this.requests.set(join.member.id, join.lastRequest)
         this.nextMemberId = join.member.id + 1
         const view = withJoined(this.latestView, join.member, entry.seq)
-        this.pending.push({ seq: entry.seq, view, join, leave: undefined, result: undefined })
+        this.pending.push({ seq: entry.seq, view, join })
         return
       }
       case BlockKind.leave: {
@@ -165,7 +184,7 @@ export class OrderState {
         if (leave === undefined || findMember(this.latestView, leave.member) === undefined) return
         this.requests.set(leave.member, leave.request)
         const view = withoutMember(this.latestView, leave.member, entry.seq, leave.successor)
-        this.pending.push({ seq: entry.seq, view, join: undefined, leave, result: undefined })
+        this.pending.push({ seq: entry.seq, view, leave })
         return
       }
       case BlockKind.result: {
@@ -184,7 +203,7 @@ export class OrderState {
 
   private applyResult(seq: Seq, result: ResultChange): void {
     const before = { requests: new Map(this.requests), nextMemberId: this.nextMemberId }
-    this.pending.push({ seq, view: result.view, join: undefined, leave: undefined, result, before })
+    this.pending.push({ seq, view: result.view, result, before })
     this.results.push({ ballot: result.ballot, seq })
     this.requests.clear()
     for (const [member, request] of result.requests) this.requests.set(member, request)
@@ -214,29 +233,20 @@ export class OrderState {
   /** The reverse of `apply`, from the end of the log backwards. */
   private undo(entry: Entry): void {
     if (entry.seq <= this.baseline) return
-    switch (entry.kind) {
-      case BlockKind.messages:
-        this.requests.set(entry.member, entry.firstRequest - 1)
-        return
-      case BlockKind.join: {
-        const change = this.pending.find(({ seq }) => seq === entry.seq)
-        if (change?.join === undefined) return
-        this.requests.delete(change.join.member.id)
-        this.nextMemberId = change.join.member.id
-        return
-      }
-      case BlockKind.leave: {
-        const change = this.pending.find(({ seq }) => seq === entry.seq)
-        if (change?.leave !== undefined) this.requests.set(change.leave.member, change.leave.request - 1)
-        return
-      }
-      case BlockKind.result: {
-        const before = this.pending.find(({ seq }) => seq === entry.seq)?.before
-        if (before === undefined) return
-        this.requests.clear()
-        for (const [member, request] of before.requests) this.requests.set(member, request)
-        this.nextMemberId = before.nextMemberId
-      }
+    if (entry.kind === BlockKind.messages) {
+      this.requests.set(entry.member, entry.firstRequest - 1)
+      return
+    }
+    const { join, leave, before } = this.pending.find(({ seq }) => seq === entry.seq) ?? {}
+    if (join !== undefined) {
+      this.requests.delete(join.member.id)
+      this.nextMemberId = join.member.id
+    } else if (leave !== undefined) {
+      this.requests.set(leave.member, leave.request - 1)
+    } else if (before !== undefined) {
+      this.requests.clear()
+      for (const [member, request] of before.requests) this.requests.set(member, request)
+      this.nextMemberId = before.nextMemberId
     }
   }
 

@@ -22,16 +22,18 @@ import {
   writeSealKey,
 } from './packet.ts'
 import { PacketPool } from './packet-pool.ts'
-import { ownVersions, type Versions } from './packets.ts'
+import { hasVersion, ownVersions, type Versions } from './packets.ts'
 import type { Output } from './port.ts'
-import type { Settings } from './settings.ts'
+import type { Agreed, Settings } from './settings.ts'
 import type { Member } from './view.ts'
 
 export interface OutboxOptions {
   readonly nonce: Nonce
   readonly address: Address
+  /** Bytes that the own socket can buffer. */
   readonly window: number
   readonly transport: 'multicast' | 'unicast'
+  /** Bytes of the largest packet. */
   readonly packetSize: number
   /** What this process reads and writes; of tests only other than this build's. */
   readonly versions?: Versions
@@ -112,6 +114,17 @@ export class Outbox {
     return this.keys[0] ?? 0
   }
 
+  /**
+   * A process that is no member writes and seals from now on as the group does, which has told what that is. Where it
+   * cannot, what it lacks, and nothing changes.
+   */
+  goBy({ version, keyId }: Agreed): 'version' | 'key' | undefined {
+    if (!hasVersion(this.versions, version)) return 'version'
+    if (keyId !== 0 && !this.keys.includes(keyId)) return 'key'
+    this.ownSettings = { seq: 0, version, keyId }
+    return undefined
+  }
+
   /** The process's keys have changed. */
   setKeys(keys: readonly number[]): void {
     if (this.newestKey !== 0) this.announced.set(this.newestKey, this.state()?.history.received ?? 0)
@@ -121,7 +134,6 @@ export class Outbox {
     for (const [nonce, { keyId }] of this.otherWays) if (!keys.includes(keyId)) this.otherWays.delete(nonce)
   }
 
-  /** Whether this member has said that it holds `keyId`, in a packet written when it was at `seq` or further. */
   hasAnnounced(keyId: number, seq: number): boolean {
     if (keyId === this.newestKey) return true
     const at = this.announced.get(keyId)
@@ -139,12 +151,8 @@ export class Outbox {
       return
     }
     this.otherWays.delete(nonce)
-    if (this.otherWays.size >= OTHER_WAYS_MAX) {
-      for (const oldest of this.otherWays.keys()) {
-        this.otherWays.delete(oldest)
-        break
-      }
-    }
+    const [oldest] = this.otherWays.keys()
+    if (oldest !== undefined && this.otherWays.size >= OTHER_WAYS_MAX) this.otherWays.delete(oldest)
     // (a key that was taken away while its packet waited here is none)
     this.otherWays.set(nonce, { version, keyId: this.keys.includes(keyId) ? keyId : settings.keyId })
   }
@@ -238,12 +246,12 @@ export class Outbox {
   }
 
   unicast(to: Address, packet: Uint8Array): void {
-    this.counters.packet('out', packet[2]!, packet.length)
+    this.counters.packet('out', packet[KIND_AT]!, packet.length)
     this.current().unicast(to, packet)
   }
 
   multicast(packet: Uint8Array): void {
-    this.counters.packet('out', packet[2]!, packet.length)
+    this.counters.packet('out', packet[KIND_AT]!, packet.length)
     this.current().multicast(packet)
   }
 

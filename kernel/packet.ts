@@ -36,14 +36,20 @@ export const MAGIC = 0xa3
 export const WIRE_VERSION = 1
 export const WIRE_VERSION_LOWEST = 1
 export const HEADER_BYTES = 80
+export const VERSION_AT = 1
 export const KIND_AT = 2
 export const FLAGS_AT = 3
-export const VERSION_AT = 1
 export const CHECKSUM_AT = 4
+export const GROUP_AT = 8
+const INCARNATION_AT = 16
+const COORDINATOR_AT = 24
+export const SENDER_AT = 32
+export const SENDER_NONCE_AT = 40
 export const DESTINATION_AT = 48
 export const RECEIVED_AT = 56
 export const TAKEN_AT = 64
-export const NEWEST_KEY_AT = 76
+const WINDOW_AT = 72
+const NEWEST_KEY_AT = 76
 /** The checksum covers the header only. Set and understood by the rim; kinds have the other seven flags. */
 export const FLAG_HEADER_CHECKSUM = 0x80
 /** The largest UDP payload over IPv4. */
@@ -186,27 +192,27 @@ export function readHeader(
   if (bytes[0] !== MAGIC) return 'foreign'
   const version = bytes[VERSION_AT]!
   if (version < lowest || version > highest) return 'version'
-  const kind = bytes[2]!
+  const kind = bytes[KIND_AT]!
   if (packetKindNames[kind] === undefined) return 'kind'
-  const incarnation = readU53(bytes, 16)
-  const coordinator = readU53(bytes, 24)
-  const sender = readU53(bytes, 32)
-  const received = readU53(bytes, 56)
-  const taken = readU53(bytes, 64)
+  const incarnation = readU53(bytes, INCARNATION_AT)
+  const coordinator = readU53(bytes, COORDINATOR_AT)
+  const sender = readU53(bytes, SENDER_AT)
+  const received = readU53(bytes, RECEIVED_AT)
+  const taken = readU53(bytes, TAKEN_AT)
   if (incarnation < 0 || coordinator < 0 || sender < 0 || received < 0 || taken < 0) return 'malformed'
   if (taken > received) return 'malformed'
   return {
     kind: kind as PacketKind,
-    flags: bytes[3]!,
-    groupId: readU64(bytes, 8),
+    flags: bytes[FLAGS_AT]!,
+    groupId: readU64(bytes, GROUP_AT),
     incarnation,
     coordinator,
     sender,
-    senderNonce: readU64(bytes, 40),
-    destination: readU64(bytes, 48),
+    senderNonce: readU64(bytes, SENDER_NONCE_AT),
+    destination: readU64(bytes, DESTINATION_AT),
     received,
     taken,
-    window: readU32(bytes, 72),
+    window: readU32(bytes, WINDOW_AT),
     version,
     newestKey: readU32(bytes, NEWEST_KEY_AT),
   }
@@ -216,18 +222,18 @@ export function readHeader(
 export function writeHeader(bytes: Uint8Array, header: WrittenHeader): void {
   bytes[0] = MAGIC
   bytes[VERSION_AT] = header.version ?? WIRE_VERSION
-  bytes[2] = header.kind
-  bytes[3] = header.flags
-  writeU32(bytes, 4, 0)
-  writeU64(bytes, 8, header.groupId)
-  writeU53(bytes, 16, header.incarnation)
-  writeU53(bytes, 24, header.coordinator)
-  writeU53(bytes, 32, header.sender)
-  writeU64(bytes, 40, header.senderNonce)
-  writeU64(bytes, 48, header.destination)
-  writeU53(bytes, 56, header.received)
-  writeU53(bytes, 64, header.taken)
-  writeU32(bytes, 72, header.window)
+  bytes[KIND_AT] = header.kind
+  bytes[FLAGS_AT] = header.flags
+  writeU32(bytes, CHECKSUM_AT, 0)
+  writeU64(bytes, GROUP_AT, header.groupId)
+  writeU53(bytes, INCARNATION_AT, header.incarnation)
+  writeU53(bytes, COORDINATOR_AT, header.coordinator)
+  writeU53(bytes, SENDER_AT, header.sender)
+  writeU64(bytes, SENDER_NONCE_AT, header.senderNonce)
+  writeU64(bytes, DESTINATION_AT, header.destination)
+  writeU53(bytes, RECEIVED_AT, header.received)
+  writeU53(bytes, TAKEN_AT, header.taken)
+  writeU32(bytes, WINDOW_AT, header.window)
   writeU32(bytes, NEWEST_KEY_AT, header.newestKey ?? 0)
 }
 
@@ -239,9 +245,9 @@ export function readRoute(bytes: Uint8Array): {
   destination: Nonce
 } {
   return {
-    kind: bytes[2]!,
-    groupId: readU64(bytes, 8),
-    sender: readU64(bytes, 40),
-    destination: readU64(bytes, 48),
+    kind: bytes[KIND_AT]!,
+    groupId: readU64(bytes, GROUP_AT),
+    sender: readU64(bytes, SENDER_NONCE_AT),
+    destination: readU64(bytes, DESTINATION_AT),
   }
 }

@@ -213,9 +213,7 @@ export interface DataGap {
 
 /** `dataGap`: place of the block u53, budget u32, ranges of bytes. */
 export function encodeDataGap(gap: DataGap): Uint8Array {
-  const writer = new Writer().u53(gap.seq).u32(gap.budget).u8(gap.ranges.length)
-  for (const { from, to } of gap.ranges) writer.u32(from).u32(to)
-  return writer.finish()
+  return writeRanges(new Writer().u53(gap.seq).u32(gap.budget), gap.ranges).finish()
 }
 
 export function decodeDataGap(packet: Uint8Array): DataGap | undefined {
@@ -234,9 +232,7 @@ export interface DataAck {
 }
 
 export function encodeDataAck(ack: DataAck): Uint8Array {
-  const writer = new Writer().u53(ack.request).u32(ack.contiguous).u8(ack.missing.length)
-  for (const { from, to } of ack.missing) writer.u32(from).u32(to)
-  return writer.finish()
+  return writeRanges(new Writer().u53(ack.request).u32(ack.contiguous), ack.missing).finish()
 }
 
 export function decodeDataAck(packet: Uint8Array): DataAck | undefined {
@@ -245,6 +241,12 @@ export function decodeDataAck(packet: Uint8Array): DataAck | undefined {
   const contiguous = reader.u32()
   const missing = readRanges(reader)
   return reader.done && missing !== undefined ? { request, contiguous, missing } : undefined
+}
+
+function writeRanges(writer: Writer, ranges: readonly ByteRange[]): Writer {
+  writer.u8(ranges.length)
+  for (const { from, to } of ranges) writer.u32(from).u32(to)
+  return writer
 }
 
 function readRanges(reader: Reader): ByteRange[] | undefined {
@@ -285,6 +287,10 @@ export function versionsText({ lowest, highest }: Versions): string {
   return lowest === highest ? `version ${lowest}` : `versions ${lowest} to ${highest}`
 }
 
+export function writeVersions(writer: Writer, { lowest, highest }: Versions): Writer {
+  return writer.u8(lowest).u8(highest)
+}
+
 /** A range that nobody can have makes the reader bad. */
 export function readVersions(reader: Reader): Versions {
   const versions = { lowest: reader.u8(), highest: reader.u8() }
@@ -296,11 +302,11 @@ export function readVersions(reader: Reader): Versions {
  * Zeros behind a question of one who has not shown yet that it receives where it says it is: no answer to it is larger,
  * so nobody gains by questions in another's name. The answer's port is the question's; the rest fits in here.
  */
-export const QUESTION_PADDING = 160
+const QUESTION_PADDING = 160
 
 /** `incompatible`: the versions that are read here. In every version the first two bytes of its body. */
-export function encodeIncompatible({ lowest, highest }: Versions): Uint8Array {
-  return new Writer().u8(lowest).u8(highest).finish()
+export function encodeIncompatible(versions: Versions): Uint8Array {
+  return writeVersions(new Writer(), versions).finish()
 }
 
 /** Of a packet of whatever version; undefined for another kind. */
@@ -331,8 +337,8 @@ export interface Locate {
 }
 
 export function encodeLocate({ port, purpose, versions = ownVersions }: Asked<Locate>): Uint8Array {
-  const writer = new Writer(512).text(port).u8(purpose).u8(versions.lowest).u8(versions.highest)
-  return writer.zeros(QUESTION_PADDING).finish()
+  const writer = new Writer(512).text(port).u8(purpose)
+  return writeVersions(writer, versions).zeros(QUESTION_PADDING).finish()
 }
 
 export function decodeLocate(packet: Uint8Array): Locate | undefined {
@@ -361,7 +367,6 @@ export interface HereIs {
 }
 
 export function encodeHereIs(hereIs: Asked<HereIs>): Uint8Array {
-  const { lowest, highest } = hereIs.versions ?? ownVersions
   const writer = new Writer()
     .text(hereIs.port)
     .u53(hereIs.sequencer)
@@ -370,9 +375,7 @@ export function encodeHereIs(hereIs: Asked<HereIs>): Uint8Array {
     .u16(hereIs.members)
     .u16(hereIs.maxMembers)
     .u64(hereIs.challenge)
-    .u8(lowest)
-    .u8(highest)
-  return writeAgreed(writer, hereIs.agreed).finish()
+  return writeAgreed(writeVersions(writer, hereIs.versions ?? ownVersions), hereIs.agreed).finish()
 }
 
 export function decodeHereIs(packet: Uint8Array): HereIs | undefined {
@@ -419,8 +422,7 @@ export interface JoinRequest {
 }
 
 export function encodeJoinRequest(request: Asked<JoinRequest>): Uint8Array {
-  const { lowest, highest } = request.versions ?? ownVersions
-  return new Writer(512)
+  const writer = new Writer(512)
     .text(request.port)
     .u64(request.challenge)
     .text(request.name)
@@ -431,8 +433,7 @@ export function encodeJoinRequest(request: Asked<JoinRequest>): Uint8Array {
     .blob(request.header)
     .blob(request.proof)
     .blob(request.token)
-    .u8(lowest)
-    .u8(highest)
+  return writeVersions(writer, request.versions ?? ownVersions)
     .zeros(QUESTION_PADDING)
     .finish()
 }
@@ -456,10 +457,9 @@ export function decodeJoinRequest(packet: Uint8Array): JoinRequest | undefined {
     return undefined
   const { header, name, address, right, proof, token } = request
   if (right > Right.receive || (proof.length !== 0 && proof.length !== PROOF_BYTES)) return undefined
-  if (token.length > parameterLimits.tokenBytes) return undefined
-  if (header.length > parameterLimits.headerBytes || name.length > NAME_MAX) return undefined
-  if (address.length > ADDRESS_MAX) return undefined
-  return request
+  if (token.length > parameterLimits.tokenBytes || header.length > parameterLimits.headerBytes)
+    return undefined
+  return name.length > NAME_MAX || address.length > ADDRESS_MAX ? undefined : request
 }
 
 /** Why a join is refused. Append only. */
@@ -496,9 +496,8 @@ export function decodeJoinRefused(packet: Uint8Array): JoinRefused | undefined {
   const reason = reader.u8() as JoinRefusal
   const challenge = reader.u64()
   const agreed = readAgreed(reader)
-  return reader.done && reason >= 1 && reason <= JoinRefusal.decided
-    ? { reason, challenge, agreed }
-    : undefined
+  const isOne = reader.done && reason >= 1 && reason <= JoinRefusal.decided
+  return isOne ? { reason, challenge, agreed } : undefined
 }
 
 // ---- streams ------------------------------------------------------------------------------------------
@@ -534,7 +533,14 @@ export function readStreamFragment(packet: Uint8Array): StreamFragment | undefin
   return { stream: readU32(packet, HEADER_BYTES), purpose: packet[HEADER_BYTES + 4]!, total, offset, bytes }
 }
 
+/** Body: stream u32, received u32. */
 export const STREAM_ACK_BYTES = 8
+
+/** The receiver of a stream holds the first `received` bytes of it. */
+export function writeStreamAck(packet: Uint8Array, stream: number, received: number): void {
+  writeU32(packet, HEADER_BYTES, stream)
+  writeU32(packet, HEADER_BYTES + 4, received)
+}
 
 export function readStreamAck(packet: Uint8Array): { stream: number; received: number } | undefined {
   if (packet.length !== HEADER_BYTES + STREAM_ACK_BYTES) return undefined
@@ -563,7 +569,7 @@ export interface SlowNotice {
 }
 
 /** Of more members, the first are told. */
-export const SLOW_NAMED_MAX = 32
+const SLOW_NAMED_MAX = 32
 
 export function encodeSlow({ taken, lagMessages, members }: SlowNotice): Uint8Array {
   const named = members.slice(0, SLOW_NAMED_MAX)

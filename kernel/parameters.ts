@@ -5,20 +5,23 @@
 import { invalidArgument } from './errors.ts'
 
 export interface GroupParameters {
-  /** Crashes at once that no message whose send has returned is lost to; 0 to maxMembers − 1, or half the view. */
+  /**
+   * Crashes at once that no message whose send has returned is lost to (paper, section 2); 0 to maxMembers − 1, or half the
+   * view, rounded down.
+   */
   readonly resilience: number | 'majority'
-  /** Floor for a reset: fewer members than this never go on. */
+  /** Floor for a reset: fewer members than this never go on; 1 to maxMembers, or more than half of the view. */
   readonly minMembers: number | 'majority'
   readonly recovery: 'auto' | 'manual'
   /** Members at most; 1 to 1,024. */
   readonly maxMembers: number
   /** Messages kept in the history until stable; 1 to 2^24. */
   readonly historySize: number
-  /** Bytes kept in the history; at least 2 × maxMessageSize. */
+  /** Bytes kept in the history; at least 4,096 and 2 × maxMessageSize, to 2^31. */
   readonly historyBytes: number
   /** Bytes of one message, header and body together; 0 to 16 MiB. */
   readonly maxMessageSize: number
-  /** What to do about a member that does not receive: wait for it, or expel it after so many milliseconds. */
+  /** What to do about a member that does not receive: wait for it, or expel it after 1 to 86,400,000 milliseconds. */
   readonly slowMember: 'block' | { readonly expelAfterMs: number }
 }
 

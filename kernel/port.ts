@@ -89,7 +89,7 @@ export type Output =
   /** In the group's order; never empty. */
   | { readonly output: 'deliveries'; readonly deliveries: readonly OrderedEvent[] }
   | { readonly output: 'inspected'; readonly token: Token; readonly inspection: GroupInspection }
-  /** Not ordered: the group had stopped, and the member went without it. */
+  /** `isOrdered` is false where the group had stopped, and the member went without a place for its leave. */
   | { readonly output: 'left'; readonly token: Token; readonly isOrdered: boolean }
   | { readonly output: 'reset'; readonly token: Token; readonly size: number }
   /** A joiner wants to be let in, and has shown its right: answered by `authorized`, in time or not at all. */
@@ -151,8 +151,28 @@ export type MemberEvent =
   /** The member's life is over; nothing follows. `code` is undefined after an orderly leave. */
   | { readonly event: 'closed'; readonly code: ErrorCode | undefined; readonly reason: string }
 
+/** How many messages a member has yet to take. */
+export interface Lag {
+  readonly id: MemberId
+  readonly messages: number
+}
+
+/** Where the order stands at one member, and what that one keeps of it. */
+interface OrderInfo {
+  /** Highest seq known to be numbered. */
+  readonly seq: Seq
+  readonly accepted: Seq
+  readonly stable: Seq
+  readonly historyMessages: number
+  readonly historyBytes: number
+  /** Known at the sequencer, empty elsewhere. */
+  readonly lags: readonly Lag[]
+  /** What the group has agreed upon, as far as this member holds the order. */
+  readonly settings: Settings
+}
+
 /** A member as others see it at one moment, for getInfoGroup, the console and metrics. */
-export interface MemberInfo {
+export interface MemberInfo extends OrderInfo {
   readonly phase: string
   readonly port: string
   readonly memberId: MemberId
@@ -161,39 +181,20 @@ export interface MemberInfo {
   readonly right: RightName
   readonly view: View | undefined
   readonly isSequencer: boolean
-  /** Highest seq known to be numbered. */
-  readonly seq: Seq
   readonly received: Seq
-  readonly accepted: Seq
   readonly taken: Seq
-  readonly stable: Seq
-  readonly historyMessages: number
-  readonly historyBytes: number
   /** Sends waiting for room, and those on their way. */
   readonly waitingSends: number
   readonly outstandingSends: number
   /** Requests that the sequencer holds and has not numbered yet; 0 elsewhere. */
   readonly queuedRequests: number
-  /** How far each member is behind, in messages; known at the sequencer, empty elsewhere. */
-  readonly lags: readonly { readonly id: MemberId; readonly messages: number }[]
-  /** What the group has agreed upon, as far as this member holds the order. */
-  readonly settings: Settings
 }
 
 /** A group as its sequencer tells about it, to members and to others (`amoebacast info`). */
-export interface GroupInspection {
+export interface GroupInspection extends OrderInfo {
   readonly port: string
   readonly view: View
   readonly parameters: GroupParameters
-  /** Highest seq numbered. */
-  readonly seq: Seq
-  readonly accepted: Seq
-  readonly stable: Seq
-  readonly historyMessages: number
-  readonly historyBytes: number
-  /** How many messages each member has yet to take. */
-  readonly lags: readonly { readonly id: MemberId; readonly messages: number }[]
-  readonly settings: Settings
   /** Of each member, the id of the newest group key that it has told of; 0 without keys. */
   readonly newestKeys: readonly { readonly id: MemberId; readonly keyId: number }[]
 }

@@ -5,7 +5,7 @@
  */
 import { readMembers, readRequests, readView, writeMembers, writeRequests, writeView } from './answers.ts'
 import { type Ballot, type ResultName, readBallot, readResults, writeBallot, writeResults } from './ballot.ts'
-import { BLOCK_HEADER_BYTES, BlockKind, readBlockHeader, writeBlockHeader } from './block.ts'
+import { BlockKind, blockAround, headerOfWhole } from './block.ts'
 import { type MemberId, type RequestNumber, Right, type Seq } from './identity.ts'
 import { findMember, type Member, type View } from './view.ts'
 import { Reader, Writer } from './wire.ts'
@@ -51,19 +51,13 @@ export function encodeResult(result: ResultChange): Uint8Array {
   writer.u53(result.nextMemberId).u16(result.removed.length)
   for (const id of result.removed) writer.u53(id)
   writer.u8(result.lossPossible ? 1 : 0).blob(result.header)
-  const payload = writer.finish()
-  const length = BLOCK_HEADER_BYTES + payload.length
-  const block = new Uint8Array(length)
-  const member = result.ballot.coordinator
-  const firstRequest = resultRequest(result.view.seq)
-  writeBlockHeader(block, 0, { kind: BlockKind.result, count: 1, length, member, firstRequest })
-  block.set(payload, BLOCK_HEADER_BYTES)
-  return block
+  const { ballot, view } = result
+  return blockAround(BlockKind.result, ballot.coordinator, resultRequest(view.seq), writer.finish())
 }
 
 export function decodeResult(block: Uint8Array): ResultChange | undefined {
-  const head = readBlockHeader(block, 0)
-  if (head === undefined || head.kind !== BlockKind.result || head.length !== block.length) return undefined
+  const head = headerOfWhole(block, BlockKind.result)
+  if (head === undefined) return undefined
   const reader = new Reader(block, head.recordsAt)
   const ballot = readBallot(reader)
   const view = readView(reader)

@@ -12,32 +12,22 @@
  *   behind it was dropped with it. The next sequencer finds that all can still do it, and orders it again.
  * - No vote and no result names it: both stand for the log, and who takes a result over holds all of its log.
  */
-import {
-  BLOCK_HEADER_BYTES,
-  BlockKind,
-  Channel,
-  RecordCursor,
-  readBlockHeader,
-  writeBlockHeader,
-  writeRecord,
-} from './block.ts'
-import { readU32, writeU32 } from './bytes.ts'
+import { BlockKind, blockAround, Channel, headerOfWhole, RecordCursor, writeRecord } from './block.ts'
+import { NO_BYTES, readU32, writeU32 } from './bytes.ts'
 import type { MemberId, Seq } from './identity.ts'
 import type { Reader, Writer } from './wire.ts'
 
-export interface Settings {
-  /** Where they were changed to this; where the group began, if never. */
-  readonly seq: Seq
+/** As packets tell it to those who are not in the group. */
+export interface Agreed {
   /** Of the wire format: what members write. */
   readonly version: number
   /** Of the group key that members seal with; 0 in a group without keys. */
   readonly keyId: number
 }
 
-/** Without the place: as packets tell it to those who are not in the group. */
-export interface Agreed {
-  readonly version: number
-  readonly keyId: number
+export interface Settings extends Agreed {
+  /** Where they were changed to this; where the group began, if never. */
+  readonly seq: Seq
 }
 
 export function writeAgreed(writer: Writer, { version, keyId }: Agreed): Writer {
@@ -50,10 +40,17 @@ export function readAgreed(reader: Reader): Agreed {
   return agreed
 }
 
+export function writeSettings(writer: Writer, settings: Settings): Writer {
+  return writeAgreed(writer.u53(settings.seq), settings)
+}
+
+export function readSettings(reader: Reader): Settings {
+  return { seq: reader.u53(), ...readAgreed(reader) }
+}
+
 const BODY_BYTES = 5
 /** Channel and two lengths of one byte. */
 const RECORD_BYTES = 3 + BODY_BYTES
-const NO_BYTES = new Uint8Array(0)
 
 /** 8 hexadecimal digits, the way key ids are shown to people. */
 export function keyText(id: number): string {
@@ -61,28 +58,18 @@ export function keyText(id: number): string {
 }
 
 /** The block by which the sequencer changes them: one record, on a channel that is not the programs'. */
-export function encodeSettings(sequencer: MemberId, { version, keyId }: Omit<Settings, 'seq'>): Uint8Array {
-  const length = BLOCK_HEADER_BYTES + RECORD_BYTES
-  const block = new Uint8Array(length)
-  // no request of the sequencer's: its own are counted from 1
-  writeBlockHeader(block, 0, {
-    kind: BlockKind.settings,
-    count: 1,
-    length,
-    member: sequencer,
-    firstRequest: 0,
-  })
+export function encodeSettings(sequencer: MemberId, { version, keyId }: Agreed): Uint8Array {
   const body = new Uint8Array(BODY_BYTES)
   body[0] = version
   writeU32(body, 1, keyId)
-  writeRecord(block, BLOCK_HEADER_BYTES, Channel.settings, NO_BYTES, body)
-  return block
+  const record = new Uint8Array(RECORD_BYTES)
+  writeRecord(record, 0, Channel.settings, NO_BYTES, body)
+  // no request of the sequencer's: its own are counted from 1
+  return blockAround(BlockKind.settings, sequencer, 0, record)
 }
 
-export function decodeSettings(block: Uint8Array): Omit<Settings, 'seq'> | undefined {
-  const head = readBlockHeader(block, 0)
-  if (head === undefined || head.kind !== BlockKind.settings || head.length !== block.length) return undefined
-  if (head.firstRequest !== 0) return undefined
+export function decodeSettings(block: Uint8Array): Agreed | undefined {
+  if (headerOfWhole(block, BlockKind.settings)?.firstRequest !== 0) return undefined
   const cursor = new RecordCursor(block)
   if (!cursor.next() || cursor.end !== block.length || cursor.channel !== Channel.settings) return undefined
   if (cursor.headerAt !== cursor.bodyAt || cursor.end - cursor.bodyAt !== BODY_BYTES) return undefined

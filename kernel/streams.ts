@@ -1,13 +1,12 @@
 /**
  * Reliable, flow-controlled unicast between members: byte strings too large for one packet, or that must
- * not get lost. It carries join answers now; collection, state transfer and replies later (design 8).
+ * not get lost: what a joiner or an asker is told, votes and results; state transfer and replies later (design 8).
  *
  * Go-back-n with a small window: the receiver takes fragments in order and acknowledges how far it is, the
  * sender repeats from there. Identified by (nonce of the sender, stream number), so that a repeated fragment
  * of a finished stream is acknowledged and nothing else.
  */
-
-import { writeU32 } from './bytes.ts'
+import { NO_BYTES } from './bytes.ts'
 import type { Address, Micros, Nonce } from './identity.ts'
 import type { Outbox } from './outbox.ts'
 import { HEADER_BYTES, PacketKind } from './packet.ts'
@@ -16,6 +15,7 @@ import {
   STREAM_HEAD_BYTES,
   type StreamFragment,
   StreamPurpose,
+  writeStreamAck,
   writeStreamFragment,
 } from './packets.ts'
 import type { RoundTrips } from './rtt.ts'
@@ -32,7 +32,6 @@ const INCOMING_KEPT = 1100
 const INCOMING_TOTAL_MAX = 64 * 1024 * 1024
 /** Streams of one sender; a new one takes the place of its oldest. Nobody honest has more than two under way. */
 const INCOMING_PER_SENDER = 4
-const NO_BYTES = new Uint8Array(0)
 
 /**
  * A question that comes again so soon is a copy of the first, as members with several group keys send them (seeds 5005287 and
@@ -43,7 +42,7 @@ const COPY_WITHIN: Micros = 1_000
 
 interface Outgoing {
   readonly stream: number
-  readonly purpose: number
+  readonly purpose: StreamPurpose
   readonly to: Address
   readonly destination: Nonce
   readonly bytes: Uint8Array
@@ -66,7 +65,10 @@ interface Incoming {
 }
 
 export class Streams {
-  /** BOUNDED by the openers: one for the join under way, and a stated number of inspections. */
+  /**
+   * BOUNDED by the openers: one for the join under way, a stated number of inspections, and in a reset one for each
+   * member and witness.
+   */
   private readonly outgoing = new Map<number, Outgoing>()
   private incoming: Incoming[] = []
   private incomingBytes = 0
@@ -95,7 +97,7 @@ export class Streams {
   }
 
   /** Begins to send `bytes`; they belong to the stream from here on. */
-  open(to: Address, destination: Nonce, purpose: number, bytes: Uint8Array): void {
+  open(to: Address, destination: Nonce, purpose: StreamPurpose, bytes: Uint8Array): void {
     const stream = this.nextStream++
     const openedAt = this.outbox.now
     const outgoing = {
@@ -125,7 +127,8 @@ export class Streams {
     return this.outgoing.size
   }
 
-  isSending(purpose: number): boolean {
+  /** Whether anything of this purpose is not acknowledged yet. */
+  isSending(purpose: StreamPurpose): boolean {
     for (const outgoing of this.outgoing.values()) if (outgoing.purpose === purpose) return true
     return false
   }
@@ -230,34 +233,37 @@ export class Streams {
     this.forget(new Set([finished ?? own[0]!]))
   }
 
+  /** A stream's first fragment makes room for all of it; undefined where there is none, or it is not the first. */
+  private begin(from: Nonce, { stream, total, offset }: StreamFragment): Incoming | undefined {
+    if (offset !== 0 || total > INCOMING_BYTES_MAX || total === 0) return undefined
+    this.forgetOldestOf(from)
+    if (!this.hasRoomFor(total)) this.forgetFinished()
+    if (!this.hasRoomFor(total)) {
+      this.onOverflow()
+      return undefined
+    }
+    const incoming = { from, stream, total, bytes: new Uint8Array(total), received: 0 }
+    this.incoming.push(incoming)
+    this.incomingBytes += total
+    return incoming
+  }
+
+  private hasRoomFor(bytes: number): boolean {
+    return this.incoming.length < INCOMING_KEPT && this.incomingBytes + bytes <= INCOMING_TOTAL_MAX
+  }
+
   /** Takes a fragment, acknowledges it, and gives the whole when it is complete for the first time. */
   onFragment(from: Address, sender: Nonce, fragment: StreamFragment): Uint8Array | undefined {
-    let incoming = this.incoming.find((one) => one.from === sender && one.stream === fragment.stream)
-    if (incoming === undefined) {
-      if (fragment.offset !== 0 || fragment.total > INCOMING_BYTES_MAX || fragment.total === 0)
-        return undefined
-      this.forgetOldestOf(sender)
-      if (this.incoming.length >= INCOMING_KEPT || this.incomingBytes + fragment.total > INCOMING_TOTAL_MAX) {
-        this.forgetFinished()
-      }
-      if (this.incoming.length >= INCOMING_KEPT || this.incomingBytes + fragment.total > INCOMING_TOTAL_MAX) {
-        this.onOverflow()
-        return undefined
-      }
-      const { stream, total } = fragment
-      incoming = { from: sender, stream, total, bytes: new Uint8Array(total), received: 0 }
-      this.incoming.push(incoming)
-      this.incomingBytes += fragment.total
-    }
-    if (fragment.total !== incoming.total) return undefined
+    const standing = this.incoming.find((one) => one.from === sender && one.stream === fragment.stream)
+    const incoming = standing ?? this.begin(sender, fragment)
+    if (incoming === undefined || fragment.total !== incoming.total) return undefined
     const isNext = fragment.offset === incoming.received
     if (isNext) {
       incoming.bytes.set(fragment.bytes, fragment.offset)
       incoming.received += fragment.bytes.length
     }
     const ack = this.outbox.packet(PacketKind.streamAck, 0, sender, STREAM_ACK_BYTES)
-    writeU32(ack, HEADER_BYTES, incoming.stream)
-    writeU32(ack, HEADER_BYTES + 4, incoming.received)
+    writeStreamAck(ack, incoming.stream, incoming.received)
     this.outbox.unicast(from, ack)
     if (!isNext || incoming.received !== incoming.total) return undefined
     const { bytes } = incoming

@@ -1,17 +1,17 @@
 /**
- * Named deadlines in one table; the caller owns the one real timer. Each name has one setter and one
- * stopper, told here:
+ * Named deadlines in one table; the caller owns the one real timer. Each belongs to one part, which acts when it has run
+ * out; who sets and stops it is told here.
  */
 import type { Micros } from './identity.ts'
 
 const names = [
-  /** Something waits for the end of this turn of the loop: requests, numbering, reports that are due at once. */
+  /** Something waits for the end of this turn of the loop: requests, numbering. Set by whoever brings it. */
   'flush',
   /** The oldest request on its way has had no answer. Set by the sender, stopped when nothing is on its way. */
   'request',
-  /** A gap is known. Set by gaps, stopped when nothing is missing. */
+  /** A gap is known. Set by gaps, stopped when nothing is missing, and by who takes the office. */
   'gap',
-  /** What is held and taken has not been reported. Set by reports, stopped by any packet to the sequencer. */
+  /** What is held and taken has not been reported. Set by reports, and for a new key; stopped by any packet to the sequencer. */
   'report',
   /** The idle sequencer repeats its highest seq. Set by every broadcast. */
   'heartbeat',
@@ -23,9 +23,9 @@ const names = [
   'join',
   /** A stream has unacknowledged bytes. Set and stopped by streams. */
   'stream',
-  /** The own join is not accepted yet. Set and stopped by the membership. */
+  /** The own join is not accepted yet. Set by entering, stopped by the membership. */
   'entering',
-  /** The program holds up its own send. Set and stopped by the membership. */
+  /** The program holds up its own send. Set and stopped by the hold-up. */
   'stall',
   /** A leaver whose leave is ordered asks whether it is accepted. Set and stopped by the leaver. */
   'leave',

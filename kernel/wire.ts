@@ -2,9 +2,7 @@
  * Bounded reading and writing of the less frequent packet bodies. A reader that has run past its end is
  * `bad` and gives zeros from there on; callers look once, when they are done.
  */
-import { readU32, readU53, readU64, writeU32, writeU53, writeU64 } from './bytes.ts'
-
-const NO_BYTES = new Uint8Array(0)
+import { NO_BYTES, readU32, readU53, readU64, writeU32, writeU53, writeU64 } from './bytes.ts'
 
 export class Reader {
   bad = false
@@ -162,7 +160,7 @@ export class Writer {
 }
 
 /** UTF-8 without the platform's encoder, which the pure folders do not have; unpaired surrogates become U+FFFD. */
-export function encodeText(text: string): Uint8Array {
+function encodeText(text: string): Uint8Array {
   const bytes: number[] = []
   for (const character of text) {
     let code = character.codePointAt(0)!

@@ -79,14 +79,10 @@ export class Attempt {
 
   /** When to look again at who has not voted. */
   nextLook(): Micros {
-    let at = this.grace
-    let isEarliest = false
+    let at = Number.POSITIVE_INFINITY
     for (const { vote, isOut, wasSuspect, nextTryAt } of this.invitees.values()) {
-      if (vote !== undefined || isOut) continue
-      if (wasSuspect) continue
-      at = isEarliest ? Math.min(at, nextTryAt) : nextTryAt
-      isEarliest = true
+      if (vote === undefined && !isOut && !wasSuspect) at = Math.min(at, nextTryAt)
     }
-    return at
+    return at === Number.POSITIVE_INFINITY ? this.grace : at
   }
 }

@@ -12,7 +12,7 @@ import { BlockKind } from '../kernel/block.ts'
 import type { Counters } from '../kernel/counters.ts'
 import { ErrorCode } from '../kernel/errors.ts'
 import type { Entry } from '../kernel/history.ts'
-import type { Incarnation, MemberId, Micros, Nonce, Seq } from '../kernel/identity.ts'
+import type { Incarnation, MemberId, Micros, Seq } from '../kernel/identity.ts'
 import type { OrderState } from '../kernel/order-state.ts'
 import type { Outbox } from '../kernel/outbox.ts'
 import { PacketKind } from '../kernel/packet.ts'
@@ -43,8 +43,8 @@ export interface RecoveryHost {
   bound(ballot: Ballot): void
   /** Drops what the chosen log does not have. */
   dropAbove(seq: Seq): void
-  /** Fetches everything up to `end` from a member that holds it. */
-  collect(source: Member, end: Seq): void
+  /** Fetches everything up to `end` from the source that the recovery names. */
+  collect(end: Seq): void
   /** Takes the result into the log. */
   hold(entry: Entry): void
   /** The result is official. */
@@ -52,7 +52,7 @@ export interface RecoveryHost {
   /** It is, and this member is not in the new view. */
   witnessed(result: ResultChange): void
   /** The group is one again; the resubmission of sends begins. */
-  resumed(result: ResultChange): void
+  resumed(): void
   /** Too few take part; the group stays stopped. */
   stopped(reason: string): void
   expelled(reason: string): void
@@ -176,7 +176,7 @@ export class Binding {
   }
 
   /** The group has gone on without this member; `common` is the newest result that both are known to hold. */
-  tellExpelled({ address, nonce }: { address: string; nonce: Nonce }, common?: ResultName): void {
+  tellExpelled({ address, nonce }: Pick<Member, 'address' | 'nonce'>, common?: ResultName): void {
     const { outbox, host } = this.parts
     const body = encodeExpelled(host.state().results, common)
     outbox.unicast(address, outbox.packetOf(PacketKind.expelled, 0, nonce, body))
@@ -212,7 +212,7 @@ export class Binding {
     counters.reset(outbox.now - this.startedAt)
     const { calls } = this
     this.calls = []
-    host.resumed(change)
+    host.resumed()
     const size = change.view.members.length
     for (const { token, minMembers } of calls) {
       if (size >= minMembers) {

@@ -57,6 +57,7 @@ export function choose(voters: readonly Voter[], parameters: GroupParameters): C
   const members = view.members.filter((member) => isVoter(voters, member))
   const witnesses = voters.map(({ member }) => member).filter((member) => !isIn(view, member))
   const removed = view.members.filter((member) => !isVoter(voters, member))
+  const counted = countedViews(candidates, voters)
   return {
     log,
     sources,
@@ -64,8 +65,8 @@ export function choose(voters: readonly Voter[], parameters: GroupParameters): C
     members,
     witnesses,
     removed,
-    lossPossible: mayLose(voters, countedViews(candidates), view, removed, parameters),
-    lack: lacking(candidates, members.length, parameters),
+    lossPossible: mayLose(voters, counted, view, removed, parameters),
+    lack: lacking(voters, counted, members.length, parameters),
   }
 }
 
@@ -117,13 +118,13 @@ function viewOf(result: ResultName, candidates: readonly Candidate[]): View | un
  * witnesses in the newest view known accepted by any voter and in every later, uncut view that a voter holds.
  */
 function lacking(
-  candidates: readonly Candidate[],
+  voters: readonly Voter[],
+  counted: readonly View[],
   members: number,
   parameters: GroupParameters,
 ): { have: number; need: number } | undefined {
-  const voters = candidates.map(({ voter }) => voter)
   const asked = Math.max(...voters.map(({ vote }) => vote.minMembers))
-  for (const view of countedViews(candidates)) {
+  for (const view of counted) {
     const have = view.members.filter((member) => isVoter(voters, member)).length
     const { minMembers } = parameters
     // of a view smaller than the floor all must vote: then there is no other side
@@ -141,8 +142,7 @@ interface NamedView {
 }
 
 /** The newest view known accepted by any voter, and every later one that may have been accepted. */
-function countedViews(candidates: readonly Candidate[]): View[] {
-  const voters = candidates.map(({ voter }) => voter)
+function countedViews(candidates: readonly Candidate[], voters: readonly Voter[]): View[] {
   const newest = newestAccepted(candidates)
   const counted: View[] = [newest.view]
   for (const { log, views } of candidates) {

@@ -5,6 +5,7 @@
  */
 import { assert } from '../kernel/assert.ts'
 import { agreement, type Ballot, compareBallots, isSameBallot, newestResult } from '../kernel/ballot.ts'
+import { NO_BYTES } from '../kernel/bytes.ts'
 import type { Micros, Nonce } from '../kernel/identity.ts'
 import { PacketKind } from '../kernel/packet.ts'
 import { StreamPurpose } from '../kernel/packets.ts'
@@ -24,7 +25,6 @@ import { decodeVote, voteOf } from './vote.ts'
 
 /** So often a coordinator shows that it is still there while its voters are patient. */
 const SIGNS_PER_PATIENCE = 8
-const NO_BYTES = new Uint8Array(0)
 
 export class Coordinator {
   private signAt: Micros = 0
@@ -67,7 +67,7 @@ export class Coordinator {
     binding.bind(ballot, 'inviting')
     const attempt = new Attempt(ballot, isAutomatic, outbox.now, roundTrips)
     binding.attempt = attempt
-    this.inviteAll(attempt, [state.view, ...state.pending.map((change) => change.view)])
+    this.inviteAll(attempt, state.views)
     outbox.trace('inviting', { incarnation, end: log.end, invited: attempt.invitees.size })
     this.look()
   }
@@ -210,8 +210,7 @@ export class Coordinator {
     for (const invitee of attempt.invitees.values()) invitee.tries = 0
     binding.phase = 'collecting'
     outbox.trace('collecting', { from: common, to: choice.log.end })
-    const source = choice.sources.find(({ id }) => id === host.self()) ?? choice.sources[0]!
-    if (state.history.received < choice.log.end) host.collect(source, choice.log.end)
+    if (state.history.received < choice.log.end) host.collect(choice.log.end)
     this.onHeld()
     if (binding.phase === 'collecting') this.armSigns()
   }
@@ -230,7 +229,7 @@ export class Coordinator {
     const { host, outbox, streams } = this.parts
     const state = host.state()
     const seq = state.history.received + 1
-    const members = [...choice.members]
+    const { members, witnesses } = choice
     const self = host.self()
     const requests = new Map(members.map(({ id }) => [id, state.requests.get(id) ?? 0]))
     const nextMemberIds = attempt.voters.map(({ vote }) => vote.nextMemberId)
@@ -239,7 +238,7 @@ export class Coordinator {
     const change: ResultChange = {
       ballot: attempt.ballot,
       view: { groupId, incarnation, coordinator, seq, sequencer: self, members },
-      witnesses: choice.witnesses,
+      witnesses,
       results: [...state.results],
       stable: state.history.stable,
       requests,
@@ -251,9 +250,9 @@ export class Coordinator {
     const block = encodeResult(change)
     binding.phase = 'proposing'
     binding.hold(change, block)
-    outbox.trace('proposing', { seq, members: members.length, witnesses: choice.witnesses.length })
+    outbox.trace('proposing', { seq, members: members.length, witnesses: witnesses.length })
     attempt.owing.delete(members.find(({ id }) => id === self)!.nonce)
-    for (const { address, nonce } of [...members, ...choice.witnesses]) {
+    for (const { address, nonce } of [...members, ...witnesses]) {
       if (attempt.owing.has(nonce)) streams.open(address, nonce, StreamPurpose.result, block)
     }
     this.acceptIfAcked(attempt, change)
@@ -263,18 +262,11 @@ export class Coordinator {
   /** A member or witness holds everything up to the result. */
   onAck(from: Member): void {
     const { attempt } = this.binding
-    switch (this.binding.handling('ack')) {
-      case 'count': {
-        if (attempt === undefined) return
-        attempt.owing.delete(from.nonce)
-        const change = this.parts.host.state().pending.at(-1)?.result
-        assert(change !== undefined, 'a proposed result is the last of the log')
-        this.acceptIfAcked(attempt, change)
-        return
-      }
-      default:
-        return
-    }
+    if (attempt === undefined || this.binding.handling('ack') !== 'count') return
+    attempt.owing.delete(from.nonce)
+    const change = this.parts.host.state().pending.at(-1)?.result
+    assert(change !== undefined, 'a proposed result is the last of the log')
+    this.acceptIfAcked(attempt, change)
   }
 
   /** • The result is itself tentative: it is accepted when all members and witnesses have acked it. */

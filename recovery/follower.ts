@@ -119,8 +119,8 @@ export class Follower {
     binding.phase = 'following'
     binding.following = { change, block, isAcked: false }
     host.dropAbove(common)
-    outbox.trace('result', { seq, common: common ?? 0, member: isMember })
-    host.collect(coordinator, seq - 1)
+    outbox.trace('result', { seq, common, member: isMember })
+    host.collect(seq - 1)
     this.armPatience()
     this.onHeld()
   }

@@ -77,11 +77,15 @@ export class Inquiry {
   end(): void {
     // nearly always: every packet of the sequencer ends the episode that is not there
     if (!this.isAsking && this.askedAt === undefined && this.askers.size === 0) return
-    this.isAsking = false
-    this.timers.stop('inquiry')
+    this.stopAsking()
     this.tellAskers(true)
     this.askedAt = undefined
     this.invitations = 0
+  }
+
+  private stopAsking(): void {
+    this.isAsking = false
+    this.timers.stop('inquiry')
   }
 
   forget(): void {
@@ -95,16 +99,11 @@ export class Inquiry {
     const witnesses = host.witnesses().filter(({ id }) => !host.isSuspect(id))
     if (sequencer === undefined) return this.end()
     if (this.tries >= TRIES || witnesses.every(({ id }) => this.agreeing.has(id))) {
-      this.isAsking = false
-      this.timers.stop('inquiry')
+      this.stopAsking()
       host.confirmed()
       return
     }
-    for (const { id, address, nonce } of witnesses) {
-      if (this.agreeing.has(id)) continue
-      const body = encodeInquiry(sequencer.id)
-      outbox.unicast(address, outbox.packetOf(PacketKind.inquiry, 0, nonce, body))
-    }
+    for (const witness of witnesses) if (!this.agreeing.has(witness.id)) this.inquire(witness, sequencer.id)
     this.timers.set('inquiry', outbox.now + this.pace.wait(this.tries++))
   }
 
@@ -115,8 +114,7 @@ export class Inquiry {
   onTestimony(from: MemberId, { about, isAlive }: Testimony): void {
     if (!this.isAsking || about !== this.host.sequencer()?.id) return
     if (isAlive) {
-      this.isAsking = false
-      this.timers.stop('inquiry')
+      this.stopAsking()
       this.outbox.trace('testimony-alive', { by: from })
       this.host.denied()
       return
@@ -130,22 +128,22 @@ export class Inquiry {
    * do that may. False if none of them is left who answers.
    */
   resign(): boolean {
-    const { host, outbox } = this
+    const { host } = this
     const sequencer = host.sequencer()
     const others = host.witnesses().filter(({ id, right }) => right === Right.all && !host.isSuspect(id))
     if (sequencer === undefined) return false
-    for (const { address, nonce } of others) {
-      const body = encodeInquiry(sequencer.id)
-      outbox.unicast(address, outbox.packetOf(PacketKind.inquiry, 0, nonce, body))
-    }
+    for (const other of others) this.inquire(other, sequencer.id)
     return others.length > 0
   }
 
+  private inquire({ address, nonce }: Member, about: MemberId): void {
+    const body = encodeInquiry(about)
+    this.outbox.unicast(address, this.outbox.packetOf(PacketKind.inquiry, 0, nonce, body))
+  }
+
   /** The sequencer lives, and only this member does not hear it: it is told so, and may go on without this member. */
-  complain({ address, nonce }: Member): void {
-    const { outbox } = this
-    const body = encodeTestimony({ about: outbox.identity.memberId, isAlive: false })
-    outbox.unicast(address, outbox.packetOf(PacketKind.testimony, 0, nonce, body))
+  complain(sequencer: Member): void {
+    this.tell(sequencer, this.outbox.identity.memberId, false)
   }
 
   // ---- who is asked -----------------------------------------------------------------------------------

@@ -26,9 +26,8 @@ export class Probes {
   }
 
   /** From here on only answers to probes sent later are fresh. */
-  renew(): number {
+  renew(): void {
     this.cookie = (this.cookie + 1) >>> 0
-    return this.cookie
   }
 
   answer({ address, nonce }: Member, cookie: number): void {

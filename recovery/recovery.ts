@@ -137,7 +137,7 @@ export class Recovery {
   }
 
   /** The group has gone on without this member; `common` is the newest result that both are known to hold. */
-  tellExpelled(to: { address: string; nonce: Nonce }, common?: ResultName): void {
+  tellExpelled(to: Pick<Member, 'address' | 'nonce'>, common?: ResultName): void {
     this.binding.tellExpelled(to, common)
   }
 

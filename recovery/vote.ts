@@ -14,7 +14,7 @@ import {
 } from '../kernel/ballot.ts'
 import type { MemberId, Seq } from '../kernel/identity.ts'
 import type { OrderState } from '../kernel/order-state.ts'
-import { ownVersions } from '../kernel/packets.ts'
+import { ownVersions, writeVersions } from '../kernel/packets.ts'
 import type { Member, View } from '../kernel/view.ts'
 import { Reader, Writer } from '../kernel/wire.ts'
 
@@ -62,8 +62,7 @@ export function encodeVote(vote: Vote): Uint8Array {
   for (const view of vote.views) writeView(writer, view)
   writer.u16(vote.minMembers).u53(vote.nextMemberId)
   // lowest and highest wire version, and a place for fields to come: type, length, value
-  writer.u8(ownVersions.lowest).u8(ownVersions.highest).u16(0)
-  return writer.finish()
+  return writeVersions(writer, ownVersions).u16(0).finish()
 }
 
 export function decodeVote(bytes: Uint8Array): Vote | undefined {

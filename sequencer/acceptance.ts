@@ -35,11 +35,7 @@ export function acceptableUpTo(state: OrderState, progress: ProgressTable, self:
  * may have been part of a newer view before it died.
  */
 function heldByEnough(state: OrderState, progress: ProgressTable, view: View, self: MemberId): Seq {
-  const isMember = findMember(view, self) !== undefined
-  const needed = Math.min(
-    resilienceFor(state.parameters, view.members.length),
-    view.members.length - (isMember ? 1 : 0),
-  )
+  const needed = resilienceFor(state.parameters, view.members.length)
   if (needed <= 0) return state.history.received
   const others: Seq[] = []
   for (const { id } of view.members) if (id !== self) others.push(progress.received(id))
@@ -58,9 +54,7 @@ function mayChangeView(
   if (after.members.length === 0) return true
   const others = after.members.filter(({ id }) => id !== self)
   const isHandover = change.leave?.member === self
-  const resilience = isHandover
-    ? resilienceOfHandover(state, after)
-    : resilienceFor(state.parameters, after.members.length)
+  const resilience = resilienceFor(state.parameters, after.members.length) + (isHandover ? 1 : 0)
   // a joiner that died before it was anybody's member was never part of another view: all of those need a
   // majority of the view before it. Of nobody else does anybody know that. It counts towards r, and not towards the
   // majority of the view with it: the group of one that took its join for official by that waited for ever for the second
@@ -74,11 +68,6 @@ function mayChangeView(
   const boundAfter = holders + (isHandover ? 0 : 1)
   const boundBefore = progress.holding(othersBefore, change.seq) + 1
   return boundAfter >= majorityOf(after) && boundBefore >= majorityOf(before)
-}
-
-function resilienceOfHandover(state: OrderState, after: View): number {
-  const { resilience } = state.parameters
-  return (resilience === 'majority' ? Math.floor(after.members.length / 2) : resilience) + 1
 }
 
 /** How many of the lowest-ranked others are asked to ack at once what is tentative now. */

@@ -129,8 +129,6 @@ export class AdmissionQueue {
   /** Nothing of this member's will be numbered any more. */
   forget(member: MemberId): void {
     this.lanes.delete(member)
-    while (this.queue.remove(({ head }) => head.member === member) !== undefined) {
-      // each removal is one block of the member
-    }
+    this.queue.keepOnly(({ head }) => head.member !== member)
   }
 }

@@ -16,6 +16,7 @@ export const DECISION_LIMIT: Micros = 5_000_000
 const DECISION_KEPT: Micros = 10_000_000
 const DECISIONS_MAX = 256
 
+/** A joiner, as it has asked for the first time. */
 export interface Applicant {
   readonly from: Address
   readonly nonce: Nonce

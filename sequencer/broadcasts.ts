@@ -10,7 +10,7 @@ import type { Outbox } from '../kernel/outbox.ts'
 import { PacketKind } from '../kernel/packet.ts'
 import { encodeSlow, ORDER_FLAG_REPORT, type SlowNotice } from '../kernel/packets.ts'
 import type { Timers } from '../kernel/timers.ts'
-import { findMember, type Member } from '../kernel/view.ts'
+import type { Member } from '../kernel/view.ts'
 import { ackersToAsk } from './acceptance.ts'
 import { orderPacket } from './repair.ts'
 
@@ -44,19 +44,10 @@ export class Broadcasts {
 
   // ---- to whom ----------------------------------------------------------------------------------------
 
-  /**
-   * All that are in the view, or about to be, or about to leave. A leaver counts until its leave is accepted:
-   * in a group of two its ack is needed for that, so nothing it lacks may be freed before.
-   */
-  get present(): readonly Member[] {
-    const { view, latestView } = this.state
-    if (view === latestView) return view.members
-    return [...view.members, ...latestView.members.filter(({ id }) => findMember(view, id) === undefined)]
-  }
-
   /** Whom a broadcast is for: those present, and those to whom it brings the news that they have left. */
   private get audience(): readonly Member[] {
-    return this.farewell.length === 0 ? this.present : [...this.present, ...this.farewell]
+    const { present } = this.state
+    return this.farewell.length === 0 ? present : [...present, ...this.farewell]
   }
 
   /** Its leave is accepted, and the next broadcast says so. */
@@ -77,33 +68,38 @@ export class Broadcasts {
 
   /** Gives the size of the packet. `tries` are the unanswered questions for acks so far. */
   say(entries: readonly Entry[], asksReport: boolean, tries: number): number {
-    const { state, outbox } = this
-    const flags = asksReport ? ORDER_FLAG_REPORT : 0
-    const ackers = ackersToAsk(state, tries)
-    const packet = orderPacket(state, outbox, PacketKind.order, flags, 0n, entries, ackers)
-    outbox.broadcast(packet, this.audience)
+    const { state } = this
+    const bytes = this.sayToAll(asksReport ? ORDER_FLAG_REPORT : 0, entries, tries)
     this.farewell.length = 0
     this.saidAccepted = state.accepted
     this.saidStable = state.history.stable
-    this.heartbeat = this.options.heartbeatFirst
-    this.timers.set('heartbeat', outbox.now + this.heartbeat)
-    return packet.length
+    this.beatAfter(this.options.heartbeatFirst)
+    return bytes
   }
 
   /** An idle sequencer repeats its highest seq, more and more seldom, so that a lost last broadcast is noticed. */
   repeat(tries: number): void {
+    this.sayToAll(0, [], tries)
+    this.beatAfter(Math.min(this.heartbeat * 2, this.options.heartbeatIdle))
+  }
+
+  private sayToAll(flags: number, entries: readonly Entry[], tries: number): number {
     const { state, outbox } = this
     const ackers = ackersToAsk(state, tries)
-    const packet = orderPacket(state, outbox, PacketKind.order, 0, 0n, [], ackers)
-    this.outbox.broadcast(packet, this.audience)
-    this.heartbeat = Math.min(this.heartbeat * 2, this.options.heartbeatIdle)
-    this.timers.set('heartbeat', this.outbox.now + this.heartbeat)
+    const packet = orderPacket(state, outbox, PacketKind.order, flags, 0n, entries, ackers)
+    outbox.broadcast(packet, this.audience)
+    return packet.length
+  }
+
+  private beatAfter(pause: Micros): void {
+    this.heartbeat = pause
+    this.timers.set('heartbeat', this.outbox.now + pause)
   }
 
   /** Told again with every question while it lasts: a packet may be lost, and who is told knows what it has heard. */
   saySlow(notice: SlowNotice): void {
     const { outbox } = this
-    outbox.broadcast(outbox.packetOf(PacketKind.slow, 0, 0n, encodeSlow(notice)), this.present)
+    outbox.broadcast(outbox.packetOf(PacketKind.slow, 0, 0n, encodeSlow(notice)), this.state.present)
   }
 
   // ---- to one -----------------------------------------------------------------------------------------

@@ -5,15 +5,10 @@
 import { Deque } from '../kernel/deque.ts'
 import type { Address, MemberId, Micros, Nonce, RequestNumber } from '../kernel/identity.ts'
 import type { LeaveReason } from '../kernel/membership.ts'
-import type { JoinRequest } from '../kernel/packets.ts'
+import type { Applicant } from './authorization.ts'
 
-export interface WaitingJoin {
+export interface WaitingJoin extends Applicant {
   readonly change: 'join'
-  readonly nonce: Nonce
-  readonly from: Address
-  readonly request: JoinRequest
-  /** Ids of group keys that it has shown or told that it holds. */
-  keys: readonly number[]
   /** A joiner that has gone silent meanwhile is not let in: the group would wait for it. */
   heardAt: Micros
 }
@@ -21,8 +16,8 @@ export interface WaitingJoin {
 export interface WaitingLeave {
   readonly change: 'leave'
   readonly member: MemberId
-  /** Numbered only when the member's requests before it are. */
-  readonly request: RequestNumber
+  /** Of a member's own wish, which is numbered only when the requests before it are; undefined where it has none. */
+  readonly request?: RequestNumber
   readonly header: Uint8Array
   readonly reason: LeaveReason
 }

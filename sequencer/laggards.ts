@@ -31,7 +31,7 @@ export class Laggards {
    * counts from when the one that has taken least has last taken anything.
    */
   note(isBlocked: boolean, members: readonly Member[], now: Micros): void {
-    const least = this.progress.takenByAll(members, 0)
+    const least = this.progress.takenByAll(members)
     if (isBlocked && least === this.least) {
       this.blockedSince ??= now
       return
@@ -44,10 +44,10 @@ export class Laggards {
   /** Whom the group waits for, for so long that they must be named; undefined while it does not stand still. */
   notice(members: readonly Member[], now: Micros): SlowNotice | undefined {
     if (this.blockedSince === undefined || now - this.blockedSince < SLOW_AFTER) return undefined
-    const least = this.progress.leastTaken(members)
-    if (least === undefined) return undefined
-    const lagMessages = this.state.history.received - least.seq
-    return { taken: least.seq, lagMessages, members: this.holdingUp(members, least.seq) }
+    const taken = this.progress.takenByAll(members)
+    if (taken === undefined) return undefined
+    const lagMessages = this.state.history.received - taken
+    return { taken, lagMessages, members: this.holdingUp(members, taken) }
   }
 
   /** Of these, who has not been named yet: each is, once while it lasts. */
@@ -62,8 +62,8 @@ export class Laggards {
     const { slowMember } = this.state.parameters
     if (slowMember === 'block' || this.blockedSince === undefined) return []
     if (now - this.blockedSince < slowMember.expelAfterMs * 1000) return []
-    const least = this.progress.leastTaken(members)
-    return least === undefined ? [] : this.holdingUp(members, least.seq)
+    const taken = this.progress.takenByAll(members)
+    return taken === undefined ? [] : this.holdingUp(members, taken)
   }
 
   /** When there is something to name or to do next. */

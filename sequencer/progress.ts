@@ -71,22 +71,11 @@ export class ProgressTable {
     return this.members.get(id)?.taken ?? 0
   }
 
-  /** The member that has taken least, and how far it is. */
-  leastTaken(members: Iterable<Member>): { id: MemberId; seq: Seq } | undefined {
-    let least: { id: MemberId; seq: Seq } | undefined
-    for (const { id } of members) {
-      if (this.gone.has(id)) continue
-      const seq = this.taken(id)
-      if (least === undefined || seq < least.seq) least = { id, seq }
-    }
-    return least
-  }
-
-  /** What everybody has taken; `otherwise` where there is nobody. */
-  takenByAll(members: Iterable<Member>, otherwise: Seq): Seq {
+  /** What everybody has taken; undefined where nobody is left to be waited for. */
+  takenByAll(members: Iterable<Member>): Seq | undefined {
     let least = Number.POSITIVE_INFINITY
     for (const { id } of members) if (!this.gone.has(id)) least = Math.min(least, this.taken(id))
-    return least === Number.POSITIVE_INFINITY ? otherwise : least
+    return least === Number.POSITIVE_INFINITY ? undefined : least
   }
 
   leastReceived(members: Iterable<Member>): Seq {

@@ -2,8 +2,6 @@
  * Answers to gap requests, from the history of whoever is asked: the paper's retransmissions (section 4.1).
  * Paced by the asker's budget: what does not fit is asked for again when this has arrived.
  */
-
-import type { ByteRange } from '../kernel/assembly.ts'
 import { BLOCK_HEADER_BYTES } from '../kernel/block.ts'
 import type { Entry } from '../kernel/history.ts'
 import type { Address, Nonce } from '../kernel/identity.ts'
@@ -12,6 +10,7 @@ import type { Outbox } from '../kernel/outbox.ts'
 import { HEADER_BYTES, PacketKind } from '../kernel/packet.ts'
 import {
   DATA_HEAD_BYTES,
+  type DataGap,
   ENTRY_INLINE,
   ENTRY_OVERHEAD,
   ENTRY_REFERENCE,
@@ -77,7 +76,7 @@ export function repairData(
   outbox: Outbox,
   packetSize: number,
   to: { address: Address; nonce: Nonce },
-  gap: { readonly budget: number; readonly ranges: readonly ByteRange[] },
+  gap: DataGap,
 ): number {
   let left = Math.min(gap.budget, BUDGET_MAX)
   let packets = 0

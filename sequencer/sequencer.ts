@@ -29,6 +29,7 @@ import {
   REQUEST_ACK_FLAG_GAP,
   writeRequestAck,
 } from '../kernel/packets.ts'
+import type { Lag } from '../kernel/port.ts'
 import type { Prng } from '../kernel/prng.ts'
 import type { RoundTrips } from '../kernel/rtt.ts'
 import { encodeSettings } from '../kernel/settings.ts'
@@ -37,7 +38,7 @@ import type { Timers } from '../kernel/timers.ts'
 import { findMember, type Member } from '../kernel/view.ts'
 import { acceptableUpTo } from './acceptance.ts'
 import { AdmissionQueue, type Request } from './admission.ts'
-import { Broadcasts } from './broadcasts.ts'
+import { Broadcasts, type BroadcastsOptions } from './broadcasts.ts'
 import { Laggards } from './laggards.ts'
 import { ProgressTable } from './progress.ts'
 import { wireBytesOf } from './repair.ts'
@@ -47,23 +48,13 @@ import { ViewChanges, type ViewChangesOptions } from './view-changes.ts'
 
 const ORDER_OVERHEAD = HEADER_BYTES + ORDER_HEAD_BYTES
 /** The largest block that still fits into one broadcast. */
-export const BLOCK_BYTES_MAX = PACKET_BYTES_MAX - ORDER_OVERHEAD - ENTRY_OVERHEAD
+const BLOCK_BYTES_MAX = PACKET_BYTES_MAX - ORDER_OVERHEAD - ENTRY_OVERHEAD
 /** Unanswered questions to all before the silent are asked one by one. */
 const TRIES_BEFORE_KNOCKING = 3
 
-export interface SequencerOptions {
-  readonly packetSize: number
+export interface SequencerOptions extends BroadcastsOptions, ViewChangesOptions {
   /** Bytes of requests that are kept for one member. */
   readonly requestBytes: number
-  readonly window: number
-  readonly heartbeatFirst: Micros
-  readonly heartbeatIdle: Micros
-  /** What the member has learnt of distances. */
-  readonly roundTrips: RoundTrips
-  /** A joiner not heard for so long is not let in. */
-  readonly joinPatience: Micros
-  readonly verify?: ViewChangesOptions['verify']
-  readonly asksProgram: boolean
 }
 
 /** What the sequencer needs from the member around it. */
@@ -93,6 +84,8 @@ export class Sequencer {
   private askedAt: Micros = 0
   /** When the first of what is tentative now was broadcast. */
   private tentativeSince: Micros | undefined
+  /** Bound by a reset: this object says nothing more. */
+  isRetired = false
 
   private readonly self: Member
   private readonly state: OrderState
@@ -110,6 +103,8 @@ export class Sequencer {
     timers: Timers
     streams: Streams
     counters: Counters
+    /** What the member has learnt of distances. */
+    roundTrips: RoundTrips
     options: SequencerOptions
     prng: Prng
     host: SequencerHost
@@ -127,7 +122,7 @@ export class Sequencer {
     this.room = new Room(state, this.progress)
     this.laggards = new Laggards(state, this.progress)
     this.settings = new SettingsKeeper(self.id, state, outbox)
-    this.ackTimes = options.roundTrips
+    this.ackTimes = parts.roundTrips
     this.broadcasts = new Broadcasts(parts)
     this.changes = new ViewChanges({
       ...parts,
@@ -145,9 +140,6 @@ export class Sequencer {
     // what the one before has not ordered any more, and nobody else may be there to remind of
     if (this.settings.next() !== undefined) timers.setEarlier('flush', outbox.now)
   }
-
-  /** Bound by a reset: this object says nothing more. */
-  isRetired = false
 
   // ---- what comes in ----------------------------------------------------------------------------------
 
@@ -177,9 +169,7 @@ export class Sequencer {
         continue
       }
       const block = keep(packet, at, head.length, asCopies)
-      const admission = this.admission.offer({ head, block, isSpread: false })
-      if (admission === 'overflow') this.counters.rejected.overflow++
-      if (admission !== 'admitted') wantsAck = true
+      if (!this.offer({ head, block, isSpread: false })) wantsAck = true
     }
     if (wantsAck) this.acknowledgeRequests(from)
     this.timers.setEarlier('flush', this.outbox.now)
@@ -201,10 +191,15 @@ export class Sequencer {
       this.counters.rejected.right++
       return
     }
-    const admission = this.admission.offer({ head, block, isSpread: true })
-    if (admission === 'overflow') this.counters.rejected.overflow++
-    if (admission !== 'admitted') this.acknowledgeRequests(from)
+    if (!this.offer({ head, block, isSpread: true })) this.acknowledgeRequests(from)
     this.timers.setEarlier('flush', this.outbox.now)
+  }
+
+  /** Whether it waits for its place now. If not, its sender is to hear what is here. */
+  private offer(request: Request): boolean {
+    const admission = this.admission.offer(request)
+    if (admission === 'overflow') this.counters.rejected.overflow++
+    return admission === 'admitted'
   }
 
   /** How many bytes may be spread now; asks everybody for a report when it is used up. */
@@ -267,7 +262,7 @@ export class Sequencer {
     }
     if (this.room.fitsChange() && this.changes.numberNext()) broadcasts++
     if (this.numberSettings()) broadcasts++
-    this.laggards.note(this.admission.length > 0, this.broadcasts.present, this.outbox.now)
+    this.laggards.note(this.admission.length > 0, this.state.present, this.outbox.now)
     this.advance()
     if (broadcasts === 0 && this.broadcasts.hasNews) this.broadcast([], false)
     this.armAckTimer()
@@ -281,15 +276,7 @@ export class Sequencer {
     const block = encodeSettings(self.id, agreed)
     const seq = state.history.received + 1
     const kind = BlockKind.settings
-    const entry = this.append({
-      seq,
-      count: 1,
-      kind,
-      member: self.id,
-      firstRequest: 0,
-      block,
-      isSpread: false,
-    })
+    const entry = this.append({ seq, count: 1, kind, member: self.id, firstRequest: 0, block })
     this.outbox.trace('settings-numbered', { seq, version: agreed.version, keyId: agreed.keyId })
     this.broadcast([entry], false)
     return true
@@ -362,7 +349,7 @@ export class Sequencer {
   advance(): void {
     const { state } = this
     this.noteOwnProgress()
-    this.room.landed(this.progress.leastReceived(this.broadcasts.present))
+    this.room.landed(this.progress.leastReceived(this.state.present))
     const reach = acceptableUpTo(state, this.progress, this.self.id)
     if (reach > state.accepted) {
       const leaving = state.pending[0]?.leave?.member
@@ -379,17 +366,15 @@ export class Sequencer {
       this.host.accepted()
       this.timers.setEarlier('flush', this.outbox.now)
     }
-    const { room, broadcasts } = this
-    if (
-      room.waitsForSpread &&
-      room.spreadLanded(this.progress.heardSince(broadcasts.present, this.self.id))
-    ) {
+    const { present } = state
+    const { room, progress } = this
+    if (room.waitsForSpread && room.spreadLanded(progress.heardSince(present, this.self.id))) {
       this.timers.setEarlier('flush', this.outbox.now)
     }
-    const stable = state.history.stable
-    state.release(this.progress.takenByAll(this.broadcasts.present, stable))
-    if (state.history.stable > stable) {
-      if (this.isWaitingForRoom) this.timers.setEarlier('flush', this.outbox.now)
+    const { stable } = state.history
+    state.release(progress.takenByAll(present) ?? stable)
+    if (state.history.stable > stable && this.isWaitingForRoom) {
+      this.timers.setEarlier('flush', this.outbox.now)
     }
   }
 
@@ -426,7 +411,7 @@ export class Sequencer {
     this.host.unanswered(silent)
     // a reset may have begun by that
     if (this.isRetired) return
-    this.laggards.note(this.admission.length > 0, this.broadcasts.present, this.outbox.now)
+    this.laggards.note(this.admission.length > 0, this.state.present, this.outbox.now)
     this.dealWithLaggards()
     this.room.reportAsked()
     this.broadcast([], true)
@@ -437,7 +422,7 @@ export class Sequencer {
 
   private dealWithLaggards(): void {
     const { now } = this.outbox
-    const notice = this.laggards.notice(this.broadcasts.present, now)
+    const notice = this.laggards.notice(this.state.present, now)
     if (notice !== undefined) {
       for (const id of this.laggards.toName(notice)) this.host.slow(id, notice.lagMessages)
       this.broadcasts.saySlow(notice)
@@ -451,7 +436,7 @@ export class Sequencer {
 
   /** Others who have said nothing since everybody was asked last. */
   private silent(): Member[] {
-    return this.broadcasts.present.filter(
+    return this.state.present.filter(
       ({ id }) => id !== this.self.id && (this.progress.get(id)?.heardAt ?? 0) <= this.askedAt,
     )
   }
@@ -460,7 +445,8 @@ export class Sequencer {
 
   private broadcast(entries: readonly Entry[], report: boolean): void {
     const { state, outbox } = this
-    this.advanceQuietly()
+    // at r = 0 a broadcast says itself that what it carries is accepted: one packet, not two
+    if (state.accepted < state.history.received) this.advance()
     const asksReport = this.room.wantsReport() || report
     const last = entries.at(-1)
     if (last !== undefined && state.accepted < last.seq) this.tentativeSince ??= outbox.now
@@ -475,19 +461,8 @@ export class Sequencer {
    * a sender and its sequencer went on at full rate past a third member that had no processor for a while.) Blocks of
    * many packets have a credit of their own (room.ts).
    */
-  private spreadBytesOf({
-    block,
-    isSpread,
-  }: {
-    readonly block: Uint8Array
-    readonly isSpread?: boolean
-  }): number {
+  private spreadBytesOf({ block, isSpread }: Pick<Entry, 'block' | 'isSpread'>): number {
     return isSpread && block.length <= this.options.packetSize ? block.length : 0
-  }
-
-  /** Lets a broadcast at r = 0 say that what it carries is accepted: one packet, not two. */
-  private advanceQuietly(): void {
-    if (this.state.accepted < this.state.history.received) this.advance()
   }
 
   /** An idle sequencer repeats its highest seq, so that a lost last broadcast is noticed. */
@@ -506,7 +481,7 @@ export class Sequencer {
   }
 
   /** How many messages each member has yet to take. */
-  lags(): { id: MemberId; messages: number }[] {
+  lags(): Lag[] {
     const { history, view } = this.state
     return view.members.map(({ id }) => ({
       id,

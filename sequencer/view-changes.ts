@@ -2,9 +2,11 @@
  * Joins and leaves on their way into the order (design 4.4): who may ask for them, what each waits for, and the
  * blocks that take the places. They go one at a time; acceptance.ts says when one is official.
  */
+import { Allowance } from '../kernel/allowance.ts'
 import { encodeJoinAnswer } from '../kernel/answers.ts'
 import { assert } from '../kernel/assert.ts'
 import { BlockKind } from '../kernel/block.ts'
+import { NO_BYTES } from '../kernel/bytes.ts'
 import type { Counters } from '../kernel/counters.ts'
 import type { Credentials } from '../kernel/credentials.ts'
 import type { Entry } from '../kernel/history.ts'
@@ -37,7 +39,9 @@ const JOINS_AT_ONCE = 256
 const JOIN_EVERY: Micros = 5_000
 
 export interface ViewChangesOptions {
+  /** Bytes of the largest packet. */
   readonly packetSize: number
+  /** Bytes that a socket can buffer, of one who has not told. */
   readonly window: number
   /** A joiner not heard for so long is not let in. */
   readonly joinPatience: Micros
@@ -57,8 +61,7 @@ export interface ViewChangesHost {
 
 export class ViewChanges {
   private readonly waiting = new WaitingChanges()
-  private joins = JOINS_AT_ONCE
-  private joinsAt: Micros = 0
+  private readonly joins = new Allowance(JOINS_AT_ONCE, JOIN_EVERY)
   private readonly challenge: Challenge
   private readonly authorization: Authorization
   private readonly self: Member
@@ -119,29 +122,32 @@ export class ViewChanges {
     if (latest.members.some((member) => member.nonce === nonce)) return
     // a late copy of a request whose life is over would make a ghost that the group waits for
     if (this.state.former.some(({ member }) => member.nonce === nonce)) return
-    const refuse = (reason: JoinRefusal) => this.refuseJoin(from, nonce, reason)
-    if (!this.isCurrentChallenge(request.challenge, { address: from, nonce })) {
-      refuse(JoinRefusal.challenge)
-    } else if (this.cannotFollow(request, keys) !== undefined) {
-      refuse(this.cannotFollow(request, keys)!)
-    } else if (latest.sequencer !== this.self.id) {
-      refuse(JoinRefusal.notSequencer)
-    } else if (latest.members.length >= this.state.parameters.maxMembers) {
-      refuse(JoinRefusal.full)
-    } else if (!this.hasRight(nonce, request)) {
-      const isBehind = keys[0] !== undefined && keys[0] !== this.state.settings.keyId
-      if (!isBehind) this.counters.rejected.right++
-      // shown by a former key of the group: the joiner is told of the new one, and shows it by that
-      refuse(isBehind ? JoinRefusal.key : JoinRefusal.notAuthorized)
-    } else if (!this.authorization.has(nonce) && !this.mayJoin(nonce)) {
-      this.counters.rejected.overflow++
-      refuse(JoinRefusal.busy)
-    } else if (this.options.asksProgram) {
-      this.askProgram({ from, nonce, request, keys })
-    } else {
-      this.admit({ from, nonce, request, keys }, this.outbox.now)
-    }
+    const applicant = { from, nonce, request, keys }
+    const reason = this.whyNot(applicant)
+    if (reason !== undefined) this.refuseJoin(from, nonce, reason)
+    else if (this.options.asksProgram) this.askProgram(applicant)
+    else this.admit(applicant, this.outbox.now)
     this.timers.setEarlier('flush', this.outbox.now)
+  }
+
+  /** Why a joiner is not let in, whatever the program may say; undefined if it may be. */
+  private whyNot({ from, nonce, request, keys }: Applicant): JoinRefusal | undefined {
+    const { state, counters } = this
+    const latest = state.latestView
+    if (!this.isCurrentChallenge(request.challenge, { address: from, nonce })) return JoinRefusal.challenge
+    const lack = this.cannotFollow(request, keys)
+    if (lack !== undefined) return lack
+    if (latest.sequencer !== this.self.id) return JoinRefusal.notSequencer
+    if (latest.members.length >= state.parameters.maxMembers) return JoinRefusal.full
+    if (!this.hasRight(nonce, request)) {
+      // shown by a former key of the group: the joiner is told of the new one, and shows it by that
+      if (keys[0] !== undefined && keys[0] !== state.settings.keyId) return JoinRefusal.key
+      counters.rejected.right++
+      return JoinRefusal.notAuthorized
+    }
+    if (this.authorization.has(nonce) || this.mayJoin(nonce)) return undefined
+    counters.rejected.overflow++
+    return JoinRefusal.busy
   }
 
   /** A proof is over the challenge, which is this sequencer's, and over the joiner's life: no other one shows it again. */
@@ -192,16 +198,7 @@ export class ViewChanges {
 
   /** Each join is an event, and a stream of all that the group knows: not more of them than the group has use for. */
   private mayJoin(nonce: Nonce): boolean {
-    if (this.waiting.hasJoin(nonce)) return true
-    const { now } = this.outbox
-    const earned = Math.floor((now - this.joinsAt) / JOIN_EVERY)
-    if (earned > 0) {
-      this.joins = Math.min(JOINS_AT_ONCE, this.joins + earned)
-      this.joinsAt = now
-    }
-    if (this.joins === 0) return false
-    this.joins--
-    return true
+    return this.waiting.hasJoin(nonce) || this.joins.take(this.outbox.now)
   }
 
   /**
@@ -242,8 +239,7 @@ export class ViewChanges {
 
   /** The sequencer orders the leave of a member in its place. */
   takeOut(member: MemberId, reason: LeaveReason): void {
-    const request = (this.state.requests.get(member) ?? 0) + 1
-    this.waiting.addLeave({ change: 'leave', member, request, header: new Uint8Array(0), reason })
+    this.waiting.addLeave({ change: 'leave', member, header: NO_BYTES, reason })
     this.timers.setEarlier('flush', this.outbox.now)
   }
 
@@ -279,8 +275,7 @@ export class ViewChanges {
     if (change.change === 'join') return true
     // a leave waits for the leaver's own messages before it; of one who is gone, no more will come
     const ordered = this.state.requests.get(change.member)
-    const waits = ordered !== undefined && ordered !== change.request - 1
-    if (waits && change.reason === LeaveReason.wish) return false
+    if (change.request !== undefined && ordered !== undefined && ordered !== change.request - 1) return false
     // the handover waits until every joiner has its answer, which only this sequencer can repeat, and until
     // those known to be gone are out, because the successor does not know it of them
     return (
@@ -305,7 +300,7 @@ export class ViewChanges {
   }
 
   private numberLeave({ member, header, reason, ...change }: WaitingLeave): void {
-    const request = reason === LeaveReason.wish ? change.request : (this.state.requests.get(member) ?? 0) + 1
+    const request = change.request ?? (this.state.requests.get(member) ?? 0) + 1
     this.host.forget(member)
     const others = this.state.latestView.members.filter(({ id }) => id !== member)
     // the oldest of those that may number; without one the group ends for those who stay

@@ -4,7 +4,7 @@
  * questions to the concierge. The word that somebody lives no more comes in here, too.
  */
 import type { Counters } from '../../kernel/counters.ts'
-import type { Address, MemberId, Nonce } from '../../kernel/identity.ts'
+import type { Address, MemberId, Nonce, Seq } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind, type RejectReason, sealKeyOf } from '../../kernel/packet.ts'
@@ -163,7 +163,7 @@ export class Arrivals {
   }
 
   /** It is answered where it was a member: whoever else can write its nonce has nothing sent to a third. */
-  private onFormer(former: ViewMember, leftAt: number, header: PacketHeader, packet: Uint8Array): void {
+  private onFormer(former: ViewMember, leftAt: Seq, header: PacketHeader, packet: Uint8Array): void {
     const { address } = former
     // two who have both left must not tell each other so for ever; and an old sequencer waits for the
     // word of its successor, who may not have heard yet that it is the successor

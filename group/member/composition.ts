@@ -330,7 +330,7 @@ export class Composition {
         right: this.right,
         host: {
           joinSeq: () => host.joinSeq(),
-          isForsaken: () => this.entering.isForsaken(),
+          endIfForsaken: () => this.entering.endIfForsaken(),
           stopNumbering: () => office.giveUp(),
           newSequencer: () => this.succession.onNewSequencer(),
           onOrder: (member, header, packet) => host.onOrder(member, header, packet),

@@ -4,15 +4,15 @@
  * from the moment of a promise on, the attempt promised. Exceptions are listed here, and in outsiders.ts for
  * those who are out of the view.
  */
-import type { Incarnation, MemberId } from '../../kernel/identity.ts'
+import type { Incarnation, MemberId, Seq } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
-import { findMember, type Member } from '../../kernel/view.ts'
+import type { Member } from '../../kernel/view.ts'
 
 export type Admittance =
   | { readonly who: 'member'; readonly member: Member }
   /** One who has left, and may not know it. */
-  | { readonly who: 'former'; readonly member: Member; readonly leftAt: number }
+  | { readonly who: 'former'; readonly member: Member; readonly leftAt: Seq }
   /** A process that wants to become a member. */
   | { readonly who: 'joiner' }
 
@@ -29,25 +29,14 @@ export function admit(
     return 'incarnation'
   if (header.kind === PacketKind.joinRequest) return { who: 'joiner' }
   if (header.sender === self) return 'stranger'
-  const member = partner?.id === header.sender ? partner : memberOf(state, header)
+  const member = partner?.id === header.sender ? partner : state.insider(header.sender, header.senderNonce)
   if (member !== undefined)
     return member.nonce === header.senderNonce ? { who: 'member', member } : 'stranger'
-  const former = state.former.find((one) => one.member.id === header.sender)
-  if (former !== undefined) {
-    if (former.member.nonce !== header.senderNonce) return 'stranger'
-    return { who: 'former', member: former.member, leftAt: former.leftAt }
-  }
+  // an id is one life's: another one under a member's id is nobody, whoever it was before
+  if (state.present.some(({ id }) => id === header.sender)) return 'stranger'
+  const former = state.former.find(({ member: { id } }) => id === header.sender)
+  if (former?.member.nonce === header.senderNonce) return { who: 'former', ...former }
   // Nor one that claims to have joined since: within a view the sequencer is the lowest id that is left, so that nobody
   // whose join this member has missed numbers anything for it, and anybody could claim that.
   return 'stranger'
-}
-
-/** In the view in force, or in any later view change that is held. */
-function memberOf(state: OrderState, { sender, senderNonce }: PacketHeader): Member | undefined {
-  let found = findMember(state.view, sender)
-  for (const change of state.pending) {
-    const member = findMember(change.view, sender)
-    if (member !== undefined && found?.nonce !== senderNonce) found = member
-  }
-  return found
 }

@@ -37,7 +37,7 @@ export class Entering {
   onTimer(): void {
     const { outbox, silence, host } = this.parts
     const sequencer = host.sequencer()
-    if (sequencer === undefined || this.isForsaken()) return
+    if (sequencer === undefined || this.endIfForsaken()) return
     this.tries++
     outbox.unicast(sequencer.address, outbox.packet(PacketKind.state, 0, sequencer.nonce, 0))
     this.arm()
@@ -46,9 +46,9 @@ export class Entering {
 
   /**
    * A joiner whose sequencer dies stays: its join may be accepted, and then its vote may be needed (of a view of
-   * four two are no majority). It goes when nobody of the group has been heard for long.
+   * four two are no majority). It goes when nobody of the group has been heard for long: true if it has gone.
    */
-  isForsaken(): boolean {
+  endIfForsaken(): boolean {
     const { outbox, silence, host } = this.parts
     const { lastHeard, patience, isEverybodySuspect } = silence
     const isSilent = isEverybodySuspect || outbox.now - lastHeard > ENTERING_PATIENCES * patience

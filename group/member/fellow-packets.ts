@@ -102,11 +102,10 @@ export class FellowPackets {
         host.sequencer()?.onReport(member.id, header)
         if (!this.silence.onPacket(member, header, packet)) this.reject('malformed')
         return
-      case PacketKind.gap: {
+      case PacketKind.gap:
         host.sequencer()?.onReport(member.id, header)
         this.repairFor(member.address, header, packet)
         return
-      }
       case PacketKind.data:
         host.sequencer()?.onReport(member.id, header)
         this.intake.onData(member, from, header, packet)
@@ -143,7 +142,8 @@ export class FellowPackets {
     }
   }
 
-  // ---- answers from the own history, to the asker's address in the view (never to where a question came from), in a view that goes on and while bound ----------------------------
+  // ---- answers from the own history, in a view that goes on and while bound ---------------------------
+  // They go to the asker's address in the view, never to where a question came from.
 
   /** From the own history, as far as `last` where that is given. */
   repairFor(address: Address, header: PacketHeader, packet: Uint8Array, last?: Seq): void {

@@ -19,11 +19,9 @@ export class Fellows {
     return findMember(this.state.view, this.state.view.sequencer)
   }
 
-  /** All that a broadcast is for: the view, and the one after it. */
+  /** All that a broadcast is for. */
   get present(): readonly ViewMember[] {
-    const { view, latestView } = this.state
-    if (view === latestView) return view.members
-    return [...view.members, ...latestView.members.filter(({ id }) => findMember(view, id) === undefined)]
+    return this.state.present
   }
 
   get others(): readonly ViewMember[] {

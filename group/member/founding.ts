@@ -3,7 +3,7 @@ import { type MemberId, Right, Role } from '../../kernel/identity.ts'
 import type { Baseline } from '../../kernel/order-state.ts'
 import { ownVersions } from '../../kernel/packets.ts'
 import type { GroupParameters } from '../../kernel/parameters.ts'
-import type { MemberOptions } from './options.ts'
+import { lastRequestOf, type MemberOptions } from './options.ts'
 
 export function foundingBaseline(
   options: MemberOptions,
@@ -21,7 +21,7 @@ export function foundingBaseline(
     sequencer: id,
     members: [{ id, nonce, name, address, role: Role[role], right: Right.all, versions }],
   }
-  const requests = new Map([[id, (start?.request ?? 1) - 1]])
+  const requests = new Map([[id, lastRequestOf(options)]])
   const ballot = { incarnation: view.incarnation, endIncarnation: 0, endSeq: 0, coordinator: id }
   const results = [{ ballot, seq }]
   const nextMemberId = id + 1

@@ -16,7 +16,6 @@ import {
   decodeIncompatible,
   encodeInspect,
   encodeLocate,
-  hasVersion,
   LocatePurpose,
   readStreamFragment,
   StreamPurpose,
@@ -160,11 +159,12 @@ export class Inspector implements Machine {
     const isNews = this.target === undefined || hereIs.challenge !== this.target.challenge
     if (!isNews) return
     const { version, keyId } = hereIs.agreed
-    if (!hasVersion(this.outbox.versions, version)) {
+    const lack = this.outbox.goBy(hereIs.agreed)
+    if (lack === 'version') {
       this.incompatible = { lowest: version, highest: version }
       return
     }
-    if (keyId !== 0 && !this.outbox.keys.includes(keyId)) {
+    if (lack === 'key') {
       const port = JSON.stringify(hereIs.port)
       this.fail(
         ErrorCode.notAuthorized,
@@ -172,11 +172,8 @@ export class Inspector implements Machine {
       )
       return
     }
-    this.outbox.ownSettings = { seq: 0, version, keyId }
-    const { identity } = this.outbox
-    identity.groupId = header.groupId
-    identity.incarnation = header.incarnation
-    identity.coordinator = header.coordinator
+    const { groupId, incarnation, coordinator } = header
+    Object.assign(this.outbox.identity, { groupId, incarnation, coordinator })
     this.target = {
       address: hereIs.sequencerAddress,
       nonce: hereIs.sequencerNonce,

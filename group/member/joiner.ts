@@ -3,31 +3,25 @@
  * answer is a stream with parameters, view and tables; what it does not contain, the events that are not
  * stable yet, is fetched like any gap.
  */
+import { NO_BYTES } from '../../kernel/bytes.ts'
 import type { Credentials } from '../../kernel/credentials.ts'
-import type {
-  Address,
-  GroupId,
-  Incarnation,
-  MemberId,
-  Nonce,
-  RequestNumber,
-  RoleName,
+import {
+  type Address,
+  type GroupId,
+  type Incarnation,
+  type MemberId,
+  type Nonce,
+  type RequestNumber,
+  Right,
+  Role,
+  type RoleName,
 } from '../../kernel/identity.ts'
-import { Right, Role } from '../../kernel/identity.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind } from '../../kernel/packet.ts'
-import {
-  encodeJoinRequest,
-  type HereIs,
-  hasVersion,
-  JoinRefusal,
-  type JoinRefused,
-} from '../../kernel/packets.ts'
+import { encodeJoinRequest, type HereIs, JoinRefusal, type JoinRefused } from '../../kernel/packets.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Agreed } from '../../kernel/settings.ts'
 import type { Timers } from '../../kernel/timers.ts'
-
-const NO_BYTES = new Uint8Array(0)
 
 export interface JoinerOptions {
   readonly name: string
@@ -95,26 +89,20 @@ export class Joiner {
   }
 
   start(): void {
-    const { identity } = this.outbox
-    identity.groupId = this.found.groupId
-    identity.incarnation = this.found.incarnation
-    identity.coordinator = this.found.coordinator
-    if (this.goBy(this.found.hereIs.agreed)) this.ask()
+    const { groupId, incarnation, coordinator, hereIs } = this.found
+    Object.assign(this.outbox.identity, { groupId, incarnation, coordinator })
+    if (this.goBy(hereIs.agreed)) this.ask()
   }
 
   /**
    * The request is written and sealed as the group does it: who cannot do that could not follow it as a member. False if
    * this process cannot.
    */
-  private goBy({ version, keyId }: Agreed): boolean {
-    const { outbox, host } = this
-    if (!hasVersion(outbox.versions, version)) host.incompatible(version)
-    else if (keyId !== 0 && !outbox.keys.includes(keyId)) host.lacksKey(keyId)
-    else {
-      outbox.ownSettings = { seq: 0, version, keyId }
-      return true
-    }
-    return false
+  private goBy(agreed: Agreed): boolean {
+    const lack = this.outbox.goBy(agreed)
+    if (lack === 'version') this.host.incompatible(agreed.version)
+    else if (lack === 'key') this.host.lacksKey(agreed.keyId)
+    return lack === undefined
   }
 
   stop(): void {

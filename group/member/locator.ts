@@ -77,7 +77,6 @@ export class Locator {
   }
 
   start(): void {
-    this.tries = 0
     this.ask()
   }
 

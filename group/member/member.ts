@@ -6,6 +6,7 @@
  */
 import type { JoinAnswer } from '../../kernel/answers.ts'
 import { assert } from '../../kernel/assert.ts'
+import { NO_BYTES } from '../../kernel/bytes.ts'
 import { Counters } from '../../kernel/counters.ts'
 import { ErrorCode, type Outcome } from '../../kernel/errors.ts'
 import { type Address, type Micros, Right, rightNames } from '../../kernel/identity.ts'
@@ -23,7 +24,7 @@ import { findMember } from '../../kernel/view.ts'
 import { foundingBaseline } from './founding.ts'
 import { Membership } from './membership.ts'
 import { type OpenCall, Opening } from './opening.ts'
-import { type MemberOptions, timesOf } from './options.ts'
+import { type MemberOptions, rightOf, timesOf } from './options.ts'
 
 /** Why a member needs a group key. */
 export interface KeyInUse {
@@ -190,17 +191,12 @@ export class Member implements Machine {
     const isOpen = membership !== undefined && this.phase === 'member' && this.leaving === undefined
     const isReceiver = isOpen && membership.right === Right.receive
     if (isOpen && !isReceiver && membership.failure === undefined) return membership.sender
-    for (let i = 0; i < count; i++) {
-      if (isReceiver) this.fail(token + i, ErrorCode.notAuthorized, MAY_NOT_SEND, 'refused')
-      else if (isOpen) this.fail(token + i, ErrorCode.memberFailed, membership.failure!, 'refused')
-      else
-        this.fail(
-          token + i,
-          ErrorCode.closed,
-          'this member has left its group; join again to send',
-          'refused',
-        )
+    const refuse = (code: ErrorCode, message: string) => {
+      for (let i = 0; i < count; i++) this.fail(token + i, code, message, 'refused')
     }
+    if (isReceiver) refuse(ErrorCode.notAuthorized, MAY_NOT_SEND)
+    else if (isOpen) refuse(ErrorCode.memberFailed, membership.failure!)
+    else refuse(ErrorCode.closed, 'this member has left its group; join again to send')
     return undefined
   }
 
@@ -220,25 +216,13 @@ export class Member implements Machine {
     this.phase = 'opening'
     this.port = call.port
     const { outbox, timers, counters, streams, roundTrips } = this
-    const firstRequest = this.options.start?.request ?? 1
-    this.opening = new Opening(
-      call,
-      { outbox, timers, counters, streams, roundTrips },
-      this.options,
-      firstRequest,
-      {
-        peers: () => this.peers,
-        create: () => this.create(call),
-        enter: (answer) => this.enterByJoin(answer),
-        failed: (code, message) => this.failOpen(call.token, code, message),
-      },
-    )
-    if (!this.mayCreate && call.how === 'create') this.opening.refuseCreation()
-    else this.opening.locate()
-  }
-
-  private get mayCreate(): boolean {
-    return (this.options.credentials?.right ?? Right.all) === Right.all
+    this.opening = new Opening(call, { outbox, timers, counters, streams, roundTrips }, this.options, {
+      peers: () => this.peers,
+      create: () => this.create(call),
+      enter: (answer) => this.enterByJoin(answer),
+      failed: (code, message) => this.failOpen(call.token, code, message),
+    })
+    this.opening.begin()
   }
 
   private failOpen(token: Token, code: ErrorCode | undefined, message: string): void {
@@ -431,7 +415,7 @@ export class Member implements Machine {
       port: this.port,
       memberId: outbox.identity.memberId,
       role: this.options.role,
-      right: rightNames[membership?.right ?? this.options.credentials?.right ?? Right.all],
+      right: rightNames[membership?.right ?? rightOf(this.options)],
       view: state?.view,
       isSequencer: membership?.sequencer?.hasHandedOver === false,
       seq: state?.highest ?? 0,
@@ -452,7 +436,7 @@ export class Member implements Machine {
   /**
    * Which group keys this member cannot do without, and why: `group` is what the group seals with; `changing` what it sealed
    * with until a change that some member may not have heard of yet (`waitsFor`, where this member knows: at the sequencer);
-   * `announced` what the group may take at any moment, because this member has said that it holds it.
+   * `announced` what the group may take at any moment, because this member has said that it holds it, and may be believed.
    */
   keysInUse(): KeyInUse[] {
     const { outbox, membership } = this
@@ -477,7 +461,6 @@ export class Member implements Machine {
   }
 }
 
-const NO_BYTES = new Uint8Array(0)
 const MAY_NOT_SEND =
   'this member may only receive; for sending, join with the group key or a token with the right to send'
 const MAY_NOT_RESET =

@@ -72,6 +72,7 @@ export class Office {
       timers,
       streams,
       counters,
+      roundTrips,
       prng,
       options: {
         packetSize: options.packetSize,
@@ -80,7 +81,6 @@ export class Office {
         joinPatience: 2 * times.maxRto,
         verify: options.credentials?.verify,
         asksProgram: options.asksProgram === true,
-        roundTrips,
         ...times,
       },
       host: {

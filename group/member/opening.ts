@@ -29,7 +29,7 @@ import type { Streams } from '../../kernel/streams.ts'
 import type { Timers } from '../../kernel/timers.ts'
 import { Joiner } from './joiner.ts'
 import { Locator } from './locator.ts'
-import type { MemberOptions } from './options.ts'
+import { lastRequestOf, type MemberOptions, rightOf } from './options.ts'
 
 export type OpenCall = Extract<Call, { call: 'open' }>
 
@@ -65,35 +65,35 @@ export class Opening {
   private joiner: Joiner | undefined
   private readonly parts: OpeningParts
   private readonly options: MemberOptions
-  private readonly firstRequest: number
   private readonly host: OpeningHost
 
-  constructor(
-    call: OpenCall,
-    parts: OpeningParts,
-    options: MemberOptions,
-    firstRequest: number,
-    host: OpeningHost,
-  ) {
+  constructor(call: OpenCall, parts: OpeningParts, options: MemberOptions, host: OpeningHost) {
     this.call = call
     this.parts = parts
     this.options = options
-    this.firstRequest = firstRequest
     this.host = host
   }
 
-  private get mayCreate(): boolean {
-    return (this.options.credentials?.right ?? Right.all) === Right.all
+  begin(): void {
+    if (this.call.how === 'create' && !this.mayCreate) this.refuseCreation()
+    else this.locate()
   }
 
-  /** Before anything is asked: who may not number cannot be the first member. */
-  refuseCreation(): void {
-    const port = JSON.stringify(this.call.port)
-    const asked = this.call.how === 'create' ? '' : `no group answered for port ${port}, and `
-    this.stop()
-    this.host.failed(
+  /** Who may not number cannot be the first member. */
+  private get mayCreate(): boolean {
+    return rightOf(this.options) === Right.all
+  }
+
+  /** The port as people are told of it. */
+  private get portName(): string {
+    return JSON.stringify(this.call.port)
+  }
+
+  private refuseCreation(): void {
+    const asked = this.call.how === 'create' ? '' : `no group answered for port ${this.portName}, and `
+    this.fail(
       ErrorCode.notAuthorized,
-      `${asked}this process may not create ${port}: its token does not give every right; let a process with the group key create it, and join then`,
+      `${asked}this process may not create ${this.portName}: its token does not give every right; let a process with the group key create it, and join then`,
     )
   }
 
@@ -102,7 +102,7 @@ export class Opening {
   }
 
   /** After a loss not at once: the group may be between two sequencers. */
-  locate(when: 'at once' | 'after a while' = 'at once'): void {
+  private locate(when: 'at once' | 'after a while' = 'at once'): void {
     this.joiner?.stop()
     this.joiner = undefined
     const { outbox, timers } = this.parts
@@ -135,14 +135,8 @@ export class Opening {
   abandon(): void {
     this.isAbandoned = true
     if (this.phase === 'locating' && this.rounds === 0) {
-      this.stop()
-      this.host.failed(undefined, 'cancelled before it had asked to join')
+      this.fail(undefined, 'cancelled before it had asked to join')
     }
-  }
-
-  stop(): void {
-    this.locator?.stop()
-    this.joiner?.stop()
   }
 
   onTimer(name: 'locate' | 'join'): void {
@@ -165,21 +159,17 @@ export class Opening {
   }
 
   private failIncompatible(theirs: Versions): void {
-    this.stop()
-    const port = JSON.stringify(this.call.port)
-    this.host.failed(
+    this.fail(
       ErrorCode.incompatible,
-      `the group on port ${port} speaks ${versionsText(theirs)} of the wire format, and this process ${versionsText(this.parts.outbox.versions)}; upgrade the older of the two`,
+      `the group on port ${this.portName} speaks ${versionsText(theirs)} of the wire format, and this process ${versionsText(this.parts.outbox.versions)}; upgrade the older of the two`,
     )
   }
 
   private failKey(keyId: number): void {
-    this.stop()
-    const port = JSON.stringify(this.call.port)
     const held = this.parts.outbox.keys.map(keyText).join(', ')
-    this.host.failed(
+    this.fail(
       ErrorCode.notAuthorized,
-      `the group on port ${port} seals with the key ${keyText(keyId)}, which this process does not hold (it holds ${held || 'none'}); put that key into its key file (--key-file), as the members of the group have it`,
+      `the group on port ${this.portName} seals with the key ${keyText(keyId)}, which this process does not hold (it holds ${held || 'none'}); put that key into its key file (--key-file), as the members of the group have it`,
     )
   }
 
@@ -191,8 +181,7 @@ export class Opening {
     } else if (header.groupId !== joiner.found.groupId) {
       this.reject('group')
     } else if (header.kind === PacketKind.expelled) {
-      this.stop()
-      this.host.failed(
+      this.fail(
         ErrorCode.memberFailed,
         'the group had let this process in, and has gone on without it; join again',
       )
@@ -214,20 +203,26 @@ export class Opening {
     if (this.joiner?.sequencerNonce === nonce) this.onLost()
   }
 
+  /** The call has failed: nothing is asked any more. */
+  private fail(code: ErrorCode | undefined, message: string): void {
+    this.locator?.stop()
+    this.joiner?.stop()
+    this.host.failed(code, message)
+  }
+
   private reject(reason: RejectReason): void {
     this.parts.counters.rejected[reason]++
   }
 
   private onNotFound(): void {
-    const port = JSON.stringify(this.call.port)
     if (this.isAbandoned) {
-      this.host.failed(undefined, 'given up before it had joined')
+      this.fail(undefined, 'given up before it had joined')
     } else if (this.incompatible !== undefined) {
       this.failIncompatible(this.incompatible)
     } else if (this.call.how === 'join') {
-      this.host.failed(
+      this.fail(
         ErrorCode.notFound,
-        `no group answered for port ${port}; check the port's name, the interface and the peers, or create it`,
+        `no group answered for port ${this.portName}; check the port's name, the interface and the peers, or create it`,
       )
     } else if (this.mayCreate) {
       this.host.create()
@@ -237,11 +232,9 @@ export class Opening {
   }
 
   private onOutrun(): void {
-    this.stop()
-    const port = JSON.stringify(this.call.port)
-    this.host.failed(
+    this.fail(
       ErrorCode.exists,
-      `somebody else is creating port ${port} at this moment; join it, or choose another port`,
+      `somebody else is creating port ${this.portName} at this moment; join it, or choose another port`,
     )
   }
 
@@ -255,10 +248,9 @@ export class Opening {
     this.locator?.stop()
     this.locator = undefined
     if (this.call.how === 'create') {
-      const port = JSON.stringify(hereIs.port)
-      this.host.failed(
+      this.fail(
         ErrorCode.exists,
-        `a group of ${hereIs.members} is alive on port ${port}; join it, or choose another port`,
+        `a group of ${hereIs.members} is alive on port ${this.portName}; join it, or choose another port`,
       )
       return
     }
@@ -292,12 +284,12 @@ export class Opening {
           incompatible: (version) => this.failIncompatible({ lowest: version, highest: version }),
           lacksKey: (keyId) => this.failKey(keyId),
           notAuthorized: () =>
-            this.host.failed(
+            this.fail(
               ErrorCode.notAuthorized,
               'the group does not let this process in; check that its key or token is one that the group was made with, and that the authorize function of the group wants it',
             ),
           full: (maxMembers) =>
-            this.host.failed(
+            this.fail(
               ErrorCode.full,
               `the group has its ${maxMembers} members already; let one leave, or create it with a larger maxMembers`,
             ),
@@ -307,7 +299,7 @@ export class Opening {
         name,
         address,
         role,
-        lastRequest: this.firstRequest - 1,
+        lastRequest: lastRequestOf(this.options),
         tries: detection.tries,
         nonce,
         credentials,
@@ -319,11 +311,7 @@ export class Opening {
 
   private onLost(): void {
     if (++this.rounds < LOCATE_ROUNDS) this.locate('after a while')
-    else
-      this.host.failed(
-        ErrorCode.notFound,
-        'the group was found, but its sequencer does not answer; try again',
-      )
+    else this.fail(ErrorCode.notFound, 'the group was found, but its sequencer does not answer; try again')
   }
 
   private onStreamData(from: Address, header: PacketHeader, packet: Uint8Array): void {

@@ -1,6 +1,14 @@
 /** What a member machine is made with: its own settings, as opposed to the group's (kernel/parameters.ts). */
 import type { Credentials } from '../../kernel/credentials.ts'
-import type { Address, MemberId, Nonce, RequestNumber, RoleName, Seq } from '../../kernel/identity.ts'
+import {
+  type Address,
+  type MemberId,
+  type Nonce,
+  type RequestNumber,
+  Right,
+  type RoleName,
+  type Seq,
+} from '../../kernel/identity.ts'
 import type { Versions } from '../../kernel/packets.ts'
 
 /** Times of the member itself. All in milliseconds, so that they can be set by people. */
@@ -103,6 +111,16 @@ export interface MemberOptions {
     readonly incarnation?: number
     readonly request?: RequestNumber
   }
+}
+
+/** As what this process wants to be let in: without keys everybody has every right. */
+export function rightOf({ credentials }: MemberOptions): Right {
+  return credentials?.right ?? Right.all
+}
+
+/** The request number before the member's first. */
+export function lastRequestOf({ start }: MemberOptions): RequestNumber {
+  return (start?.request ?? 1) - 1
 }
 
 /** The detection times as the machine counts them, in microseconds. */

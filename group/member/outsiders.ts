@@ -3,15 +3,16 @@
  * that is none of mine, who says that the group has gone on without this member, and whoever joined while this
  * member missed it. Two lines of views on one port are found here, too, and reported.
  */
+import { Allowance } from '../../kernel/allowance.ts'
 import { type Ballot, compareBallots, isSameBallot, type ResultName } from '../../kernel/ballot.ts'
 import type { Counters } from '../../kernel/counters.ts'
-import { type Address, type MemberId, type Micros, type Nonce, Right, Role } from '../../kernel/identity.ts'
+import { type Address, type Micros, type Nonce, Right, Role } from '../../kernel/identity.ts'
 import type { FormerMember, OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { HEADER_BYTES, type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
 import { ownVersions } from '../../kernel/packets.ts'
 import { decodeExpelled, encodeExpelled, type Invite } from '../../kernel/recovery-packets.ts'
-import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
+import type { Member as ViewMember } from '../../kernel/view.ts'
 import type { Recovery } from '../../recovery/recovery.ts'
 
 /** Members that a reset has removed are told so again and again for a while: they may only have been cut off. */
@@ -38,9 +39,8 @@ export class Outsiders {
   private removed: Removed[] = []
   /** Other lines of this group's views that have been reported. BOUNDED by SPLITS_KEPT. */
   private readonly reported = new Set<string>()
-  private notices = NOTICES_AT_ONCE
+  private readonly notices = new Allowance(NOTICES_AT_ONCE, NOTICE_EVERY)
   private asksAt: Micros = 0
-  private noticesAt: Micros = 0
   /**
    * Bytes of questions from each address since its last notice. BOUNDED by ASKERS_KEPT, the one counted first goes first, and
    * the own peers.
@@ -102,22 +102,12 @@ export class Outsiders {
 
   // ---- who may be none --------------------------------------------------------------------------------
 
-  /** A member of the view in force, or of a later one that is held. */
-  insider(id: MemberId, nonce: Nonce): ViewMember | undefined {
-    const { state } = this
-    for (const view of [state.view, ...state.pending.map((change) => change.view)]) {
-      const member = findMember(view, id)
-      if (member?.nonce === nonce) return member
-    }
-    return undefined
-  }
-
   /**
    * One whose join this member has missed: the view that it knows accepted lies upon mine, and this member is
    * in it, or it would not be invited. (Else a member that lags behind joins, with all that it knows dead, could
    * never vote again, and the others might lack its vote for a majority.)
    */
-  laterMember(from: string, header: PacketHeader, invite: Invite): ViewMember | undefined {
+  laterMember(from: Address, header: PacketHeader, invite: Invite): ViewMember | undefined {
     const { state } = this
     const isNew = header.sender >= state.nextMemberId && invite.viewSeq > state.view.seq
     if (!isNew || !this.lieUponMine(invite.results)) return undefined
@@ -151,9 +141,9 @@ export class Outsiders {
   }
 
   /** A packet of this group that belongs to no view of mine, from one who is in none of mine. */
-  onForeign(from: string, header: PacketHeader, isSequencer: boolean, bytes: number): void {
+  onForeign(from: Address, header: PacketHeader, isSequencer: boolean, bytes: number): void {
     if (header.sender === 0 || header.groupId !== this.outbox.identity.groupId) return
-    if (this.insider(header.sender, header.senderNonce) !== undefined) return
+    if (this.state.insider(header.sender, header.senderNonce) !== undefined) return
     if (this.standsStill()) {
       // what a living line sends to everybody, and what it looks for others with
       const { kind } = header
@@ -191,7 +181,7 @@ export class Outsiders {
     const to = former?.member ?? { address: from, nonce }
     const noticeBytes = HEADER_BYTES + encodeExpelled(this.state.results, common).length
     if (!this.isPaidFor(to.address, bytes, noticeBytes)) return
-    if (former !== undefined || this.mayTell()) this.recovery.tellExpelled(to, common)
+    if (former !== undefined || this.notices.take(this.outbox.now)) this.recovery.tellExpelled(to, common)
     else this.counters.rejected.overflow++
   }
 
@@ -238,18 +228,6 @@ export class Outsiders {
     return false
   }
 
-  private mayTell(): boolean {
-    const { now } = this.outbox
-    const earned = Math.floor((now - this.noticesAt) / NOTICE_EVERY)
-    if (earned > 0) {
-      this.notices = Math.min(NOTICES_AT_ONCE, this.notices + earned)
-      this.noticesAt = now
-    }
-    if (this.notices === 0) return false
-    this.notices--
-    return true
-  }
-
   // ---- whose group it is ------------------------------------------------------------------------------
 
   /**
@@ -285,7 +263,7 @@ export class Outsiders {
 
   /** Only a member of a later view can say so: one of this view, or one who has joined since, under a higher id. */
   private mayExpel({ sender, senderNonce }: PacketHeader): boolean {
-    if (this.insider(sender, senderNonce) !== undefined) return true
+    if (this.state.insider(sender, senderNonce) !== undefined) return true
     return sender > Math.max(...this.state.view.members.map(({ id }) => id))
   }
 

@@ -83,23 +83,9 @@ export class Receiver {
     if (isOrder && head.highest > limit) return false
     if (head.highest > state.highest) state.highest = head.highest
     state.release(head.stable)
-    const asCopies = isWorthCopying(packet, this.newBytes(head.firstSeq, blocks))
-    let seq = head.firstSeq
-    for (const placed of blocks) {
-      const { head: block } = placed
-      const at = seq
-      seq += block.count
-      if (!Number.isSafeInteger(seq)) return false
-      if (placed.isReference) {
-        this.takeReference({ ...block, seq: at })
-      } else {
-        const entry = entryOf(placed, packet, at, asCopies)
-        // who is in a view holds the result that made it; another one comes by a reset only
-        const isResult = entry.kind === BlockKind.result && at > state.baseline
-        if (isResult || !isReadable(entry)) return false
-        this.take(entry)
-      }
-    }
+    // who is in a view holds the result that made it; another one comes by a reset only
+    const mayTake = ({ kind, seq }: Entry) => kind !== BlockKind.result || seq <= state.baseline
+    if (!this.takeAll(head.firstSeq, blocks, packet, Number.POSITIVE_INFINITY, mayTake)) return false
     if (head.accepted > this.acceptedAnywhere) this.acceptedAnywhere = head.accepted
     this.acceptHeld()
     state.release(head.stable)
@@ -115,8 +101,19 @@ export class Receiver {
     if (blocks === undefined) return false
     // what all have taken, this member too, makes room: a full history must not stop a reset
     this.state.release(head.stable)
-    const asCopies = isWorthCopying(packet, this.newBytes(head.firstSeq, blocks))
-    let seq = head.firstSeq
+    return this.takeAll(head.firstSeq, blocks, packet, end, () => true)
+  }
+
+  /** Takes the blocks of a packet that end by `end`; false at the first that cannot be, or may not be taken. */
+  private takeAll(
+    firstSeq: Seq,
+    blocks: readonly PlacedBlock[],
+    packet: Uint8Array,
+    end: Seq,
+    mayTake: (entry: Entry) => boolean,
+  ): boolean {
+    const asCopies = isWorthCopying(packet, this.newBytes(firstSeq, blocks))
+    let seq = firstSeq
     for (const placed of blocks) {
       const at = seq
       seq += placed.head.count
@@ -126,7 +123,7 @@ export class Receiver {
         this.takeReference({ ...placed.head, seq: at })
       } else {
         const entry = entryOf(placed, packet, at, asCopies)
-        if (!isReadable(entry)) return false
+        if (!mayTake(entry) || !isReadable(entry)) return false
         this.take(entry)
       }
     }

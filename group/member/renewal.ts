@@ -46,8 +46,8 @@ import type { Silence } from './silence.ts'
 export interface RenewalHost {
   /** Place of the own join, until that is accepted. */
   joinSeq(): Seq | undefined
-  /** Ends the life of a joiner that nobody answers any more, and says whether it is one. */
-  isForsaken(): boolean
+  /** A joiner that nobody answers any more goes. */
+  endIfForsaken(): void
   /** This member is no sequencer any more, if it was one. */
   stopNumbering(): void
   /** The view in force has a sequencer, this member or another one. */
@@ -125,7 +125,7 @@ export class Renewal {
             parts.receiver.dropAbove(seq)
             parts.sender.dropAbove(seq)
           },
-          collect: (_source, end) => {
+          collect: (end) => {
             state.highest = Math.max(state.history.received, end)
             gaps.restart()
             gaps.check()
@@ -272,9 +272,10 @@ export class Renewal {
     if (invite === undefined || invite.ballot.coordinator !== header.sender) return 'malformed'
     const { ballot } = invite
     const { recovery, outsiders } = this
+    const { state } = this.parts
     if (ballot.incarnation - recovery.promise.incarnation > INCARNATION_STEP_MAX) return 'overflow'
     const inviter =
-      outsiders.insider(header.sender, header.senderNonce) ?? outsiders.laterMember(from, header, invite)
+      state.insider(header.sender, header.senderNonce) ?? outsiders.laterMember(from, header, invite)
     if (inviter === undefined) {
       if (!recovery.isBound) outsiders.tell(from, header, packet.length, invite.results)
       return 'stranger'
@@ -311,7 +312,7 @@ export class Renewal {
     const { sender, senderNonce } = header
     const isLeader = this.recovery.leader?.nonce === senderNonce
     // whoever else says so has nothing to refuse, and would raise the numbers of attempts
-    if (!isLeader && this.outsiders.insider(sender, senderNonce) === undefined) return 'stranger'
+    if (!isLeader && this.parts.state.insider(sender, senderNonce) === undefined) return 'stranger'
     this.recovery.onRefusal(header.senderNonce, refusal)
     return undefined
   }
@@ -345,7 +346,7 @@ export class Renewal {
     const isGap = header.kind === PacketKind.gap || header.kind === PacketKind.dataGap
     const isOfView = header.incarnation === view.incarnation && header.coordinator === view.coordinator
     if (!this.recovery.isBound || !isGap || !isOfView) return false
-    const asker = this.outsiders.insider(header.sender, header.senderNonce)
+    const asker = state.insider(header.sender, header.senderNonce)
     if (asker === undefined) return false
     // but nothing from beyond that view: the log here may be another one by now, with other events at those places
     const next = state.results.find(({ ballot, seq }) => seq > view.seq && !isOf(view, ballot))
@@ -458,7 +459,7 @@ export class Renewal {
   private onStopped(reason: string): void {
     const { sender, host } = this.parts
     if (host.joinSeq() !== undefined) {
-      host.isForsaken()
+      host.endIfForsaken()
       return
     }
     if (sender.isLeaving) return host.leftBehind(reason)

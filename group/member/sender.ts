@@ -9,6 +9,7 @@
  */
 import { assert } from '../../kernel/assert.ts'
 import { BLOCK_COUNT_MAX, BLOCK_HEADER_BYTES, BlockKind, writeBlockHeader } from '../../kernel/block.ts'
+import { NO_BYTES } from '../../kernel/bytes.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import { Deque } from '../../kernel/deque.ts'
 import { ErrorCode, type Outcome } from '../../kernel/errors.ts'
@@ -57,8 +58,11 @@ export interface SenderHost {
 }
 
 export interface SenderOptions {
+  /** Bytes of the largest packet. */
   readonly packetSize: number
+  /** Bytes of own requests that may be on their way. */
   readonly sendWindow: number
+  /** Bytes that the own socket can buffer. */
   readonly window: number
   readonly method: 'auto' | 'pb' | 'bb'
   /** Bytes of a block from which on `auto` takes method 2. */
@@ -66,12 +70,15 @@ export interface SenderOptions {
 }
 
 export class Sender {
+  /** Whether the own leave has been asked for. */
+  isLeaving = false
   private nextRequest: RequestNumber
   private readonly waiting = new WaitingLine()
   private heldAskedAt: Micros = 0
   /** BOUNDED by the send window in bytes (one block may always be on its way). */
   private readonly outstanding = new Deque<Outstanding>()
   private outstandingBytes = 0
+  private outstandingMessages = 0
   /** Ordered but not accepted. BOUNDED by the history. */
   private readonly ordered = new Deque<Outstanding>()
   private orderedMessages = 0
@@ -79,7 +86,6 @@ export class Sender {
   private learntAt: Micros = 0
   /** Cancelled on their way, and answered so. BOUNDED by what is outstanding or ordered. */
   private readonly givenUp = new Set<Token>()
-  private outstandingMessages = 0
 
   private readonly outbox: Outbox
   private readonly timers: Timers
@@ -153,9 +159,6 @@ export class Sender {
     this.timers.setEarlier('flush', this.outbox.now)
   }
 
-  /** Whether the own leave has been asked for. */
-  isLeaving = false
-
   leave(header: Uint8Array): void {
     this.isLeaving = true
     this.wait(new Waiting(NO_TOKEN, 0, header, [NO_BYTES], 0, 1, true))
@@ -172,11 +175,9 @@ export class Sender {
       )
       return true
     }
-    const covers = (item: { token: Token; count: number }) =>
-      token >= item.token && token < item.token + item.count
     for (const queue of [this.outstanding, this.ordered]) {
       for (const item of queue) {
-        if (!covers(item) || this.givenUp.has(token)) continue
+        if (!item.covers(token) || this.givenUp.has(token)) continue
         this.givenUp.add(token)
         this.fail(
           token,
@@ -226,15 +227,11 @@ export class Sender {
   /** The member's life is over: every send ends here. */
   close(code: ErrorCode, message: string): void {
     for (const queue of [this.ordered, this.outstanding]) {
-      for (const { token, count, isLeave } of queue) {
-        if (isLeave) continue
-        for (let i = 0; i < count; i++) {
-          if (!this.givenUp.delete(token + i)) this.fail(token + i, code, message, 'unknown')
-        }
-      }
+      for (const item of queue) this.giveUpOn(item, code, message)
       queue.clear()
     }
     this.refuseWaiting(code, message)
+    this.givenUp.clear()
     this.outstandingBytes = this.outstandingMessages = this.orderedMessages = 0
     this.timers.stop('request')
   }
@@ -566,6 +563,5 @@ export class Sender {
   }
 }
 
-const NO_BYTES = new Uint8Array(0)
 /** A leave is answered by its acceptance, not by a token. */
 const NO_TOKEN: Token = -1

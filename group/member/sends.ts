@@ -36,4 +36,8 @@ export class Outstanding {
     this.isLarge = of.isLarge
     this.firstSentAt = this.lastSentAt = of.now
   }
+
+  covers(token: Token): boolean {
+    return token >= this.token && token < this.token + this.count
+  }
 }

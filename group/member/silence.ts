@@ -39,9 +39,9 @@ export interface SilenceHost {
   /** The sequencer does not answer, and none of the others has heard it (automatic), or nobody asks them (manual). */
   sequencerFailed(id: MemberId): void
   /** A member does not answer its sequencer, which is this one. */
-  memberFailed(id: MemberId): void
+  memberFailed(): void
   /** Somebody else has been asked in vain. */
-  suspected(id: MemberId): void
+  suspected(): void
   /** The sequencer is heard again. */
   sequencerBack(): void
   /** What was held back during the doubt goes on. */
@@ -208,7 +208,7 @@ export class Silence {
 
   onHeard({ id }: ViewMember): void {
     this.suspicion.heard(id, this.outbox.now)
-    if (id !== this.host.sequencer()?.id) return
+    if (id !== this.host.view().sequencer) return
     this.denials = 0
     this.inquiry.end()
     this.host.sequencerBack()
@@ -250,9 +250,9 @@ export class Silence {
       if (host.isAutomatic()) this.inquiry.begin()
       else host.sequencerFailed(id)
     } else if (host.isSequencer()) {
-      host.memberFailed(id)
+      host.memberFailed()
     } else {
-      host.suspected(id)
+      host.suspected()
     }
   }
 
@@ -266,7 +266,7 @@ export class Silence {
     this.counters.suspicions++
     const reason = 'it does not hear the sequencer, and the others do'
     this.outbox.output({ output: 'event', event: { event: 'suspect', member: id, reason } })
-    this.host.memberFailed(id)
+    this.host.memberFailed()
   }
 
   /** Inquiries, testimonies, probes and their answers; false for what cannot be read. */

@@ -38,6 +38,17 @@ const action: fc.Arbitrary<Action> = fc.oneof(
         },
     ),
   },
+  {
+    weight: 1,
+    arbitrary: fc.integer({ min: 2, max: 5 }).map(
+      (divisor): Action =>
+        (deque, model) => {
+          const wanted = (n: number) => n % divisor !== 0
+          deque.keepOnly(wanted)
+          model.splice(0, model.length, ...model.filter(wanted))
+        },
+    ),
+  },
 )
 
 test('a queue is what an array is', () => {
