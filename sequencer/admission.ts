@@ -1,7 +1,7 @@
 /**
  * Which requests may be numbered: each member's in the order of its request numbers, each once, however
  * often it is repeated (I2, I3). What comes before its predecessors waits here; what is admitted queues
- * until the history has room.
+ * until the history has room. Members take turns, a block each: who sends much has to wait behind its own.
  *
  * BOUNDED: per member `bytesPerMember` bytes, early and queued together; what does not fit is dropped and
  * comes again when its sender repeats it.
@@ -20,17 +20,21 @@ export interface Request {
 export type Admission = 'admitted' | 'duplicate' | 'early' | 'overflow'
 
 interface Lane {
+  readonly member: MemberId
   /** All requests below it are admitted. */
   expected: RequestNumber
   /** By first request number. */
   readonly early: Map<RequestNumber, Request>
   bytes: number
   /** Admitted and not yet numbered. */
-  queued: number
+  readonly queue: Deque<Request>
 }
 
 export class AdmissionQueue {
-  private readonly queue = new Deque<Request>()
+  /** Lanes in which something is queued, each once; the first has its turn. BOUNDED by the members of the view. */
+  private readonly turns = new Deque<Lane>()
+  /** Blocks in all lanes together. */
+  length = 0
   /** BOUNDED by the members of the view. */
   private readonly leaves: Request[] = []
   /** BOUNDED by the members of the view. */
@@ -49,7 +53,7 @@ export class AdmissionQueue {
     if (lane === undefined) {
       const ordered = this.ordered(member)
       if (ordered === undefined) return undefined
-      lane = { expected: ordered + 1, early: new Map(), bytes: 0, queued: 0 }
+      lane = { member, expected: ordered + 1, early: new Map(), bytes: 0, queue: new Deque() }
       this.lanes.set(member, lane)
     }
     return lane
@@ -62,7 +66,7 @@ export class AdmissionQueue {
     if (head.firstRequest < lane.expected) return 'duplicate'
     if (lane.early.has(head.firstRequest)) return 'early'
     // everything early waits for the next one, so that has room in any case
-    const isWaitedFor = head.firstRequest === lane.expected && lane.queued === 0
+    const isWaitedFor = head.firstRequest === lane.expected && lane.queue.length === 0
     const isFull = lane.bytes > 0 && lane.bytes + head.length > this.bytesPerMember
     if (isFull && !isWaitedFor) return 'overflow'
     lane.bytes += head.length
@@ -76,8 +80,9 @@ export class AdmissionQueue {
         lane.bytes -= next.head.length
         this.leaves.push(next)
       } else {
-        this.queue.push(next)
-        lane.queued++
+        if (lane.queue.length === 0) this.turns.push(lane)
+        lane.queue.push(next)
+        this.length++
       }
       lane.expected = next.head.firstRequest + next.head.count
     }
@@ -100,18 +105,29 @@ export class AdmissionQueue {
     return (this.lanes.get(member)?.early.size ?? 0) > 0
   }
 
-  first(): Request | undefined {
-    return this.queue.first()
+  /** What is next to be numbered. `except` loses its turn. */
+  first(except?: MemberId): Request | undefined {
+    const { turns } = this
+    if (turns.first()?.member === except && except !== undefined) turns.push(turns.shift()!)
+    const lane = turns.first()
+    return lane === undefined || lane.member === except ? undefined : lane.queue.first()
   }
 
+  /** Takes what `first` gave: the turn goes to the next lane. */
   take(): Request | undefined {
-    const request = this.queue.shift()
-    const lane = request && this.lanes.get(request.head.member)
-    if (lane !== undefined) {
-      lane.bytes -= request!.head.length
-      lane.queued--
-    }
+    const lane = this.turns.shift()
+    const request = lane?.queue.shift()
+    if (lane === undefined || request === undefined) return undefined
+    lane.bytes -= request.head.length
+    this.length--
+    if (lane.queue.length > 0) this.turns.push(lane)
     return request
+  }
+
+  /** Whether anybody but `member` has something queued. */
+  hasOthersThan(member: MemberId): boolean {
+    const { turns } = this
+    return turns.length > 1 || (turns.length === 1 && turns.first()!.member !== member)
   }
 
   /**
@@ -122,13 +138,10 @@ export class AdmissionQueue {
     return this.leaves.splice(0)
   }
 
-  get length(): number {
-    return this.queue.length
-  }
-
   /** Nothing of this member's will be numbered any more. */
   forget(member: MemberId): void {
+    this.length -= this.lanes.get(member)?.queue.length ?? 0
     this.lanes.delete(member)
-    this.queue.keepOnly(({ head }) => head.member !== member)
+    this.turns.remove((lane) => lane.member === member)
   }
 }

@@ -8,10 +8,24 @@ import type { Micros, Seq } from '../kernel/identity.ts'
 import type { OrderState } from '../kernel/order-state.ts'
 import type { ProgressTable } from './progress.ts'
 
+/** A broadcast that some member is not known to have received. */
+interface Flight {
+  /** Of its last message. */
+  readonly seq: Seq
+  /** In the packet, and in packets in which its senders have broadcast blocks themselves. */
+  readonly bytes: number
+  /** Of blocks of the sequencer's own program. */
+  readonly ownBytes: number
+  readonly hasOthers: boolean
+}
+
 export class Room {
-  /** Broadcasts that some member is not known to have received. BOUNDED by the history. */
-  private readonly flight = new Deque<{ seq: Seq; bytes: number }>()
+  /** BOUNDED by the history. */
+  private readonly flight = new Deque<Flight>()
   private flightBytes = 0
+  private ownFlightBytes = 0
+  /** Broadcasts in flight with blocks of others. */
+  private othersFlights = 0
   private bytesSinceReport = 0
   private seqAtReport: Seq
   private spreadBytes = 0
@@ -49,10 +63,21 @@ export class Room {
     return this.progress.leastWindow(this.state.latestView.members)
   }
 
-  sent(lastSeq: Seq, bytes: number): void {
-    this.flight.push({ seq: lastSeq, bytes })
-    this.flightBytes += bytes
-    this.bytesSinceReport += bytes
+  sent(flight: Flight): void {
+    this.flight.push(flight)
+    this.flightBytes += flight.bytes
+    this.ownFlightBytes += flight.ownBytes
+    if (flight.hasOthers) this.othersFlights++
+    this.bytesSinceReport += flight.bytes
+  }
+
+  /**
+   * Whether the sequencer's own program has its share under way, and others use theirs. A member's window is used
+   * until its requests have come back numbered; the sequencer's own have their numbers at once, and would leave the
+   * others next to nothing of the rate (five sixths were its own, with all sending what they could).
+   */
+  isOwnShareUsed(share: number, othersWait: boolean): boolean {
+    return this.ownFlightBytes >= share && (othersWait || this.othersFlights > 0)
   }
 
   /**
@@ -83,8 +108,9 @@ export class Room {
     return true
   }
 
-  /** Everybody has received up to `seq`. */
-  landed(seq: Seq): void {
+  /** Everybody has received up to `seq`. True if that is news. */
+  landed(seq: Seq): boolean {
+    const { length } = this.flight
     for (
       let first = this.flight.first();
       first !== undefined && first.seq <= seq;
@@ -92,7 +118,10 @@ export class Room {
     ) {
       this.flight.shift()
       this.flightBytes -= first.bytes
+      this.ownFlightBytes -= first.ownBytes
+      if (first.hasOthers) this.othersFlights--
     }
+    return this.flight.length < length
   }
 
   /** Whether the next broadcast should ask everybody for a report, before something runs full. */

@@ -55,6 +55,8 @@ const TRIES_BEFORE_KNOCKING = 3
 export interface SequencerOptions extends BroadcastsOptions, ViewChangesOptions {
   /** Bytes of requests that are kept for one member. */
   readonly requestBytes: number
+  /** Bytes of its own program's that the sequencer has under way while others send. */
+  readonly ownShare: number
 }
 
 /** What the sequencer needs from the member around it. */
@@ -290,7 +292,7 @@ export class Sequencer {
     let count = 0
     let blockBytes = 0
     let wireBytes = 0
-    for (let next = this.admission.first(); next !== undefined; next = this.admission.first()) {
+    for (let next = this.next(); next !== undefined; next = this.next()) {
       const { head } = next
       const size = ENTRY_OVERHEAD + wireBytesOf(next)
       if (batch.length > 0 && bytes + size > this.options.packetSize) break
@@ -304,6 +306,14 @@ export class Sequencer {
       blockBytes += head.length
     }
     return batch
+  }
+
+  /** Whose turn it is; the own program's only while it has not used its share. */
+  private next(): Request | undefined {
+    const { id } = this.self
+    const othersWait = this.admission.hasOthersThan(id)
+    const isHeld = this.room.isOwnShareUsed(this.options.ownShare, othersWait)
+    return this.admission.first(isHeld ? id : undefined)
   }
 
   private number(batch: readonly Request[]): void {
@@ -349,7 +359,9 @@ export class Sequencer {
   advance(): void {
     const { state } = this
     this.noteOwnProgress()
-    this.room.landed(this.progress.leastReceived(this.state.present))
+    if (this.room.landed(this.progress.leastReceived(this.state.present)) && this.isWaitingForRoom) {
+      this.timers.setEarlier('flush', this.outbox.now)
+    }
     const reach = acceptableUpTo(state, this.progress, this.self.id)
     if (reach > state.accepted) {
       const leaving = state.pending[0]?.leave?.member
@@ -451,8 +463,14 @@ export class Sequencer {
     const last = entries.at(-1)
     if (last !== undefined && state.accepted < last.seq) this.tentativeSince ??= outbox.now
     let bytes = this.broadcasts.say(entries, asksReport, this.ackTries)
-    for (const entry of entries) bytes += this.spreadBytesOf(entry)
-    if (last !== undefined) this.room.sent(lastSeqOf(last), bytes)
+    let ownBytes = 0
+    let hasOthers = false
+    for (const entry of entries) {
+      bytes += this.spreadBytesOf(entry)
+      if (entry.member === this.self.id) ownBytes += entry.block.length
+      else hasOthers = true
+    }
+    if (last !== undefined) this.room.sent({ seq: lastSeqOf(last), bytes, ownBytes, hasOthers })
   }
 
   /**

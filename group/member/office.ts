@@ -78,6 +78,7 @@ export class Office {
         packetSize: options.packetSize,
         requestBytes: REQUEST_WINDOWS * options.sendWindow,
         window: options.window,
+        ownShare: options.sendWindow,
         joinPatience: 2 * times.maxRto,
         verify: options.credentials?.verify,
         asksProgram: options.asksProgram === true,

@@ -201,3 +201,45 @@ describe('messages of very different sizes', () => {
     expect(sizes).toEqual([30_000, 30_000, 30_000, 10, 30_000, 0])
   })
 })
+
+describe('all members send as much as they can', () => {
+  const SIZE = 8000
+  const ALL = 1500
+
+  /** Of the first half of the order, the share of each member. */
+  function shares(group: GroupOf, senders: readonly Seat[]): number[] {
+    for (let i = 0; i < ALL; i++) for (const seat of senders) seat.send(SIZE)
+    allReturned(group)
+    oneOrder(group)
+    const messages = group.first.messages.slice(0, (ALL * senders.length) / 2)
+    return senders.map(
+      ({ memberId }) => messages.filter(({ sender }) => sender === memberId).length / messages.length,
+    )
+  }
+
+  test('the sequencer’s own program gets no more of the order than the others’', () => {
+    const group = GroupOf.open(4, { member: { method: 'pb' } })
+    for (const share of shares(group, group.seats)) expect(share).toBeGreaterThan(0.15)
+  })
+
+  test('one that starts later is not behind all that another has sent', () => {
+    const group = GroupOf.open(3)
+    const [first, , late] = group.seats as [Seat, Seat, Seat]
+    for (let i = 0; i < ALL; i++) first.send(SIZE)
+    const sent = late.send(10)
+    const took = group.until(() => sent.seq !== undefined, 'its message is ordered')
+    expect(took).toBeLessThanOrEqual(10 * ROUND_TRIP_MS)
+    expect(first.unanswered).toBeGreaterThan(0)
+  })
+
+  test('the sequencer’s program alone waits for nobody’s share', () => {
+    const group = GroupOf.open(3)
+    const [first] = group.seats as [Seat]
+    const { sendWindow, window } = first.machine.options
+    expect(sendWindow).toBeLessThan(window / 2)
+    for (let i = 0; (i + 1) * SIZE < window / 2; i++) first.send(SIZE)
+    const before = group.queue.now
+    group.until(() => first.unanswered === 0, 'all is numbered')
+    expect(group.queue.now - before).toBe(0)
+  })
+})
