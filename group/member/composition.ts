@@ -215,8 +215,10 @@ export class Composition {
       receiver,
       assemblies,
       host: {
+        self: () => self,
         sequencer: () => this.office.sequencer,
         present: () => fellows.present,
+        othersSpread: () => sender.othersSpread(),
         onBlock: (data, block) => host.onBlock(data, block),
         repaired: (bytes) => gaps.check(bytes),
       },

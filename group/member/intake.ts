@@ -6,7 +6,7 @@
 import { type Assembly, type AssemblyStore, isBlockOf } from '../../kernel/assembly.ts'
 import { BLOCK_HEADER_BYTES } from '../../kernel/block.ts'
 import type { Counters } from '../../kernel/counters.ts'
-import { type Address, Right } from '../../kernel/identity.ts'
+import { type Address, type MemberId, Right } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
@@ -28,11 +28,14 @@ import type { Receiver } from './receiver.ts'
 const LEAVE_BYTES_MAX = BLOCK_HEADER_BYTES + parameterLimits.headerBytes + 16
 
 export interface IntakeHost {
+  self(): MemberId
   sequencer(): Sequencer | undefined
   /** All that broadcasts are for. */
   present(): readonly ViewMember[]
   /** A block is whole here, and this member is not the sequencer. */
   onBlock(data: DataFragment, block: Uint8Array): void
+  /** A piece has come of a block that another member is spreading. */
+  othersSpread(): void
   /** Bytes have come of a block whose place is known. */
   repaired(bytes: number): void
 }
@@ -82,6 +85,7 @@ export class Intake {
     if (assembly === undefined && !isOld) return this.reject('overflow')
     const isNews = assembly?.add(data.offset, data.bytes) === true
     if (isNews && sequencer !== undefined && header.destination !== 0n) this.passOn(sequencer, from, data)
+    if (isNews && header.destination === 0n && member !== this.host.self()) this.host.othersSpread()
     const wantsAck = (header.flags & DATA_FLAG_ACK) !== 0
     if (isNews || wantsAck) this.take(from, data, assembly)
     if (sequencer !== undefined && wantsAck) this.acknowledge(address, header, data, assembly)

@@ -420,6 +420,11 @@ export class Sender {
     }
   }
 
+  /** A piece of a block that another member spreads. */
+  othersSpread(): void {
+    this.spreader.othersHeard()
+  }
+
   /** The sequencer tells how far it is with a large block. */
   onDataAck(ack: DataAck): void {
     this.spreader.onAck(ack)

@@ -4,8 +4,11 @@
  * them on. Only when the sequencer holds the whole block is it numbered, so that a large message does not hold
  * up other members' small ones.
  *
- * One block at a time, in windows: the sequencer tells how far it is and what it misses, and exactly that is
- * repeated. The sequencer's own blocks have nobody to tell so; they are paced by everybody's reports instead.
+ * One block after the other, in windows: the sequencer tells how far it is with each and what it misses, and exactly that is
+ * repeated. A sender that hears nobody else spread begins its next block when all of the one before it has left, not when
+ * all of it has come, so that the group does not rest for a round trip a block. Beside others it waits: blocks close
+ * behind each other from several senders overflow the sockets of receivers, whom no answer paces. The sequencer's own
+ * blocks have nobody to tell how far they are; they are paced by everybody's reports instead.
  */
 import type { ByteRange } from '../../kernel/assembly.ts'
 import { Deque } from '../../kernel/deque.ts'
@@ -18,6 +21,8 @@ import type { Member as ViewMember } from '../../kernel/view.ts'
 
 /** How many times in a window the sequencer is asked how far it is. */
 const ACKS_PER_WINDOW = 4
+/** A sender is alone after so many blocks of its own without a piece of anybody else's. */
+const BLOCKS_ALONE = 8
 
 export interface Spread {
   readonly block: Uint8Array
@@ -43,13 +48,28 @@ export interface SpreaderHost {
   repeated(): void
 }
 
+/** A block on its way, and how far it is. */
+class Passage {
+  readonly spread: Spread
+  sent = 0
+  acked = 0
+  repairedAt: Micros = 0
+
+  constructor(spread: Spread) {
+    this.spread = spread
+  }
+
+  get isOut(): boolean {
+    return this.sent >= this.spread.block.length
+  }
+}
+
 export class Spreader {
   /** BOUNDED by the sender's window. */
-  private readonly queue = new Deque<Spread>()
-  private sent = 0
-  private acked = 0
+  private readonly queue = new Deque<Passage>()
   private sinceAck = 0
-  private repairedAt: Micros = 0
+  /** Blocks that have come since a piece of another member's was heard. */
+  private blocksAlone = 0
   private readonly fragmentBytes: number
   private readonly socketBytes: number
   private readonly outbox: Outbox
@@ -74,37 +94,56 @@ export class Spreader {
   }
 
   begin(spread: Spread): void {
-    this.queue.push(spread)
-    if (this.queue.length === 1) this.startHead()
-  }
-
-  private startHead(): void {
-    this.sent = this.acked = this.sinceAck = 0
+    this.queue.push(new Passage(spread))
     this.pump()
   }
 
   /** Sends what may go. Called when there is news from the sequencer, and at the end of turns. */
   pump(): void {
-    const spread = this.queue.first()
-    if (spread === undefined) return
-    const total = spread.block.length
-    for (;;) {
+    let passage = this.queue.first()
+    while (passage !== undefined) {
       const credit = this.host.ownCredit()
-      if (this.sent >= total) {
-        if (credit !== undefined) this.finish(spread)
-        return
+      if (passage.isOut) {
+        if (credit === undefined) passage = this.nextToLeave
+        else passage = this.finish(passage)
+        continue
       }
-      if (credit === undefined ? this.sent - this.acked >= this.window : credit <= 0) return
-      const to = Math.min(total, this.sent + this.fragmentBytes)
-      const isLast = to === total || to - this.acked >= this.window
-      this.transmit(spread, this.sent, to, isLast || this.sinceAck >= this.window / ACKS_PER_WINDOW)
-      this.sent = to
+      if (passage.sent === 0 && passage !== this.queue.first() && this.blocksAlone < BLOCKS_ALONE) return
+      const { inFlight, window } = this
+      if (credit === undefined ? inFlight >= window : credit <= 0) return
+      const { spread, sent } = passage
+      const to = Math.min(spread.block.length, sent + this.fragmentBytes)
+      passage.sent = to
+      const isLast = passage.isOut || inFlight + to - sent >= window
+      this.transmit(spread, sent, to, isLast || this.sinceAck >= window / ACKS_PER_WINDOW)
     }
   }
 
-  private finish(spread: Spread): void {
+  private get nextToLeave(): Passage | undefined {
+    for (const passage of this.queue) if (!passage.isOut) return passage
+    return undefined
+  }
+
+  /** Bytes that have left, and of which the sequencer has not said that it has them. */
+  private get inFlight(): number {
+    let bytes = 0
+    for (const { sent, acked } of this.queue) {
+      if (sent === 0) break
+      bytes += sent - acked
+    }
+    return bytes
+  }
+
+  private find(firstRequest: RequestNumber): Passage | undefined {
+    for (const passage of this.queue) if (passage.spread.firstRequest === firstRequest) return passage
+    return undefined
+  }
+
+  /** Gives the next. */
+  private finish({ spread }: Passage): Passage | undefined {
     this.host.ownDone(spread)
-    this.done(spread.firstRequest)
+    this.remove(spread.firstRequest)
+    return this.queue.first()
   }
 
   private transmit(spread: Spread, from: number, to: number, wantsAck: boolean): void {
@@ -125,35 +164,38 @@ export class Spreader {
     spread.transmitted()
   }
 
+  /** Another member spreads a block at this time. */
+  othersHeard(): void {
+    this.blocksAlone = 0
+  }
+
   /** How far the sequencer is with a block. */
   onAck(ack: DataAck): void {
-    const spread = this.queue.first()
-    if (spread === undefined || ack.request !== spread.firstRequest) return
-    if (ack.contiguous > this.acked) spread.progressed()
-    this.acked = Math.max(this.acked, Math.min(ack.contiguous, spread.block.length))
-    this.sent = Math.max(this.sent, this.acked)
-    if (this.acked === spread.block.length) {
+    const passage = this.find(ack.request)
+    if (passage === undefined) return
+    const { spread } = passage
+    if (ack.contiguous > passage.acked) spread.progressed()
+    passage.acked = Math.max(passage.acked, Math.min(ack.contiguous, spread.block.length))
+    passage.sent = Math.max(passage.sent, passage.acked)
+    if (passage.acked === spread.block.length) {
       this.done(spread.firstRequest)
       return
     }
-    this.repair(spread, ack.missing)
+    this.repair(passage, ack.missing)
     this.pump()
   }
 
   /** Repeats what is missing, once per round trip: several acks of one window tell of the same loss. */
-  private repair(spread: Spread, missing: readonly ByteRange[]): void {
+  private repair(passage: Passage, missing: readonly ByteRange[]): void {
     const { now } = this.outbox
-    if (missing.length === 0 || now - this.repairedAt < this.roundTrips.timeout(0)) return
-    this.repairedAt = now
+    const { spread, sent } = passage
+    if (missing.length === 0 || now - passage.repairedAt < this.roundTrips.timeout(0)) return
+    passage.repairedAt = now
     const pieces: ByteRange[] = []
     let left = this.window
     for (const range of missing) {
-      for (
-        let from = range.from;
-        from < Math.min(range.to, this.sent) && left > 0;
-        from += this.fragmentBytes
-      ) {
-        const to = Math.min(range.to, this.sent, from + this.fragmentBytes)
+      for (let from = range.from; from < Math.min(range.to, sent) && left > 0; from += this.fragmentBytes) {
+        const to = Math.min(range.to, sent, from + this.fragmentBytes)
         pieces.push({ from, to })
         left -= to - from
       }
@@ -167,24 +209,28 @@ export class Spreader {
 
   /** No answer for too long: the last that was sent once more; if it is not what is missing, the answer tells. */
   probe(firstRequest: RequestNumber): void {
-    const spread = this.queue.first()
-    if (spread === undefined || spread.firstRequest !== firstRequest) return
-    const to = Math.max(this.sent, Math.min(spread.block.length, this.fragmentBytes))
+    const passage = this.find(firstRequest)
+    // one behind others that has not begun waits for these, and not for an answer
+    if (passage === undefined || (passage.sent === 0 && passage !== this.queue.first())) return
+    const { spread } = passage
+    const to = Math.max(passage.sent, Math.min(spread.block.length, this.fragmentBytes))
     const from = Math.floor((to - 1) / this.fragmentBytes) * this.fragmentBytes
     this.transmit(spread, from, to, true)
-    this.sent = to
+    passage.sent = to
   }
 
   /** The sequencer holds all of it, or has numbered it already: on to the next. */
   done(firstRequest: RequestNumber): void {
-    const wasFirst = this.queue.first()?.firstRequest === firstRequest
-    this.queue.remove((spread) => spread.firstRequest === firstRequest)
-    if (wasFirst && this.queue.length > 0) this.startHead()
+    if (this.remove(firstRequest)) this.blocksAlone++
+    this.pump()
+  }
+
+  private remove(firstRequest: RequestNumber): boolean {
+    return this.queue.remove(({ spread }) => spread.firstRequest === firstRequest) !== undefined
   }
 
   isSpreading(firstRequest: RequestNumber): boolean {
-    for (const spread of this.queue) if (spread.firstRequest === firstRequest) return true
-    return false
+    return this.find(firstRequest) !== undefined
   }
 
   /** Another sequencer: what it has got already it will tell. */

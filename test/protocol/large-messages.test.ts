@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { HEADER_BYTES } from '../../kernel/packet.ts'
-import { DATA_HEAD_BYTES } from '../../kernel/packets.ts'
+import { DATA_HEAD_BYTES, readData } from '../../kernel/packets.ts'
 import { GroupOf, type GroupOfOptions, type Passing, type Seat } from './group-of.ts'
 
 const MIB = 2 ** 20
@@ -177,6 +177,42 @@ test.each(['pb', 'bb'] as const)(
     expect(mostInFlight()).toBeLessThanOrEqual(group.first.machine.options.window)
   },
 )
+
+/** For each block of one member but its first, how long after the block before it had left it began. */
+function watchStarts(group: GroupOf, seat: Seat): number[] {
+  const starts: number[] = []
+  let request = 0
+  let leftAt = 0
+  group.isLost = ({ from, kind, bytes }) => {
+    const data = kind === 'data' && from === seat ? readData(bytes) : undefined
+    if (data === undefined || data.request < request) return false
+    const { now } = group.queue
+    if (data.request > request && request > 0) starts.push(now - leftAt)
+    request = data.request
+    leftAt = now
+    return false
+  }
+  return starts
+}
+
+test('who spreads alone begins a block when the one before it has left; beside others, when it has come', () => {
+  const group = open(1400, 'bb', { parameters: { maxMessageSize: MIB, historyBytes: 16 * MIB } })
+  const [, one, other] = group.seats as [Seat, Seat, Seat]
+  const starts = watchStarts(group, one)
+  const roundTrip = 2 * group.delay
+  for (let i = 0; i < 30; i++) one.send(30_000)
+  group.until(() => other.messageCount === 30, 'one alone has sent all')
+  // it has to hear nobody for eight blocks before it takes itself for alone
+  expect(starts.slice(0, 8).every((took) => took >= roundTrip)).toBe(true)
+  expect(starts.slice(10).every((took) => took < roundTrip)).toBe(true)
+  starts.length = 0
+  for (let i = 0; i < 60; i++) other.send(30_000)
+  group.until(() => one.messageCount > 30, 'the other is heard')
+  for (let i = 0; i < 30; i++) one.send(30_000)
+  group.until(() => group.first.messageCount === 120, 'both have sent all')
+  expect(starts.length).toBe(30)
+  expect(starts.filter((took) => took < roundTrip)).toEqual([])
+})
 
 describe('a message over the limit', () => {
   test('is refused before anything is sent, and what stands behind it goes', () => {
