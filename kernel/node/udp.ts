@@ -47,9 +47,15 @@ export interface UdpOptions {
   readonly onWarning?: (message: string) => void
 }
 
-/** Wise sizes of packets: loopback has no frame to fit into; elsewhere an Ethernet frame less a tunnel's headers. */
-export const PACKET_BYTES_LOOPBACK = 16_384
+/**
+ * Wise sizes of packets (README, Packet size on loopback): loopback has no frame to fit into, so there the sockets decide;
+ * elsewhere an Ethernet frame less a tunnel's headers.
+ */
+export const PACKET_BYTES_LOOPBACK = 60_000
+const PACKET_BYTES_SMALL_SOCKETS = 16_384
 const PACKET_BYTES_NETWORK = 1400
+/** So many of the largest packets must fit into a member's window: some for each of the senders, and a loss costs one. */
+const PACKETS_IN_WINDOW = 24
 /** Addresses remembered at once. */
 const ADDRESSES_MAX = 4096
 /** Sends that may wait in the process for a full socket before more are dropped, in bytes; looked at from so many on. */
@@ -67,6 +73,13 @@ const LOSS = new Set([
   'ENETDOWN',
   'EHOSTDOWN',
 ])
+
+/** `window`: bytes that may be on their way to one member. */
+export function loopbackPacketSize(window: number): number {
+  return window >= PACKETS_IN_WINDOW * PACKET_BYTES_LOOPBACK
+    ? PACKET_BYTES_LOOPBACK
+    : PACKET_BYTES_SMALL_SOCKETS
+}
 
 interface Listening {
   readonly socket: Socket
@@ -161,7 +174,7 @@ export class UdpTransport implements Transport {
     this.packetSizeMax = Math.min(PACKET_BYTES_MAX, Math.floor(buffers.send / 2))
     this.packetSizeDefault = Math.min(
       this.packetSizeMax,
-      local.loopback ? PACKET_BYTES_LOOPBACK : PACKET_BYTES_NETWORK,
+      local.loopback ? loopbackPacketSize(this.window) : PACKET_BYTES_NETWORK,
     )
     const advice = clampAdvice(buffers, options.bufferBytes ?? SOCKET_BUFFER_BYTES)
     if (advice !== undefined) this.warn(advice)

@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram'
 import { afterEach, expect, test } from 'vitest'
 import { ErrorCode } from '../../kernel/errors.ts'
 import { clampAdvice } from '../../kernel/node/socket-options.ts'
-import { type UdpOptions, UdpTransport } from '../../kernel/node/udp.ts'
+import { loopbackPacketSize, type UdpOptions, UdpTransport } from '../../kernel/node/udp.ts'
 import { freeUdpPort } from '../support/ports.ts'
 
 const open: UdpTransport[] = []
@@ -87,12 +87,18 @@ test('a window and packet sizes are known from the socket', async () => {
   expect(a.window).toBeGreaterThan(32_768)
   expect(a.window).toBeLessThan(a.buffers.receive / 2)
   expect(a.packetSizeMax).toBeLessThanOrEqual(65_507)
-  expect(a.packetSizeDefault).toBe(16_384)
+  expect(a.packetSizeDefault).toBe(Math.min(a.packetSizeMax, loopbackPacketSize(a.window)))
   const b = await transport()
   const atB = inbox(b)
   a.send(b.address, new Uint8Array(a.packetSizeMax).fill(120))
   await atB.reach(1)
   expect(atB.packets[0]!.text).toHaveLength(a.packetSizeMax)
+})
+
+test('packets on loopback are as large as the sockets are deep', () => {
+  // what Linux gives a process that asks for its older default, 208 KiB, and for its newer one, 4 MiB
+  expect(loopbackPacketSize((2 * 212_992 * 3) / 8)).toBe(16_384)
+  expect(loopbackPacketSize((2 * 4_194_304 * 3) / 8)).toBe(60_000)
 })
 
 test('a window of packets fits into the buffer of a process that does not read', async () => {
