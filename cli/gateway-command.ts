@@ -3,7 +3,7 @@ import type { Command, CommandContext } from './command.ts'
 import { CommandError, ExitStatus } from './errors.ts'
 import { type Gateway, startGateway } from './gateway/index.ts'
 import { LISTEN_DEFAULT } from './gateway/options.ts'
-import { httpSettings, kernelOptions } from './network.ts'
+import { httpToken, kernelOptions, pageSettings } from './network.ts'
 import { httpOptions, jsonOption, networkOptions } from './options.ts'
 import { reloadOnHangup } from './reload.ts'
 import { aborted } from './stop.ts'
@@ -43,15 +43,15 @@ export const gatewayCommand: Command = {
 }
 
 async function runGateway({ options, output, stop, isJson }: CommandContext): Promise<number> {
-  const pages = httpSettings(options)
+  const token = httpToken(options)
   const group = options.text('group')
   let gateway: Gateway | undefined
   const stopReloading = reloadOnHangup(() => gateway, options.text('key-file'))
   try {
     const starting = startGateway({
       listen: options.text('listen'),
-      token: pages.httpToken,
-      kernelOptions: { ...kernelOptions(options), ...pages, metricsPort: options.whole('metrics-port') },
+      token,
+      kernelOptions: { ...kernelOptions(options), ...pageSettings(options, ['http-interface']) },
       groups: group === undefined ? {} : { [group]: {} },
       signal: stop.signal,
     })

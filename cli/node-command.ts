@@ -1,9 +1,10 @@
 /** `amoebacast node`: one member of a group. Lines of standard input are sent, deliveries are printed. */
 import { type Group, type Kernel, startKernel } from '../group/index.ts'
+import { readSmallFile } from '../kernel/node/small-file.ts'
 import { parameterLimits } from '../kernel/parameters.ts'
 import type { Command, CommandContext } from './command.ts'
 import { CommandError, UsageError } from './errors.ts'
-import { httpSettings, kernelOptions } from './network.ts'
+import { kernelOptions, pageSettings } from './network.ts'
 import { NodeSession } from './node-session.ts'
 import { httpOptions, jsonOption, networkOptions, type OptionValues } from './options.ts'
 import { reloadOnHangup } from './reload.ts'
@@ -52,7 +53,7 @@ export const nodeCommand: Command = {
       min: 1,
       max: maxMembers,
       placeholder: 'N',
-      describe: 'Create only when so many starters have met',
+      describe: 'Join, or create only when so many starters have met',
     },
     recovery: {
       kind: 'choice',
@@ -62,6 +63,11 @@ export const nodeCommand: Command = {
     rejoin: {
       kind: 'flag',
       describe: 'Come back as a new member when the others have gone on without this one',
+    },
+    'join-token-file': {
+      kind: 'text',
+      placeholder: 'FILE',
+      describe: 'Its first line is shown to the authorize function of the programs that let this member in',
     },
     'history-size': {
       kind: 'whole',
@@ -100,13 +106,18 @@ async function runNode(context: CommandContext): Promise<number> {
       '--create and --join exclude each other; with neither, the group is joined or created',
     )
   }
+  const alone = ['create', 'join'].find((how) => options.flag(how))
+  if (alone !== undefined && options.whole('min-starters') !== undefined) {
+    throw new UsageError(
+      `--min-starters cannot go with --${alone}, which waits for no starters; leave --${alone} out to join or create`,
+    )
+  }
   let kernel: Kernel | undefined
   const stopReloading = reloadOnHangup(() => kernel, options.text('key-file'))
   try {
     kernel = await startKernel({
       ...kernelOptions(options),
-      ...httpSettings(options),
-      metricsPort: options.whole('metrics-port'),
+      ...pageSettings(options, ['http-interface', 'http-token-file']),
     })
     const group = await open(kernel, options, stop.signal)
     if (group === undefined) throw new CommandError('interrupted before the group was joined')
@@ -124,7 +135,8 @@ async function open(
   signal: AbortSignal,
 ): Promise<Group<unknown> | undefined> {
   const port = options.text('group')!
-  const own = { memberName: options.text('member-name'), rejoin: options.flag('rejoin'), signal }
+  const token = joinToken(options.text('join-token-file'))
+  const own = { memberName: options.text('member-name'), rejoin: options.flag('rejoin'), token, signal }
   const parameters = {
     resilience: options.wholeOrMajority('resilience'),
     minMembers: options.wholeOrMajority('min-members'),
@@ -133,7 +145,7 @@ async function open(
     maxMessageSize: options.whole('max-message-size'),
   }
   try {
-    if (options.flag('join')) return await kernel.joinGroup<unknown>(port, own)
+    if (options.flag('join')) return await kernel.joinGroup<unknown>(port, { ...parameters, ...own })
     if (options.flag('create')) return await kernel.createGroup<unknown>(port, { ...parameters, ...own })
     const minStarters = options.whole('min-starters')
     return await kernel.joinOrCreateGroup<unknown>(port, { ...parameters, ...own, minStarters })
@@ -141,4 +153,13 @@ async function open(
     if (signal.aborted) return undefined
     throw error
   }
+}
+
+/** What a program's authorize function looks at is the program's affair: any line that is not empty. */
+function joinToken(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined
+  const token = readSmallFile('the token file', path).split('\n', 1)[0]!.trim()
+  if (token === '')
+    throw new CommandError(`the token file ${path} begins with an empty line; put the token there`)
+  return token
 }

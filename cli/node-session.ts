@@ -103,6 +103,9 @@ export class NodeSession {
     this.group.on('suspect', (event) =>
       this.event('suspect', event, `member ${event.member} is suspected: ${event.reason}`),
     )
+    this.group.on('stopped', (event) =>
+      this.event('stopped', event, `the group stands still: ${event.reason}`),
+    )
     this.group.on('slow', (event) =>
       this.event('slow', event, `member ${event.member} is ${event.lagMessages} messages behind`),
     )

@@ -4,7 +4,8 @@
  * same form and suggests what was probably meant.
  */
 import type { Options } from 'yargs'
-import { nearest, UsageError } from './errors.ts'
+import { nearest } from '../kernel/nearest.ts'
+import { UsageError } from './errors.ts'
 
 export interface OptionSpec {
   readonly kind: 'flag' | 'text' | 'whole' | 'wholeOrMajority' | 'choice'
@@ -23,9 +24,17 @@ export type OptionTable = Readonly<Record<string, OptionSpec>>
 /** Checked values by option name; an option that was not given and has no default is undefined. */
 export class OptionValues {
   private readonly values: ReadonlyMap<string, string | number | boolean>
+  private readonly onLine: ReadonlySet<string>
 
-  constructor(values: ReadonlyMap<string, string | number | boolean>) {
+  /** `onLine` are the names of those that stand on the command line. */
+  constructor(values: ReadonlyMap<string, string | number | boolean>, onLine: ReadonlySet<string>) {
     this.values = values
+    this.onLine = onLine
+  }
+
+  /** Whether the option is from the command line: what comes from the environment is for several commands. */
+  isOnLine(name: string): boolean {
+    return this.onLine.has(name)
   }
 
   text(name: string): string | undefined {
@@ -84,7 +93,7 @@ export const networkOptions: OptionTable = {
   },
   advertise: {
     kind: 'text',
-    placeholder: 'HOST[:PORT]',
+    placeholder: 'ADDR[:PORT]',
     describe: 'The address that others reach this process at, if it differs',
   },
   'key-file': {
@@ -135,18 +144,19 @@ export function environmentName(option: string): string {
 
 /**
  * The shared options that the environment sets. Only these are looked for: other variables with the prefix
- * are none of ours (Kubernetes invents AMOEBACAST_PORT for a service called amoebacast).
+ * are none of ours (Kubernetes invents AMOEBACAST_PORT for a service called amoebacast). An empty one is kept, and
+ * refused: whoever set AMOEBACAST_KEY_FILE to what turned out to be nothing did not mean to go without a key.
  */
 export function fromEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
   const found: Record<string, string> = {}
   for (const name of [...Object.keys(networkOptions), ...Object.keys(httpOptions)]) {
     const value = environment[environmentName(name)]
-    if (value !== undefined && value !== '') found[name] = value
+    if (value !== undefined) found[name] = value
   }
   return found
 }
 
-/** The table as yargs wants it. Numbers stay text here: `check` says what is wrong with them. */
+/** The table as yargs wants it. Numbers stay text here: `checkOptions` says what is wrong with them. */
 export function yargsOptions(table: OptionTable): Record<string, Options> {
   return Object.fromEntries(
     Object.entries(table).map(([name, spec]): [string, Options] => [
@@ -155,7 +165,8 @@ export function yargsOptions(table: OptionTable): Record<string, Options> {
         type: spec.kind === 'flag' ? 'boolean' : 'string',
         describe: spec.describe + allowedSuffix(spec),
         ...(spec.fallback === undefined ? {} : { defaultDescription: spec.fallback }),
-        group: name in networkOptions ? 'Network:' : 'Options:',
+        // (a command may have an option of that name and of another meaning)
+        group: networkOptions[name] === spec ? 'Network:' : 'Options:',
       },
     ]),
   )
@@ -168,15 +179,18 @@ export function checkOptions(
   environment: Readonly<Record<string, string>>,
 ): OptionValues {
   const values = new Map<string, string | number | boolean>()
+  const onLine = new Set(Object.keys(table).filter((name) => parsed[name] !== undefined))
   for (const [name, spec] of Object.entries(table)) {
     const given = parsed[name]
-    const source =
-      given === undefined && environment[name] !== undefined ? environmentName(name) : `--${name}`
+    const isInherited = given === undefined && environment[name] !== undefined
+    const source = isInherited ? environmentName(name) : `--${name}`
+    if (isInherited && environment[name] === '')
+      throw new UsageError(`${source} is empty; it must be ${allowed(spec)}, or not be set at all`)
     const value = given ?? environment[name] ?? spec.fallback
     if (value !== undefined) values.set(name, checkValue(source, spec, value))
     else if (spec.required === true) throw new UsageError(`${source} is missing; it must be ${allowed(spec)}`)
   }
-  return new OptionValues(values)
+  return new OptionValues(values, onLine)
 }
 
 /** Throws if an option on the command line is not in the table. */
@@ -188,11 +202,61 @@ export function refuseUnknownOptions(table: OptionTable, args: readonly string[]
     const name = arg.replace(/^-+/, '').replace(/=.*$/s, '')
     const isKnown = arg.startsWith('--') && (known.includes(name) || isNegatedFlag(table, name))
     if (isKnown || arg === '-h') continue
-    const suggestion = nearest(name, known)
+    const suggestion = nearest(name, known, 2)
     throw new UsageError(
       `unknown option ${arg.replace(/=.*$/s, '')}${suggestion === undefined ? '' : `; did you mean --${suggestion}?`}`,
     )
   }
+}
+
+/** Throws if an option stands there twice: which one counts would be a guess. Flags may, if they agree. */
+export function refuseRepeatedOptions(table: OptionTable, args: readonly string[]): void {
+  const seen = new Map<string, string>()
+  for (const arg of wordsOf(args)) {
+    const { name, value } = partsOf(table, arg)
+    const spec = table[name]
+    if (spec === undefined) continue
+    // what a flag says is in its own word
+    const says = spec.kind === 'flag' ? String(readFlag(name, spec, value)) : ''
+    const before = seen.get(name)
+    if (before !== undefined && (spec.kind !== 'flag' || before !== says))
+      throw new UsageError(`--${name} is given twice; give it once`)
+    seen.set(name, says)
+  }
+}
+
+/** Flags with a value as flags without: yargs takes every value but `true` for false. Throws for what is neither. */
+export function readFlags(table: OptionTable, args: readonly string[]): string[] {
+  const end = args.indexOf('--')
+  return args.map((arg, i) => {
+    if (!arg.startsWith('--') || (end >= 0 && i >= end)) return arg
+    const { name, value } = partsOf(table, arg)
+    const spec = table[name]
+    if (spec?.kind !== 'flag') return arg
+    const isAlone = value === undefined
+    return isAlone ? arg : `--${readFlag(name, spec, value) ? '' : 'no-'}${name}`
+  })
+}
+
+/** Up to `--`, what begins like an option. */
+function wordsOf(args: readonly string[]): readonly string[] {
+  const end = args.indexOf('--')
+  return args.slice(0, end < 0 ? args.length : end).filter((arg) => arg.startsWith('--'))
+}
+
+/** `--no-` before a flag is its value. */
+function partsOf(
+  table: OptionTable,
+  arg: string,
+): { readonly name: string; readonly value: string | undefined } {
+  const [, name = '', value] = /^--([^=]*)(?:=(.*))?$/s.exec(arg) ?? []
+  if (!isNegatedFlag(table, name)) return { name, value }
+  // (a value behind it is refused as neither true nor false)
+  return { name: name.slice(3), value: value === undefined ? 'false' : `no ${value}` }
+}
+
+function readFlag(name: string, spec: OptionSpec, value: string | undefined): boolean {
+  return value === undefined || checkValue(`--${name}`, spec, value) === true
 }
 
 function isNegatedFlag(table: OptionTable, name: string): boolean {

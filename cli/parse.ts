@@ -1,16 +1,19 @@
 /** From the words of a command line to the command that is meant and its checked options, or to a text to print. */
 import { readFileSync } from 'node:fs'
 import yargs from 'yargs'
+import { nearest } from '../kernel/nearest.ts'
 import type { Command } from './command.ts'
 import { commands } from './commands.ts'
 import { COMPLETION_QUESTION, complete } from './complete.ts'
-import { nearest, UsageError } from './errors.ts'
+import { UsageError } from './errors.ts'
 import {
   checkOptions,
   environmentName,
   fromEnvironment,
   networkOptions,
   type OptionValues,
+  readFlags,
+  refuseRepeatedOptions,
   refuseUnknownOptions,
   yargsOptions,
 } from './options.ts'
@@ -32,10 +35,11 @@ export async function parse(args: readonly string[], environment: NodeJS.Process
     refuseUnknownOptions({}, args.slice(0, wanted === undefined ? args.length : args.indexOf(wanted)))
     throw unknownCommand(wanted)
   }
-  if (command !== undefined) refuseUnknownOptions(command.options, args)
-  else refuseUnknownOptions({}, args)
+  const table = command?.options ?? {}
+  refuseUnknownOptions(table, args)
+  refuseRepeatedOptions(table, args)
 
-  const { parsed, text } = await split(args)
+  const { parsed, text } = await split(readFlags(table, args))
   if (text !== '') return { kind: 'text', text }
   if (command === undefined) throw unknownCommand(undefined)
   const extra = (parsed._ as unknown[] | undefined)?.slice(1) ?? []

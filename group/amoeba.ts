@@ -7,6 +7,7 @@
  * ResetGroup chooses how many members suffice: the group's own floor is 1, which lets both sides of a
  * partition go on. Use createGroup where that is not wanted.
  */
+import { checkFields } from '../kernel/checks.ts'
 import { ErrorCode, GroupError, invalidArgument } from '../kernel/errors.ts'
 import { createGroup, joinGroup } from './default-kernel.ts'
 import type { Delivery } from './deliveries.ts'
@@ -100,6 +101,7 @@ export function amoebaCalls(kernel: GroupOpener): AmoebaCalls {
     },
 
     async JoinGroup(hdr) {
+      if (typeof hdr !== 'string') checkFields('JoinGroup', hdr, ['port', 'data'])
       const { port, data } = typeof hdr === 'string' ? { port: hdr, data: undefined } : hdr
       return give(await kernel.joinGroup<Uint8Array>(port, { header: data, codec: 'binary' }))
     },

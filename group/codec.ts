@@ -7,7 +7,9 @@
  * that keep many small bodies.
  */
 import { Packr } from 'msgpackr'
+import { meant } from '../kernel/checks.ts'
 import { ErrorCode, GroupError, invalidArgument } from '../kernel/errors.ts'
+import type { Seq } from '../kernel/identity.ts'
 
 /** A codec of the program's own. `decode` must not change or keep writing to the bytes. */
 export interface Codec<T> {
@@ -60,7 +62,8 @@ export function codecFor<T>(option: CodecOption<T> | undefined, copy: boolean): 
     const { encode, decode } = option
     if (typeof encode === 'function' && typeof decode === 'function') return ownCodec(option, copy)
   }
-  throw invalidArgument('codec', option, "'msgpack', 'binary' or { encode, decode }")
+  const near = meant(option, ['msgpack', 'binary'])
+  throw invalidArgument('codec', option, "'msgpack', 'binary' or { encode, decode }", near)
 }
 
 function ownCodec<T>(codec: Codec<T>, copy: boolean): Codec<T> {
@@ -103,12 +106,22 @@ export function encodeBody<T>(codec: Codec<T>, value: T): Uint8Array {
   }
 }
 
-/** What a delivery carries in place of a body that could not be decoded. */
-export function undecodable(seq: number, cause: unknown): GroupError {
+/** What a codec is called in complaints. */
+export function codecName<T>(codec: Codec<T>): string {
+  if (isInPlace(codec)) return "codec 'msgpack'"
+  return ([binary, binaryCopying] as unknown[]).includes(codec) ? "codec 'binary'" : "the program's own codec"
+}
+
+/**
+ * What a delivery carries in place of a body that could not be decoded. Not every difference of codecs is found by this:
+ * 'binary' takes whatever comes, and a JSON text of one digit is a number in MessagePack, too.
+ */
+export function undecodable(seq: Seq, sender: string, codec: string, cause: unknown): GroupError {
   const message = cause instanceof Error ? cause.message : String(cause)
   return new GroupError(
     ErrorCode.invalid,
-    `the body at seq ${seq} cannot be decoded: ${message}; do all members use the same codec?`,
+    `the body at seq ${seq} from ${sender} cannot be decoded with ${codec}, which this member was opened with: ` +
+      `${message}; all members of a group must use the same codec`,
     { cause },
   )
 }

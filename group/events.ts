@@ -2,10 +2,10 @@
  * What a group tells beside the order, as typed events. Not Node's EventEmitter: there is no `error` event
  * that throws when nobody listens, a listener that throws stops nobody else, and a misspelt name is an error.
  */
+import { unknownName } from '../kernel/checks.ts'
 import { type ErrorCode, invalidArgument } from '../kernel/errors.ts'
 import type { Address, Incarnation, MemberId, Seq } from '../kernel/identity.ts'
 import type { View } from './deliveries.ts'
-import { unknownName } from './options.ts'
 
 /** How a member's life in the group ended. */
 export interface Closed {
@@ -24,10 +24,20 @@ export interface GroupEvents {
   /**
    * A member has not answered after the set number of tries, or its process is gone (paper, section 4.2; design
    * 4.5). It may be slow or cut off rather than dead. With `recovery: 'auto'` there is nothing to do: the group
-   * asks around and rebuilds itself without it. With 'manual', call resetGroup if it is the sequencer (sends fail
-   * with ERR_MEMBER_FAILED meanwhile), or if it must not hold up the others any longer.
+   * asks around and rebuilds itself without it. With 'manual', call resetGroup: at once if sends fail with
+   * ERR_MEMBER_FAILED (it is the sequencer, or the group waits for it), else if it must not hold up the others any longer.
+   * The others are told of one that is not the sequencer only when something waits for it.
    */
   suspect: { readonly member: MemberId; readonly name: string; readonly reason: string }
+  /**
+   * An attempt to rebuild the group has found too few of its members: `present` answer, and it takes `needed` (the group's
+   * `minMembers`, or what a caller of resetGroup has asked for; both are missing where it is not known how many). Nobody
+   * in particular is accused by it. Told at every member that took part: with `recovery: 'auto'` once, and the group goes
+   * on trying by itself; with 'manual' after each attempt, because somebody has to call resetGroup again. It is over with
+   * the 'reset' delivery (and the event `view`), or with `expelled`. What to do: see that more members are there again, or
+   * leave; what was received can still be read.
+   */
+  stopped: { readonly reason: string; readonly present?: number; readonly needed?: number }
   /**
    * A member does not keep up, and the group waits for it (or will expel it, as `slowMember` says). Told at every member,
    * that one as well, when the group has stood still for half a second: once for each time that it does.
@@ -78,7 +88,12 @@ export interface GroupEvents {
    * What to do: nothing; but a process that reads only the version `before` cannot join any more.
    */
   version: { readonly wireVersion: number; readonly before: number; readonly seq: Seq }
-  /** This member's life is over: it has left, was expelled for good, or its kernel is closed. Fires once, last. */
+  /**
+   * This member's life is over: it has left, was expelled for good, or its kernel is closed. With `rejoin: true` also when
+   * an attempt to come back has ended with what waiting does not change, as `code` says: ERR_NOT_AUTHORIZED (the group's
+   * `authorize` function, or its key or token, does not let it in any more) or ERR_INCOMPATIBLE. What to do: mend what
+   * `reason` names, and join again. Fires once, last.
+   */
   closed: Closed
 }
 
@@ -88,6 +103,7 @@ export type GroupListener<N extends GroupEventName> = (event: GroupEvents[N]) =>
 const names: readonly GroupEventName[] = [
   'view',
   'suspect',
+  'stopped',
   'slow',
   'expelled',
   'rejoined',

@@ -1,44 +1,29 @@
 /** One membership of one group, as a program holds it: the paper's primitives (section 3). */
+import { checkCallOptions, wholeNumber } from '../kernel/checks.ts'
 import { ErrorCode, GroupError, invalidArgument } from '../kernel/errors.ts'
 import { hex64, type MemberId, type Seq } from '../kernel/identity.ts'
 import type { GroupParameters } from '../kernel/parameters.ts'
 import type { MemberEvent, MemberInfo, OrderedEvent, Output } from '../kernel/port.ts'
 import { checkSignal, doNothing, rejected } from './abort.ts'
-import { type Codec, decoderFor, encodeBody } from './codec.ts'
+import {
+  batchFields,
+  headerAndSignal,
+  headerOnly,
+  NONE,
+  type ReceiveBatchOptions,
+  type ReceiveOptions,
+  type ResetOptions,
+  type SendOptions,
+  signalOnly,
+} from './call-options.ts'
+import { type Codec, codecName, decoderFor, encodeBody } from './codec.ts'
 import { type Delivery, toAgreed, toView, type View } from './deliveries.ts'
 import { type Closed, Events, type GroupEventName, type GroupListener } from './events.ts'
 import { type Entered, Life } from './life.ts'
 import type { OutputHandler } from './member-port.ts'
-import { checkHeader, checkMinMembers, wholeNumber } from './options.ts'
+import { checkHeader, checkMinMembers } from './options.ts'
 import { ReceiveQueue, type Visitor } from './receive-queue.ts'
 import { Rejoin, type Rejoiner } from './rejoin.ts'
-
-export interface SendOptions {
-  /** A small message beside the body, handed out with it; at most 1,024 bytes. */
-  readonly header?: Uint8Array
-  /** Gives up the send; ERR_ABORTED says by its `outcome` whether the message may still be ordered. */
-  readonly signal?: AbortSignal
-}
-
-export interface ReceiveOptions {
-  /** Gives up waiting; nothing is lost, the next call receives it. */
-  readonly signal?: AbortSignal
-}
-
-export interface ReceiveBatchOptions extends ReceiveOptions {
-  /** Deliveries at most, 1 to 2^24. Default 1,024. */
-  readonly max?: number
-}
-
-export interface ResetOptions {
-  /**
-   * Delivered with the reset to all members of the new group; at most 1,024 bytes. Where several members call at
-   * once, that of the one who coordinates.
-   */
-  readonly header?: Uint8Array
-  /** Gives up waiting. The reset itself goes on: others may have promised to take part. */
-  readonly signal?: AbortSignal
-}
 
 /** The group as this member sees it now. Numbers of messages unless the name says otherwise. */
 export interface GroupInfo extends Omit<MemberInfo, 'view' | 'settings'> {
@@ -99,6 +84,8 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
     })
     this.queue = new ReceiveQueue<T>({
       decode: decoderFor(codec),
+      codecName: codecName(codec),
+      onUndecodable: (sender) => this.life.observer.undecodable(sender, codecName(codec)),
       copy,
       view: this.currentView,
       taken: (seq) => this.life.machine.call({ call: 'taken', seq }),
@@ -131,19 +118,22 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
    * ordered as they were called, without waiting for each other; a full history makes them wait.
    *
    * After a crash the group is rebuilt (paper, section 4.2). With `recovery: 'auto'` sends only take longer
-   * meanwhile: they are ordered once, in the new view. With 'manual' they fail with ERR_MEMBER_FAILED, those on
-   * their way with outcome 'unknown': call resetGroup, and look at what is delivered up to its 'reset'; what has
-   * not come by then never will.
+   * meanwhile: they are ordered once, in the new view. With 'manual' they fail with ERR_MEMBER_FAILED as soon as the
+   * sequencer, or a member that they wait for, is suspect: those on their way with outcome 'unknown', new ones at once as
+   * 'refused'. Call resetGroup, and look at what is delivered up to its 'reset'; what has not come by then never will. If the
+   * suspect answers after all, sends are taken again without a reset, and what was 'unknown' may still come. Sends that
+   * wait for nobody suspect (at resilience 0 as long as the history has room for what the suspect has not taken) go on.
    *
    * Rejects with a GroupError that has an `outcome`: 'refused' if the message never was and never will be
    * ordered, 'unknown' if that cannot be known. ERR_MESSAGE_TOO_LARGE: header and body together are over
-   * the group's maxMessageSize. ERR_INVALID_ARGUMENT: the codec cannot encode it. ERR_WOULD_BLOCK: only
+   * the group's maxMessageSize. ERR_INVALID_ARGUMENT: the codec cannot encode it, or an option is wrong. ERR_WOULD_BLOCK: only
    * this program's own receiving can make room. ERR_NOT_AUTHORIZED: this member may only receive. ERR_EXPELLED:
    * the others have gone on without this member; with `rejoin: true` what was refused can be sent again after
    * 'rejoined'. ERR_ABORTED, ERR_MEMBER_FAILED, ERR_GROUP_CLOSED. With codec 'binary', leave the body unchanged until the call has settled.
    */
-  sendToGroup(body: T, options: SendOptions = {}): Promise<Seq> {
+  sendToGroup(body: T, options: SendOptions = NONE): Promise<Seq> {
     try {
+      if (options !== NONE) checkCallOptions('sendToGroup', options, headerAndSignal)
       checkSignal(options.signal)
       const header = checkHeader(options.header)
       const bytes = encodeBody(this.codec, body)
@@ -160,10 +150,11 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
    * is too large or cannot be encoded. If some fail later it rejects with a SendManyError, whose `seqs` tell
    * which were ordered.
    */
-  sendMany(bodies: Iterable<T>, options: { readonly signal?: AbortSignal } = {}): Promise<Seq[]> {
+  sendMany(bodies: Iterable<T>, options: { readonly signal?: AbortSignal } = NONE): Promise<Seq[]> {
     try {
+      if (options !== NONE) checkCallOptions('sendMany', options, signalOnly)
       checkSignal(options.signal)
-      if (typeof bodies?.[Symbol.iterator] !== 'function') throw invalidArgument('bodies', bodies, 'iterable')
+      checkBodies(bodies)
       const encoded: Uint8Array[] = []
       for (const body of bodies) {
         const bytes = encodeBody(this.codec, body)
@@ -183,12 +174,17 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
    * `rejoin: true` it waits through an expulsion; a 'rejoin' delivery stands where events are missed.
    * ERR_ABORTED if the signal fires first.
    */
-  receiveFromGroup(options: ReceiveOptions = {}): Promise<Delivery<T>> {
-    const promise = this.next(options.signal).then(
-      (delivery) => delivery ?? rejected<never>(this.closedError()),
-    )
-    promise.catch(doNothing)
-    return promise
+  receiveFromGroup(options: ReceiveOptions = NONE): Promise<Delivery<T>> {
+    try {
+      if (options !== NONE) checkCallOptions('receiveFromGroup', options, signalOnly)
+      const promise = this.next(options.signal).then(
+        (delivery) => delivery ?? rejected<never>(this.closedError()),
+      )
+      promise.catch(doNothing)
+      return promise
+    } catch (error) {
+      return rejected(error)
+    }
   }
 
   /** The next delivery if one is waiting, else undefined at once; also undefined after the end. */
@@ -197,8 +193,9 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
   }
 
   /** All that is waiting, at least one and at most `max`; waits for the first. Ends like receiveFromGroup. */
-  receiveBatch(options: ReceiveBatchOptions = {}): Promise<Delivery<T>[]> {
+  receiveBatch(options: ReceiveBatchOptions = NONE): Promise<Delivery<T>[]> {
     try {
+      if (options !== NONE) checkCallOptions('receiveBatch', options, batchFields)
       const { max = 1024, signal } = options
       wholeNumber('max', max, 1, BATCH_MAX)
       checkSignal(signal)
@@ -219,8 +216,9 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
    * how many there were, at least one and at most `max` (default 4,096). What the visitor throws rejects the call;
    * the delivery that it was handed counts as received. Ends like receiveFromGroup.
    */
-  receiveEach(visitor: Visitor<T>, options: ReceiveBatchOptions = {}): Promise<number> {
+  receiveEach(visitor: Visitor<T>, options: ReceiveBatchOptions = NONE): Promise<number> {
     try {
+      if (options !== NONE) checkCallOptions('receiveEach', options, batchFields)
       const { max = 4096, signal } = options
       wholeNumber('max', max, 1, BATCH_MAX)
       checkSignal(signal)
@@ -278,8 +276,9 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
    * stopped and nobody is there to order the leave, the member goes at once; `closed` gives the reason. While it is out of the group
    * (`rejoin: true`), this ends the way back; nobody hears the header.
    */
-  leaveGroup(options: { readonly header?: Uint8Array } = {}): Promise<void> {
+  leaveGroup(options: { readonly header?: Uint8Array } = NONE): Promise<void> {
     try {
+      checkCallOptions('leaveGroup', options, headerOnly)
       const header = checkHeader(options.header)
       if (this.end !== undefined) return rejected(this.closedError())
       if (this.leaving !== undefined) return this.leaving
@@ -302,14 +301,17 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
    * for it, but no harm: a group without faults is rebuilt as it is.
    *
    * `minMembers`: how many members it takes, this one included; 0 to 1,024. The floor that the group was created
-   * with holds in any case, and alone where `minMembers` is left out, 0 or 1. ERR_RESET_FAILED if too few answer:
-   * the group stays stopped (with 'auto' it tries again by itself), what has been received can still be read,
-   * and the call can be made again, when others are back or for fewer. ERR_NOT_AUTHORIZED if this member has not
+   * with holds in any case, and alone where `minMembers` is left out, 0 or 1. ERR_RESET_FAILED at once, and nothing is
+   * changed, if it is more than the view has: nobody else could answer. ERR_RESET_FAILED if too few answer, and the message
+   * says how many do, how many it takes, and who has asked for that:
+   * the group stays stopped (with 'auto' it tries again by itself; the event `stopped` tells the others), what has been
+   * received can still be read, and the call can be made again, when others are back or for fewer. ERR_NOT_AUTHORIZED if this member has not
    * every right. ERR_EXPELLED if the others have gone on without this member; ERR_GROUP_CLOSED; ERR_ABORTED.
    */
-  resetGroup(minMembers = 0, options: ResetOptions = {}): Promise<number> {
+  resetGroup(minMembers = 0, options: ResetOptions = NONE): Promise<number> {
     try {
       checkMinMembers(minMembers)
+      checkCallOptions('resetGroup', options, headerAndSignal)
       checkSignal(options.signal)
       const header = checkHeader(options.header)
       const { controls, machine } = this.life
@@ -429,6 +431,11 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
         const { member, reason } = event
         const suspect = { member, name: this.nameOf(member), reason }
         this.events.emit('suspect', suspect)
+        return
+      }
+      case 'stopped': {
+        const { event: _, ...stopped } = event
+        this.events.emit('stopped', stopped)
         return
       }
       case 'slow': {
@@ -554,6 +561,12 @@ export class Group<T = unknown> implements AsyncIterable<Delivery<T>>, AsyncDisp
       `this member of group ${this.port} is closed (${reason}); join again to go on`,
     )
   }
+}
+
+/** (A text is iterable: its characters would go out one by one.) */
+function checkBodies(bodies: unknown): void {
+  const isMany = typeof bodies === 'object' && bodies !== null && Symbol.iterator in bodies
+  if (!isMany) throw invalidArgument('bodies', bodies, 'an iterable of bodies, such as an array')
 }
 
 /** A quarter of a small history, so that reports never become what senders wait for. */

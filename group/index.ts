@@ -1,4 +1,5 @@
 /** The package's one public door: ordered group communication. */
+
 export { ErrorCode, GroupError, type Outcome } from '../kernel/errors.ts'
 export type { MemberId, RightName, RoleName, Seq } from '../kernel/identity.ts'
 export type {
@@ -9,6 +10,7 @@ export type {
   ViewMessage,
 } from '../kernel/node/diagnostics.ts'
 export { type GroupParameters, parameterDefaults, parameterLimits } from '../kernel/parameters.ts'
+export type { ReceiveBatchOptions, ReceiveOptions, ResetOptions, SendOptions } from './call-options.ts'
 export type { Codec, CodecOption } from './codec.ts'
 export { createGroup, joinGroup, joinOrCreateGroup } from './default-kernel.ts'
 export type {
@@ -22,14 +24,7 @@ export type {
   ViewMember,
 } from './deliveries.ts'
 export type { Closed, GroupEventName, GroupEvents, GroupListener } from './events.ts'
-export type {
-  Group,
-  GroupInfo,
-  ReceiveBatchOptions,
-  ReceiveOptions,
-  ResetOptions,
-  SendOptions,
-} from './group.ts'
+export type { Group, GroupInfo } from './group.ts'
 export type { GroupReport, Kernel, MemberAbilities } from './kernel.ts'
 export { type DetectionTimes, detectionPresets } from './member/options.ts'
 export type {

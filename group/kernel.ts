@@ -3,6 +3,7 @@
  * them. Several kernels in one process are fine; so are several members of one group in one kernel.
  */
 import type { Registry } from 'prom-client'
+import { checkCallOptions } from '../kernel/checks.ts'
 import { ErrorCode, GroupError } from '../kernel/errors.ts'
 import type { Address, MemberId, Micros, RoleName } from '../kernel/identity.ts'
 import type { GroupParameters } from '../kernel/parameters.ts'
@@ -12,6 +13,7 @@ import { ControlCalls } from './control-calls.ts'
 import { toAgreed, toView, type View } from './deliveries.ts'
 import { Group } from './group.ts'
 import type { KeyChanges } from './key-changes.ts'
+import { namingKeys, type Unread } from './key-hints.ts'
 import type { Entered } from './life.ts'
 import type { MemberPort, Observer, OutputHandler } from './member-port.ts'
 import {
@@ -52,6 +54,8 @@ export interface Rim {
   /** `host:port` of the metrics server, if there is one. */
   readonly metricsAddress: string | undefined
   readonly keys: KeyChanges
+  /** What was dropped until now because of a key. */
+  readonly unread: Unread
   /** Names among the peers, whose answers take time; absent if there are none. */
   readonly names?: PeerNames | undefined
   /** A machine that asks about a port. */
@@ -139,7 +143,7 @@ export class Kernel implements AsyncDisposable {
   /**
    * Joins the group `port` (paper: JoinGroup); the first delivery is the event after the own join. The group's
    * own parameters hold, whatever `options` say of them. ERR_GROUP_NOT_FOUND if nobody answers,
-   * ERR_GROUP_FULL, ERR_INCOMPATIBLE; ERR_NOT_AUTHORIZED if key or token is not the group's, or its `authorize` function
+   * ERR_GROUP_FULL; ERR_GROUP_BUSY if it is alive and takes no joiner for half a minute; ERR_INCOMPATIBLE; ERR_NOT_AUTHORIZED if key or token is not the group's, or its `authorize` function
    * refuses; ERR_MEMBER_FAILED if crashes have undone the join again
    * and again; else as createGroup. Names among the peers that do not
    * resolve are waited for (`dnsWaitMs`), and named by the error.
@@ -160,8 +164,10 @@ export class Kernel implements AsyncDisposable {
    * Asks a group about itself from outside: view, seqs, history and lags, as its sequencer knows them.
    * ERR_GROUP_NOT_FOUND if nobody answers; ERR_ABORTED if the signal fires first.
    */
-  async inspectGroup(port: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<GroupReport> {
+  async inspectGroup(port: string, options: { readonly signal?: AbortSignal } = {}): Promise<GroupReport> {
     checkPort(port)
+    checkCallOptions('inspectGroup', options, ['signal'])
+    const { signal } = options
     checkSignal(signal)
     if (signal?.aborted) throw aborted(signal)
     if (this.closing !== undefined) throw closedKernel()
@@ -249,7 +255,10 @@ export class Kernel implements AsyncDisposable {
     this.openings.add(opening)
     try {
       const begin = (token: number): void => call({ call: 'inspect', token, port })
-      return toReport(await controls.start<GroupInspection>(begin, signal))
+      const report = toReport(await controls.start<GroupInspection>(begin, signal))
+      // a group of this very process answers within the turn: a program that asks in a loop would let nothing else run
+      await new Promise(setImmediate)
+      return report
     } finally {
       this.openings.delete(opening)
       close()
@@ -262,8 +271,20 @@ export class Kernel implements AsyncDisposable {
     signal: AbortSignal | undefined,
     run: () => Promise<R>,
   ): Promise<R> {
-    const { names } = this.rim
-    if (names === undefined) return run()
+    const { unread, names } = this.rim
+    try {
+      return await (names === undefined ? run() : this.withNames(names, port, signal, run))
+    } catch (error) {
+      throw namingKeys(error, unread, this.rim.unread)
+    }
+  }
+
+  private async withNames<R>(
+    names: PeerNames,
+    port: string,
+    signal: AbortSignal | undefined,
+    run: () => Promise<R>,
+  ): Promise<R> {
     const release = names.watch.need()
     const controls = new ControlCalls((token) => controls.fail(token, aborted(signal!)))
     const opening = { controls }

@@ -125,7 +125,7 @@ export class KeyChanges {
     ring.replace(keys)
     tell(ids)
     transport?.setKeys(keys)
-    log.info({ keys: ids.map(keyText) }, 'holds these group keys from now on, the newest first')
+    log.info({ keyIds: ids.map(keyText) }, 'holds these group keys from now on, the newest first')
     return true
   }
 }
@@ -145,7 +145,7 @@ function stillInUse({ port, keyId, use, waitsFor }: KeyInUse): GroupError {
   const why = {
     group: `${group} seals with it; put a newer key before it, at every process, and wait until the group has changed to that one`,
     changing: `${group} has changed to another, and waits for ${whom} to hear of it; try again in a moment`,
-    announced: `${group} has been told that this process holds it, and may change to it at any moment; let that change come to its end, or restart this process`,
+    announced: `${group} has been told that this process holds it, and may still change to it; put another key before it, and it can go when every member has taken what is sent after that; or restart this process`,
   }[use]
   return new GroupError(ErrorCode.invalid, `the key ${keyText(keyId)} cannot be taken away yet: ${why}`)
 }

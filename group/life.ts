@@ -30,6 +30,7 @@ export class Life {
   readonly parameters: GroupParameters
   readonly view: MachineView
   readonly machine: MemberPort
+  readonly observer: Observer
   readonly controls: ControlCalls
   readonly sends: SendCalls
 
@@ -38,6 +39,7 @@ export class Life {
     this.parameters = joined.parameters
     this.view = joined.view
     this.machine = port
+    this.observer = observer
     this.controls = controls
     this.sends = new SendCalls({
       call: (call) => port.call(call),

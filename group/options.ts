@@ -2,9 +2,10 @@
 import { isIP, isIPv6 } from 'node:net'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
+import { checkFields, oneOf, trueOrFalse, wholeNumber, withMethods } from '../kernel/checks.ts'
 import { ErrorCode, GroupError, invalidArgument } from '../kernel/errors.ts'
 import type { RightName, RoleName } from '../kernel/identity.ts'
-import { splitHostPort } from '../kernel/node/addresses.ts'
+import { isNobody, NO_MEMBER, PORT_RANGE, parseAddress, wrongPort } from '../kernel/node/addresses.ts'
 import { parseDnsServers } from '../kernel/node/lookup.ts'
 import { parsePeers } from '../kernel/node/peers.ts'
 import type { GroupKey } from '../kernel/node/secure/group-key.ts'
@@ -50,15 +51,22 @@ export interface KernelOptions {
   readonly udpPort?: number
   /** UDP port of all multicasts, 1 to 65,535; the same at everybody who is to meet. Default 52,673. */
   readonly multicastPort?: number
-  /** `host` or `host:port` that others reach this process at, if not what the socket says (containers). */
+  /**
+   * Address, or `address:port` with a port from 1 to 65,535, that others reach this process at, if not the socket's own. A
+   * group lets it in only if it gets what is sent there.
+   */
   readonly advertise?: string
-  /** Times of failure detection and repetition: a preset, or single times (milliseconds) over a preset. */
+  /**
+   * Times of failure detection and repetition: a preset, or single times (milliseconds, 1 to 3,600,000; `tries` and
+   * `locateTries`, 1 to 100) over a preset.
+   */
   readonly detection?: DetectionPreset | (Partial<DetectionTimes> & { readonly preset?: DetectionPreset })
   /** Method 1 (pb), method 2 (bb), or by size; see the paper, section 4.1. Default auto. */
   readonly method?: 'auto' | 'pb' | 'bb'
   /**
    * Bytes, 0 to 16 MiB, from which on 'auto' takes method 2. What counts is the block that goes out: one large
-   * message, or the small ones that share a packet. Default: as measured for the transport (sequencer/README.md).
+   * message, or the small ones that share a packet. Only with 'auto'. Default: as measured for the transport
+   * (sequencer/README.md).
    */
   readonly methodThreshold?: number
   /** Bytes of the largest packet, 512 to 65,507. */
@@ -70,10 +78,13 @@ export interface KernelOptions {
    * Default: no server.
    */
   readonly metricsPort?: number
-  /** Address that the HTTP server listens on, IPv4 or IPv6. Default 127.0.0.1; beyond loopback give `httpToken`. */
+  /**
+   * Address that the HTTP server of `metricsPort` listens on, IPv4 or IPv6. Default 127.0.0.1; beyond loopback give
+   * `httpToken`.
+   */
   readonly httpInterface?: string
   /**
-   * What readers of the HTTP server must show: 16 to 1,024 printable characters, as `Authorization: Bearer`, or from
+   * What readers of the HTTP server of `metricsPort` must show: 16 to 1,024 printable characters, as `Authorization: Bearer`, or from
    * a browser once as `?token=`. /healthz and /readyz are for everybody. Default: none, on loopback only.
    */
   readonly httpToken?: string
@@ -111,7 +122,10 @@ export interface GroupOptions<T = unknown> extends Partial<GroupParameters> {
   readonly signal?: AbortSignal
   /** Name of this member, for people and metrics. Default: the kernel's name. */
   readonly memberName?: string
-  /** joinOrCreateGroup creates only when so many starters, this one included, have met; 1 to 1,024, default 1. */
+  /**
+   * joinOrCreateGroup creates only when so many starters, this one included, have met; 1 to `maxMembers`, default 1. The
+   * calls that only create, or only join, wait for nobody, and take no other number.
+   */
   readonly minStarters?: number
   /** 'full' takes part in everything; the only role so far. */
   readonly role?: RoleName
@@ -130,7 +144,8 @@ export interface GroupOptions<T = unknown> extends Partial<GroupParameters> {
    * Come back by itself after an expulsion, as a new member (design 4.7). The port is looked for until it is found,
    * or the program leaves; a group is joined only, never created again. The program hears of it by the events
    * 'expelled' and 'rejoined', and by a 'rejoin' delivery. While the member is out, sends are refused with
-   * ERR_EXPELLED: they may rest on what has changed meanwhile, so the program decides. Default false.
+   * ERR_EXPELLED: they may rest on what has changed meanwhile, so the program decides. A group that refuses the member
+   * (ERR_NOT_AUTHORIZED, ERR_INCOMPATIBLE) ends the way back: 'closed' has the code and says why. Default false.
    */
   readonly rejoin?: boolean
 }
@@ -187,6 +202,8 @@ const logLevels: readonly LogLevel[] = ['silent', 'fatal', 'error', 'warn', 'inf
 const NAME_BYTES = 255
 /** No message is larger, so nothing beyond it would make a difference. */
 const METHOD_THRESHOLD_MAX = parameterLimits.maxMessageSize
+/** More patience than this comes of longer intervals, not of more packets. */
+const TRIES_MAX = 100
 
 export interface CheckedKernelOptions extends Omit<KernelOptions, 'detection' | 'key' | 'keyFile'> {
   readonly interface: string
@@ -210,7 +227,10 @@ export interface CheckedKernelOptions extends Omit<KernelOptions, 'detection' | 
 export function checkKernelOptions(given: KernelOptions = {}): CheckedKernelOptions {
   checkFields('startKernel', given, kernelFields)
   const {
+    interface: address = '127.0.0.1',
+    transport = address === '::1' ? 'unicast' : 'multicast',
     peers = [],
+    dnsServers = [],
     dnsWaitMs = 10_000,
     udpPort = 0,
     method = 'auto',
@@ -219,45 +239,35 @@ export function checkKernelOptions(given: KernelOptions = {}): CheckedKernelOpti
     multicastPort,
     methodThreshold,
     packetSize,
-    metricsPort,
-    httpInterface = '127.0.0.1',
-    httpToken,
+    registry,
+    logger,
+    insecure = false,
     name,
   } = given
-  const address = given.interface ?? '127.0.0.1'
   if (typeof address !== 'string' || isIP(address) === 0) {
     throw invalidArgument('interface', address, 'an IPv4 or IPv6 address of this machine')
   }
-  const transport = given.transport ?? (address === '::1' ? 'unicast' : 'multicast')
   oneOf('transport', transport, ['multicast', 'unicast'])
   oneOf('method', method, ['auto', 'pb', 'bb'])
   oneOf('logLevel', logLevel, logLevels)
   wholeNumber('udpPort', udpPort, 0, 65_535)
   if (multicastPort !== undefined) wholeNumber('multicastPort', multicastPort, 1, 65_535)
-  if (methodThreshold !== undefined) wholeNumber('methodThreshold', methodThreshold, 0, METHOD_THRESHOLD_MAX)
+  if (methodThreshold !== undefined) checkThreshold(methodThreshold, method)
   if (packetSize !== undefined) wholeNumber('packetSize', packetSize, 512, 65_507)
-  if (metricsPort !== undefined) wholeNumber('metricsPort', metricsPort, 0, 65_535)
-  if (typeof httpInterface !== 'string' || isIP(httpInterface) === 0) {
-    throw invalidArgument('httpInterface', httpInterface, 'an IPv4 or IPv6 address of this machine')
-  }
-  if (httpToken !== undefined) checkToken('httpToken', httpToken)
+  const httpInterface = checkHttp(given)
   if (name !== undefined) shortText('name', name, NAME_BYTES)
   if (typeof peers !== 'string' && !Array.isArray(peers))
     throw invalidArgument('peers', peers, 'a list of host:port, [v6]:port, or DNS names')
   parsePeers(peers, { defaultPort: udpPort === 0 ? undefined : udpPort, family: isIPv6(address) ? 6 : 4 })
-  const dnsServers = parseDnsServers(given.dnsServers ?? [])
+  const servers = parseDnsServers(dnsServers)
   wholeNumber('dnsWaitMs', dnsWaitMs, 0, 3_600_000)
-  if (
-    advertise !== undefined &&
-    !(typeof advertise === 'string' && (isIP(advertise) || splitHostPort(advertise)))
-  ) {
-    throw invalidArgument('advertise', advertise, 'an address, or host:port')
-  }
-  withMethods('registry', given.registry, ['registerMetric', 'metrics'], 'a registry of prom-client')
-  withMethods('logger', given.logger, ['info', 'warn', 'error'], 'a pino logger')
+  if (advertise !== undefined) checkAdvertise(advertise)
+  if (registry !== undefined)
+    withMethods('registry', registry, ['registerMetric', 'metrics'], 'a registry of prom-client')
+  if (logger !== undefined) checkLogger(logger)
   const detection = checkDetection(given.detection)
-  const { key, keyFile, insecure = false, ...rest } = given
-  if (typeof insecure !== 'boolean') throw invalidArgument('insecure', insecure, 'true or false')
+  trueOrFalse('insecure', insecure)
+  const { key, keyFile, ...rest } = given
   return {
     ...rest,
     keys: groupKeys({ key, keyFile }),
@@ -266,7 +276,7 @@ export function checkKernelOptions(given: KernelOptions = {}): CheckedKernelOpti
     interface: address,
     transport,
     peers,
-    dnsServers,
+    dnsServers: servers,
     dnsWaitMs,
     udpPort,
     httpInterface,
@@ -274,6 +284,43 @@ export function checkKernelOptions(given: KernelOptions = {}): CheckedKernelOpti
     logLevel,
     detection,
   }
+}
+
+export function checkLogger(logger: unknown): void {
+  withMethods('logger', logger, ['info', 'warn', 'error'], 'a pino logger')
+}
+
+function checkThreshold(methodThreshold: unknown, method: string): void {
+  wholeNumber('methodThreshold', methodThreshold, 0, METHOD_THRESHOLD_MAX)
+  if (method === 'auto') return
+  const allowed = `left out with method '${method}', which holds whatever the size; it counts with 'auto'`
+  throw invalidArgument('methodThreshold', methodThreshold, allowed)
+}
+
+/** Gives the address to serve pages on. What says how they are served has no effect where none are. */
+function checkHttp({ metricsPort, httpInterface, httpToken }: KernelOptions): string {
+  const address: unknown = httpInterface === undefined ? '127.0.0.1' : httpInterface
+  if (metricsPort !== undefined) wholeNumber('metricsPort', metricsPort, 0, 65_535)
+  if (typeof address !== 'string' || isIP(address) === 0) {
+    throw invalidArgument('httpInterface', address, 'an IPv4 or IPv6 address of this machine')
+  }
+  if (httpToken !== undefined) checkToken('httpToken', httpToken)
+  if (metricsPort !== undefined) return address
+  for (const [field, value] of Object.entries({ httpInterface, httpToken })) {
+    if (value === undefined) continue
+    // (without the value, which is secret)
+    const problem = `${field} is given without metricsPort: no pages are served, and it has no effect`
+    throw new GroupError(ErrorCode.invalid, `${problem}; give metricsPort too, or leave it out`)
+  }
+  return address
+}
+
+/** An address without a port stands for that of the socket. The family is compared when the socket is there. */
+function checkAdvertise(given: unknown): void {
+  const bare = typeof given === 'string' && isIP(given) !== 0
+  if (typeof given === 'string' && wrongPort(given)) throw invalidArgument('advertise', given, PORT_RANGE)
+  const { host } = bare ? { host: given } : parseAddress(given as string, 'advertise')
+  if (isNobody(host)) throw invalidArgument('advertise', given, NO_MEMBER)
 }
 
 function checkDetection(given: KernelOptions['detection']): DetectionTimes {
@@ -284,15 +331,22 @@ function checkDetection(given: KernelOptions['detection']): DetectionTimes {
     return detectionPresets[given]
   }
   const fields = Object.keys(detectionPresets.default) as (keyof DetectionTimes)[]
-  checkFields('detection', given, ['preset', ...fields])
+  checkFields('detection', given, ['preset', ...fields], 'detection.')
   const { preset = 'default', ...single } = given
   oneOf('detection.preset', preset, presets)
   const times = { ...detectionPresets[preset], ...definedOnly(single) }
-  for (const field of fields) wholeNumber(`detection.${field}`, times[field], 1, 3_600_000)
-  if (times.minRtoMs > times.maxRtoMs) {
-    throw invalidArgument('detection.minRtoMs', times.minRtoMs, `at most maxRtoMs (${times.maxRtoMs})`)
+  for (const field of fields) {
+    const max = field === 'tries' || field === 'locateTries' ? TRIES_MAX : 3_600_000
+    wholeNumber(`detection.${field}`, times[field], 1, max)
   }
+  atMost(times, 'minRtoMs', 'maxRtoMs')
+  atMost(times, 'heartbeatFirstMs', 'heartbeatIdleMs')
   return times
+}
+
+function atMost(times: DetectionTimes, low: keyof DetectionTimes, high: keyof DetectionTimes): void {
+  if (times[low] <= times[high]) return
+  throw invalidArgument(`detection.${low}`, times[low], `at most ${high} (${times[high]})`)
 }
 
 export interface CheckedGroupOptions<T> {
@@ -311,6 +365,7 @@ export interface CheckedGroupOptions<T> {
   readonly rejoin: boolean
 }
 
+/** `caller` is the call that they are given to. Throws ERR_INVALID_ARGUMENT. */
 export function checkGroupOptions<T>(caller: string, given: GroupOptions<T> = {}): CheckedGroupOptions<T> {
   checkFields(caller, given, [...parameterFields, ...groupFields])
   const {
@@ -326,11 +381,12 @@ export function checkGroupOptions<T>(caller: string, given: GroupOptions<T> = {}
     rejoin = false,
     ...parameters
   } = given
-  if (typeof copy !== 'boolean') throw invalidArgument('copy', copy, 'true or false')
-  if (typeof rejoin !== 'boolean') throw invalidArgument('rejoin', rejoin, 'true or false')
+  trueOrFalse('copy', copy)
+  trueOrFalse('rejoin', rejoin)
   checkSignal(signal)
   if (memberName !== undefined) shortText('memberName', memberName, NAME_BYTES)
-  wholeNumber('minStarters', minStarters, 1, parameterLimits.maxMembers)
+  const complete = completeParameters(parameters)
+  checkStarters(caller, minStarters, complete)
   oneOf('role', role, ['full'])
   if (authorize !== undefined && typeof authorize !== 'function')
     throw invalidArgument(
@@ -339,7 +395,7 @@ export function checkGroupOptions<T>(caller: string, given: GroupOptions<T> = {}
       'a function of a member and its token, that gives true or false',
     )
   return {
-    parameters: completeParameters(parameters),
+    parameters: complete,
     assumed: parameters,
     header: checkHeader(header),
     codec: codecFor(codec, copy),
@@ -352,6 +408,17 @@ export function checkGroupOptions<T>(caller: string, given: GroupOptions<T> = {}
     authorize,
     rejoin,
   }
+}
+
+function checkStarters(caller: string, minStarters: unknown, { maxMembers }: GroupParameters): void {
+  wholeNumber('minStarters', minStarters, 1, parameterLimits.maxMembers)
+  if (minStarters === 1) return
+  if (caller === 'createGroup' || caller === 'joinGroup') {
+    const allowed = `left out with ${caller}, which waits for no starters; joinOrCreateGroup does`
+    throw invalidArgument('minStarters', minStarters, allowed)
+  }
+  if (minStarters > maxMembers)
+    throw invalidArgument('minStarters', minStarters, `at most maxMembers (${maxMembers})`)
 }
 
 export function checkPort(port: unknown): asserts port is string {
@@ -387,78 +454,12 @@ export function checkMinMembers(minMembers: unknown): asserts minMembers is numb
   wholeNumber('minMembers', minMembers, 0, parameterLimits.maxMembers)
 }
 
-export function wholeNumber(
-  field: string,
-  value: unknown,
-  min: number,
-  max: number,
-): asserts value is number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
-    throw invalidArgument(field, value, `a whole number from ${min} to ${max}`)
-  }
-}
-
-function oneOf(field: string, value: unknown, allowed: readonly string[]): void {
-  if (typeof value !== 'string' || !allowed.includes(value)) {
-    throw invalidArgument(field, value, allowed.map((name) => `'${name}'`).join(' or '))
-  }
-}
-
-function withMethods(field: string, value: unknown, methods: readonly string[], what: string): void {
-  if (value === undefined) return
-  const isOne = typeof value === 'object' && value !== null
-  const has = (method: string) => typeof (value as Record<string, unknown>)[method] === 'function'
-  if (!isOne || !methods.every(has)) throw invalidArgument(field, value, what)
-}
-
 function shortText(field: string, value: unknown, maxBytes: number): void {
   const isText = typeof value === 'string' && value.length > 0 && Buffer.byteLength(value) <= maxBytes
   // A lone surrogate has no UTF-8 form: two different names would become one on the wire.
   if (!isText || Buffer.from(value).toString() !== value) {
     throw invalidArgument(field, value, `a string of 1 to ${maxBytes} bytes of UTF-8`)
   }
-}
-
-/** Refuses options that do not exist, naming the nearest that does. */
-export function checkFields(caller: string, given: unknown, known: readonly string[]): void {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw invalidArgument(`the options of ${caller}`, given, 'an object')
-  }
-  for (const field of Object.keys(given))
-    if (!known.includes(field)) throw unknownName('option', field, known)
-}
-
-export function unknownName(what: string, name: unknown, known: readonly string[]): GroupError {
-  const nearest = typeof name === 'string' ? nearestName(name, known) : undefined
-  const advice = nearest === undefined ? `known are ${known.join(', ')}` : `did you mean ${nearest}?`
-  return new GroupError(ErrorCode.invalid, `there is no ${what} ${String(name)}; ${advice}`)
-}
-
-/** The known name with the fewest edits from `name`, if a slip of the fingers explains the difference. */
-export function nearestName(name: string, known: readonly string[]): string | undefined {
-  let nearest: string | undefined
-  let fewest = Math.max(2, Math.floor(name.length / 3)) + 1
-  for (const candidate of known) {
-    const edits = editDistance(name.toLowerCase(), candidate.toLowerCase())
-    if (edits < fewest) {
-      fewest = edits
-      nearest = candidate
-    }
-  }
-  return nearest
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1))
-    }
-    row = next
-  }
-  return row[b.length]!
 }
 
 function definedOnly<O extends object>(options: O): O {

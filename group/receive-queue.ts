@@ -31,6 +31,10 @@ import { type Delivery, toView, type View } from './deliveries.ts'
 export interface ReceiveQueueOptions<T> {
   /** The body that lies in `bytes` from `from` to `to`; `bytes` is a view that only this queue's deliveries use. */
   decode(bytes: Uint8Array, from: number, to: number): T
+  /** For the complaint about a body that it cannot decode. */
+  readonly codecName?: string
+  /** Hears of each such body. */
+  onUndecodable?(sender: MemberId): void
   /** Headers are copied too. */
   readonly copy: boolean
   /** The view as of the own join: deliveries begin after it. */
@@ -286,17 +290,16 @@ export class ReceiveQueue<T> {
       const body = this.options.decode(bytes, bodyAt, end)
       return { seq, kind: 'message', sender, header, body, more, view }
     } catch (cause) {
-      return {
-        seq,
-        kind: 'message',
-        sender,
-        header,
-        body: undefined,
-        more,
-        view,
-        error: undecodable(seq, cause),
-      }
+      const { codecName = 'its codec', onUndecodable } = this.options
+      onUndecodable?.(sender)
+      const error = undecodable(seq, this.named(sender), codecName, cause)
+      return { seq, kind: 'message', sender, header, body: undefined, more, view, error }
     }
+  }
+
+  private named(id: MemberId): string {
+    const name = this.view.members.find((member) => member.id === id)?.name
+    return name === undefined ? `member ${id}` : `member ${id} (${name})`
   }
 
   private changeDelivery(change: ViewChange): Delivery<T> {

@@ -26,7 +26,7 @@ export interface Rejoiner {
 const WAIT_FIRST: Micros = 100_000
 const WAIT_LAST: Micros = 5_000_000
 
-/** What no later attempt would change. */
+/** What is no matter of time: what a group has decided, or what somebody has to change. */
 const finalCodes: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.incompatible,
   ErrorCode.notAuthorized,
@@ -66,7 +66,7 @@ export class Rejoin {
         return await this.rejoiner.attempt(contacts, signal, enter)
       } catch (error) {
         if (signal.aborted) return
-        if (error instanceof GroupError && finalCodes.has(error.code)) return this.gaveUp(error)
+        if (error instanceof GroupError && finalCodes.has(error.code)) return this.gaveUp(hasEnded(error))
       }
       await this.sleep(wait)
     }
@@ -82,4 +82,13 @@ export class Rejoin {
     })
     this.wake = undefined
   }
+}
+
+/** Whoever set `rejoin` waits for a member that does not come any more, unless it is told so. */
+function hasEnded(error: GroupError): GroupError {
+  return new GroupError(
+    error.code,
+    `it was expelled, and has stopped trying to come back (rejoin), because waiting would not help: ${error.message}`,
+    { cause: error },
+  )
 }

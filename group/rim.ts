@@ -8,24 +8,25 @@ import { resolve } from 'node:path'
 import type { Registry } from 'prom-client'
 import type { Counters } from '../kernel/counters.ts'
 import { invalidArgument } from '../kernel/errors.ts'
-import type { Address, Micros, Nonce } from '../kernel/identity.ts'
+import type { Address, MemberId, Micros, Nonce } from '../kernel/identity.ts'
 import { type Clock, monotonicClock, systemWakeups, type Wakeups } from '../kernel/node/clock.ts'
 import { Console } from '../kernel/node/console/console.ts'
 import { addConsoleRoutes } from '../kernel/node/console/routes.ts'
 import { Driver, type MachineHandle } from '../kernel/node/driver.ts'
 import { addHealthRoutes, HttpServer } from '../kernel/node/http.ts'
-import { type Log, logRejoined, logReset, startLog } from '../kernel/node/log.ts'
+import { type Log, logReset, logReturn, startLog } from '../kernel/node/log.ts'
 import { type Lookup, lookupAt, noLookup, systemLookup } from '../kernel/node/lookup.ts'
 import { Metrics } from '../kernel/node/metrics.ts'
 import { countPeerFailures } from '../kernel/node/peer-metrics.ts'
 import { PeerWatch } from '../kernel/node/peers.ts'
-import { randomNonce, randomSeed } from '../kernel/node/random.ts'
+import { randomChallengeKey, randomNonce, randomSeed } from '../kernel/node/random.ts'
 import { SEAL_OVERHEAD } from '../kernel/node/secure/envelope.ts'
 import { KeyRing } from '../kernel/node/secure/key-ring.ts'
-import { countSealFaults } from '../kernel/node/secure/seal-metrics.ts'
+import { countSeals } from '../kernel/node/secure/seal-metrics.ts'
 import { SealedTransport } from '../kernel/node/secure/sealed-transport.ts'
 import { faultTeller, warnWithoutKey } from '../kernel/node/secure/warnings.ts'
 import type { Transport } from '../kernel/node/transport.ts'
+import { countTransport } from '../kernel/node/transport-metrics.ts'
 import { UdpTransport } from '../kernel/node/udp.ts'
 import { PACKET_BYTES_MIN } from '../kernel/packet.ts'
 import { type GroupParameters, otherParameters, resilienceFor } from '../kernel/parameters.ts'
@@ -35,9 +36,10 @@ import { askSequencer } from './ask-sequencer.ts'
 import { Authorizing } from './authorizing.ts'
 import type { MemberSettings, OpenedMember, Rim } from './kernel.ts'
 import { KeyChanges } from './key-changes.ts'
+import type { Unread } from './key-hints.ts'
 import { Inspector } from './member/inspector.ts'
 import { Member } from './member/member.ts'
-import type { MemberOptions } from './member/options.ts'
+import type { MemberOptions, Secrets } from './member/options.ts'
 import type { MemberPort, OutputHandler } from './member-port.ts'
 import type { CheckedKernelOptions } from './options.ts'
 import type { PeerNames } from './peer-names.ts'
@@ -49,7 +51,13 @@ export interface Outside {
   readonly wakeups: Wakeups
   nonce(): Nonce
   seed(): number
+  /** Missing where nobody outside can send packets: machines roll their own dice then. */
+  secrets?(): Secrets
 }
+
+type Dice = Pick<Outside, 'nonce' | 'seed' | 'secrets'>
+
+const systemDice: Dice = { nonce: randomNonce, seed: randomSeed, secrets: randomSecrets }
 
 export async function openRim(options: CheckedKernelOptions, outside?: Outside): Promise<Rim> {
   const log = options.logger ?? startLog(options.logLevel)
@@ -66,9 +74,10 @@ export async function openRim(options: CheckedKernelOptions, outside?: Outside):
       warnWithoutKey(log, options.interface, options.insecure)
     const driver = new Driver({ transport, clock: outside?.clock, wakeups: outside?.wakeups, log })
     const metrics = new Metrics(options.registry)
-    if (sealed !== undefined) metrics.onClose(countSealFaults(metrics.registry, sealed.faults))
+    if (sealed !== undefined) metrics.onClose(countSeals(metrics.registry, sealed))
+    metrics.onClose(countTransport(metrics.registry, open.stats))
     const http = await openHttp(options)
-    const dice = outside ?? { nonce: randomNonce, seed: randomSeed }
+    const dice = outside ?? systemDice
     const lookup = outside === undefined ? lookupFor(options) : noLookup
     const wakeups = outside?.wakeups ?? systemWakeups
     const own = { packetSize, lookup, log, wakeups, sealed, isReal: outside === undefined }
@@ -151,7 +160,7 @@ class KernelRim implements Rim {
   private readonly http: HttpServer | undefined
   private readonly console: Console | undefined
   private readonly options: RimOptions
-  private readonly dice: Pick<Outside, 'nonce' | 'seed'>
+  private readonly dice: Dice
   private readonly peerWatch: PeerWatch
   private readonly ring: KeyRing
   readonly keys: KeyChanges
@@ -167,7 +176,7 @@ class KernelRim implements Rim {
     metrics: Metrics,
     http: HttpServer | undefined,
     options: RimOptions,
-    dice: Pick<Outside, 'nonce' | 'seed'>,
+    dice: Dice,
   ) {
     this.driver = driver
     this.metrics = metrics
@@ -209,6 +218,11 @@ class KernelRim implements Rim {
     }
   }
 
+  get unread(): Unread {
+    const { plain = 0, key = 0 } = this.options.sealed?.faults ?? {}
+    return { sealed: this.driver.router.counters.rejected.sealed, plain, key }
+  }
+
   /** The group's own parameters hold; who has assumed others, and says nothing, would find out in the worst moment. */
   private warnOfOthers({ port, assumed = {} }: MemberSettings, actual: GroupParameters): void {
     const others = otherParameters(assumed, actual)
@@ -219,6 +233,15 @@ class KernelRim implements Rim {
     this.options.log.warn(
       { group: port },
       `the group was created with other parameters, which count: ${differing}`,
+    )
+  }
+
+  /** Without the codec's own words, which may quote what was sent. */
+  private warnOfCodec(port: string, sender: MemberId, codec: string): void {
+    this.options.log.warn(
+      { group: port, sender },
+      `a body from member ${sender} cannot be decoded with ${codec}, which this member was opened with; ` +
+        'all members of a group must use the same codec (this is told once)',
     )
   }
 
@@ -246,6 +269,7 @@ class KernelRim implements Rim {
     const metrics = this.metrics.addMember(source)
     const inspect = (signal: AbortSignal) => this.inspectFor(machine, settings.port, signal)
     const console = this.console?.addMember({ ...source, nonce, inspect })
+    let codecTold = false
     const { authorize } = settings
     const authorizing = authorize && new Authorizing(authorize, handle, this.options.log)
     handle.onOutput((output) => {
@@ -253,9 +277,7 @@ class KernelRim implements Rim {
       group.learn(output)
       this.logResets(settings.port, output, resets)
       console?.noteOutput(output)
-      if (output.output === 'joined' && settings.contacts !== undefined) {
-        logRejoined(this.options.log, output)
-      }
+      if (settings.contacts !== undefined) logReturn(this.options.log, settings.port, output)
       if (output.output === 'joined') this.warnOfOthers(settings, output.parameters)
       onOutput(output)
     })
@@ -277,6 +299,10 @@ class KernelRim implements Rim {
         sendAnswered: (seconds) => {
           metrics.observeSend(method, group.resilience, seconds)
           console?.sendAnswered(seconds)
+        },
+        undecodable: (sender, codec) => {
+          if (!codecTold) this.warnOfCodec(settings.port, sender, codec)
+          codecTold = true
         },
       },
     }
@@ -344,6 +370,7 @@ class KernelRim implements Rim {
     return {
       nonce,
       seed: this.dice.seed(),
+      secrets: this.dice.secrets?.(),
       address: this.address,
       name: name ?? this.options.name ?? `${hostname()}-${process.pid}`,
       role,
@@ -397,6 +424,11 @@ class ResetTimes {
 }
 
 /** What the metrics of a member need to know of its group, learnt from the outputs that pass. */
+/** Strangers may look for what they can guess: the public group id must tell nothing of the key beside it. */
+function randomSecrets(): Secrets {
+  return { groupId: randomNonce(), challengeKey: randomChallengeKey() }
+}
+
 class GroupFacts {
   parameters: GroupParameters | undefined
   /** Acks of others that a message needs in the present view. */

@@ -9,6 +9,8 @@ export const ErrorCode = {
   notFound: 'ERR_GROUP_NOT_FOUND',
   /** joinGroup: the group has `maxMembers` members. */
   full: 'ERR_GROUP_FULL',
+  /** joinGroup: the group is alive, and for half a minute it has had no time for this joiner. */
+  busy: 'ERR_GROUP_BUSY',
   /** The member has left, or its kernel is closed. */
   closed: 'ERR_GROUP_CLOSED',
   /** A member does not answer any more; a reset is needed before the group can go on. */
@@ -53,9 +55,10 @@ export class GroupError extends Error {
   }
 }
 
-/** A refused argument, in one form everywhere: which field, what was given, what is allowed. */
-export function invalidArgument(field: string, given: unknown, allowed: string): GroupError {
-  return new GroupError(ErrorCode.invalid, `${field} is ${show(given)}; it must be ${allowed}`)
+/** A refused argument, in one form everywhere: which field, what was given, what is allowed, what was probably meant. */
+export function invalidArgument(field: string, given: unknown, allowed: string, meant?: string): GroupError {
+  const hint = meant === undefined ? '' : `; did you mean '${meant}'?`
+  return new GroupError(ErrorCode.invalid, `${field} is ${show(given)}; it must be ${allowed}${hint}`)
 }
 
 function show(value: unknown): string {

@@ -2,6 +2,7 @@
  * The parameters that belong to a group: chosen by its creator, the same at every member, carried in the
  * join's answer and in results (design 4.1).
  */
+import { checkFields, meant, oneOf, wholeNumber } from './checks.ts'
 import { invalidArgument } from './errors.ts'
 
 export interface GroupParameters {
@@ -59,39 +60,34 @@ export function completeParameters(given: Partial<GroupParameters> = {}): GroupP
     if (value !== undefined) Object.assign(parameters, { [key]: value })
   }
   const { maxMembers, maxMessageSize, slowMember } = parameters
-  integer('maxMembers', maxMembers, 1, parameterLimits.maxMembers)
+  wholeNumber('maxMembers', maxMembers, 1, parameterLimits.maxMembers)
   if (parameters.resilience !== 'majority')
-    integer('resilience', parameters.resilience, 0, maxMembers - 1, "'majority'")
+    wholeNumber('resilience', parameters.resilience, 0, maxMembers - 1, 'majority')
   if (parameters.minMembers !== 'majority')
-    integer('minMembers', parameters.minMembers, 1, maxMembers, "'majority'")
-  if (parameters.recovery !== 'auto' && parameters.recovery !== 'manual') {
-    throw invalidArgument('recovery', parameters.recovery, "'auto' or 'manual'")
-  }
-  integer('historySize', parameters.historySize, 1, parameterLimits.historySize)
-  integer('maxMessageSize', maxMessageSize, 0, parameterLimits.maxMessageSize)
+    wholeNumber('minMembers', parameters.minMembers, 1, maxMembers, 'majority')
+  oneOf('recovery', parameters.recovery, ['auto', 'manual'])
+  wholeNumber('historySize', parameters.historySize, 1, parameterLimits.historySize)
+  wholeNumber('maxMessageSize', maxMessageSize, 0, parameterLimits.maxMessageSize)
   if (given.historyBytes === undefined) {
     parameters.historyBytes = Math.max(parameters.historyBytes, 2 * maxMessageSize)
   }
-  integer(
+  wholeNumber(
     'historyBytes',
     parameters.historyBytes,
     Math.max(4096, 2 * maxMessageSize),
     parameterLimits.historyBytes,
   )
-  if (slowMember !== 'block') {
-    if (typeof slowMember !== 'object' || slowMember === null) {
-      throw invalidArgument('slowMember', slowMember, "'block' or { expelAfterMs }")
-    }
-    integer('slowMember.expelAfterMs', slowMember.expelAfterMs, 1, 86_400_000)
-  }
+  if (slowMember !== 'block') checkSlowMember(slowMember)
   return parameters
 }
 
-function integer(field: string, value: unknown, min: number, max: number, otherwise?: string): void {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
-    const allowed = `a whole number from ${min} to ${max}`
-    throw invalidArgument(field, value, otherwise === undefined ? allowed : `${allowed}, or ${otherwise}`)
+function checkSlowMember(given: unknown): void {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw invalidArgument('slowMember', given, "'block' or { expelAfterMs }", meant(given, ['block']))
   }
+  checkFields('slowMember', given, ['expelAfterMs'], 'slowMember.')
+  const { expelAfterMs } = given as { readonly expelAfterMs?: unknown }
+  wholeNumber('slowMember.expelAfterMs', expelAfterMs, 1, 86_400_000)
 }
 
 /** Which of the parameters given the group does not have, with both values as text. */

@@ -4,9 +4,16 @@
  * as much, and whoever asks can ask often.
  */
 
+import type { Prng } from './prng.ts'
+
 export interface SipKey {
   /** Four times 32 bits: k0 low, k0 high, k1 low, k1 high. */
   readonly words: readonly [number, number, number, number]
+}
+
+/** A key from seeded dice, which are no secret to who knows their seed. */
+export function drawKey(prng: Prng): SipKey {
+  return { words: [prng.u32(), prng.u32(), prng.u32(), prng.u32()] }
 }
 
 /** v0 to v3, each low and high half. */

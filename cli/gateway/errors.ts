@@ -49,6 +49,7 @@ export const statusTable: Readonly<Record<ErrorCode | GatewayCode, StatusRow>> =
   [ErrorCode.exists]: { status: 409 },
   [ErrorCode.notFound]: { status: 404 },
   [ErrorCode.full]: { status: 409 },
+  [ErrorCode.busy]: { status: 503, retryAfter: 5 },
   [ErrorCode.closed]: { status: 503, retryAfter: 1 },
   [ErrorCode.memberFailed]: { status: 503, retryAfter: 1 },
   [ErrorCode.resetFailed]: { status: 503, retryAfter: 1 },

@@ -5,7 +5,16 @@ import { type Envelope, readEnvelope } from './envelope.ts'
 
 /** In the order: these have an id. Beside it, and about the stream itself: these have none. */
 export type OrderedName = 'message' | 'repeat' | 'join' | 'leave' | 'reset' | 'rejoin'
-export type EventName = OrderedName | 'open' | 'gap' | 'expelled' | 'suspect' | 'slow' | 'split' | 'end'
+export type EventName =
+  | OrderedName
+  | 'open'
+  | 'gap'
+  | 'expelled'
+  | 'suspect'
+  | 'stopped'
+  | 'slow'
+  | 'split'
+  | 'end'
 
 /** Why events are missing from a stream. */
 export type GapReason =
@@ -134,7 +143,7 @@ function base64(bytes: Uint8Array): string {
 }
 
 /** Events that a group tells beside its order. */
-export function besideOrder<N extends 'expelled' | 'suspect' | 'slow' | 'split'>(
+export function besideOrder<N extends 'expelled' | 'suspect' | 'stopped' | 'slow' | 'split'>(
   name: N,
   event: GroupEvents[N],
 ): GatewayEvent {

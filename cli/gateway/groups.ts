@@ -9,11 +9,9 @@ import {
   type GatewayLimits,
   type GatewayLog,
   type HostedGroupOptions,
+  type OpenMode,
 } from './options.ts'
 import { SharedCall } from './shared-call.ts'
-
-export const openModes = ['create', 'join', 'join-or-create'] as const
-export type OpenMode = (typeof openModes)[number]
 
 const calls = { create: 'createGroup', join: 'joinGroup', 'join-or-create': 'joinOrCreateGroup' } as const
 
@@ -68,7 +66,7 @@ export class Groups {
     signal: AbortSignal,
   ): Promise<{ readonly group: HostedGroup; readonly isNew: boolean }> {
     checkPort(port)
-    const options = checkHostedOptions(given)
+    const options = checkHostedOptions(given, mode)
     if (this.isStopping) throw stopping()
     const present = this.hosted.get(port)
     const underWay = this.openings.get(port)

@@ -63,7 +63,7 @@ export class HostedGroup {
     this.sends = new Sends(group, this.keys, limits.sendMs, join.seq)
     // What was delivered before is taken in this very turn.
     group.on('expelled', ({ reason }) => setImmediate(() => this.sends.missed(reason)))
-    for (const name of ['expelled', 'suspect', 'slow', 'split'] as const) {
+    for (const name of ['expelled', 'suspect', 'stopped', 'slow', 'split'] as const) {
       group.on(name, (event) => this.tell(besideOrder(name, event)))
     }
     this.done = this.receive()

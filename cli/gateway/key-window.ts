@@ -11,6 +11,7 @@
  * BOUNDED: by `messages` keys, some 400 bytes each.
  */
 import { createHash } from 'node:crypto'
+import { checkFields, wholeNumber } from '../../kernel/checks.ts'
 import type { Seq } from '../../kernel/identity.ts'
 import { readEnvelope } from './envelope.ts'
 
@@ -32,6 +33,8 @@ interface Known extends FirstMessage {
 }
 
 export const keyWindowDefaults: KeyWindowOptions = { messages: 65_536, ms: 3_600_000 }
+/** At most: 2^20 places, and a day. */
+export const keyWindowLimits: KeyWindowOptions = { messages: 2 ** 20, ms: 86_400_000 }
 
 export class KeyWindow {
   readonly options: KeyWindowOptions
@@ -39,8 +42,12 @@ export class KeyWindow {
   private readonly keys = new Map<string, Known>()
   private since: Seq
 
-  /** `since`: the place of the own join. */
+  /** `since`: the place of the own join. ERR_INVALID_ARGUMENT names what is wrong. */
   constructor(since: Seq, options: KeyWindowOptions = keyWindowDefaults) {
+    wholeNumber('since', since, 0, Number.MAX_SAFE_INTEGER)
+    checkFields('KeyWindow', options, ['messages', 'ms'])
+    wholeNumber('messages', options.messages, 1, keyWindowLimits.messages)
+    wholeNumber('ms', options.ms, 1, keyWindowLimits.ms)
     this.since = since
     this.options = options
   }

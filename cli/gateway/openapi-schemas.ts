@@ -2,7 +2,7 @@
 import { ErrorCode } from '../../kernel/errors.ts'
 import { parameterLimits } from '../../kernel/parameters.ts'
 import { GatewayCode } from './errors.ts'
-import { openModes } from './groups.ts'
+import { openModes } from './options.ts'
 
 type Schema = Readonly<Record<string, unknown>>
 
@@ -177,6 +177,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
   }),
   EventExpelled: object({ reason: text }),
   EventSuspect: object({ member: memberId, name: text, reason: text }),
+  EventStopped: object({ reason: text, present: count, needed: count }, ['present', 'needed']),
   EventSlow: object({ member: memberId, name: text, lagMessages: count }),
   EventSplit: object({ incarnation: count, coordinator: memberId, groupId: text, address: text }, [
     'groupId',

@@ -47,6 +47,7 @@ const eventNames = [
   'gap',
   'expelled',
   'suspect',
+  'stopped',
   'slow',
   'split',
   'end',

@@ -1,10 +1,12 @@
 /** The gateway's options: defaults, bounds and checks. */
 import { isIP } from 'node:net'
 import type { Logger } from 'pino'
+import { checkSignal } from '../../group/abort.ts'
 import type { GroupOptions, Kernel, KernelOptions } from '../../group/index.ts'
-import { checkFields, checkGroupOptions, wholeNumber } from '../../group/options.ts'
+import { checkGroupOptions, checkKernelOptions, checkLogger, checkPort } from '../../group/options.ts'
+import { checkFields, oneOf, wholeNumber, withMethods } from '../../kernel/checks.ts'
 import { invalidArgument } from '../../kernel/errors.ts'
-import { keyWindowDefaults } from './key-window.ts'
+import { keyWindowDefaults, keyWindowLimits } from './key-window.ts'
 
 /** What the gateway gives and takes at most. All times in milliseconds. */
 export interface GatewayLimits {
@@ -60,6 +62,10 @@ export interface GatewayOptions extends Partial<GatewayLimits> {
 
 export type GatewayLog = Pick<Logger, 'info' | 'warn' | 'error'>
 
+/** How a group is opened. */
+export const openModes = ['create', 'join', 'join-or-create'] as const
+export type OpenMode = (typeof openModes)[number]
+
 /** What may be said about a group that the gateway opens. */
 export type HostedGroupOptions = Omit<
   GroupOptions,
@@ -86,14 +92,15 @@ const limitTable: Readonly<Record<keyof GatewayLimits, Row>> = {
   ringMessages: { fallback: 65_536, min: 1, max: 2 ** 24 },
   ringBytes: { fallback: 64 * MIB, min: 64 * KIB, max: 4096 * MIB },
   ringMs: { fallback: 600_000, min: 100, max: DAY },
-  keyMessages: { fallback: keyWindowDefaults.messages, min: 1, max: 2 ** 20 },
-  keyMs: { fallback: keyWindowDefaults.ms, min: 1, max: DAY },
+  keyMessages: { fallback: keyWindowDefaults.messages, min: 1, max: keyWindowLimits.messages },
+  keyMs: { fallback: keyWindowDefaults.ms, min: 1, max: keyWindowLimits.ms },
   stuckMs: { fallback: 30_000, min: 10, max: HOUR },
   heartbeatMs: { fallback: 15_000, min: 10, max: HOUR },
   leaveMs: { fallback: 10_000, min: 10, max: HOUR },
   stopMs: { fallback: 5000, min: 0, max: HOUR },
 }
 const limitNames = Object.keys(limitTable) as (keyof GatewayLimits)[]
+const kernelMethods = ['createGroup', 'joinGroup', 'joinOrCreateGroup', 'inspectGroup', 'close']
 const otherFields = ['listen', 'token', 'kernel', 'kernelOptions', 'groups', 'logger', 'signal']
 
 export interface ListenAddress {
@@ -111,18 +118,44 @@ export interface CheckedGatewayOptions extends Omit<GatewayOptions, 'listen'> {
 /** Throws ERR_INVALID_ARGUMENT naming the option. */
 export function checkGatewayOptions(given: GatewayOptions = {}): CheckedGatewayOptions {
   checkFields('startGateway', given, [...otherFields, ...limitNames])
-  if (given.kernel !== undefined && given.kernelOptions !== undefined) {
-    throw invalidArgument('kernelOptions', given.kernelOptions, 'left out where there is a kernel')
+  const { listen = LISTEN_DEFAULT, kernel, kernelOptions, groups, logger, signal } = given
+  if (kernel !== undefined) {
+    withMethods('kernel', kernel, kernelMethods, 'a kernel, from startKernel')
+    if (kernelOptions !== undefined)
+      throw invalidArgument('kernelOptions', kernelOptions, 'left out where there is a kernel')
   }
+  if (kernelOptions !== undefined) checkKernelOptions(kernelOptions)
+  if (logger !== undefined) checkLogger(logger)
+  checkSignal(signal)
+  const limits = checkLimits(given)
+  if (groups !== undefined) checkGroups(groups, limits)
+  return { ...given, listen: parseListen(listen), limits }
+}
+
+function checkLimits(given: GatewayOptions): GatewayLimits {
   const limits = Object.fromEntries(
     limitNames.map((name) => {
       const { fallback, min, max } = limitTable[name]
-      const value = given[name] ?? fallback
+      const { [name]: value = fallback } = given
       wholeNumber(name, value, min, max)
       return [name, value]
     }),
-  ) as unknown as GatewayLimits
-  return { ...given, listen: parseListen(given.listen ?? LISTEN_DEFAULT), limits }
+  )
+  return limits as unknown as GatewayLimits
+}
+
+/** All of them before the first is opened. */
+function checkGroups(groups: unknown, { maxGroups }: GatewayLimits): void {
+  if (typeof groups !== 'object' || groups === null || Array.isArray(groups)) {
+    throw invalidArgument('groups', groups, 'an object with the options of each group under its name')
+  }
+  for (const [port, options] of Object.entries(groups)) {
+    checkPort(port)
+    checkHostedOptions(options, 'join-or-create')
+  }
+  const count = Object.keys(groups).length
+  if (count > maxGroups)
+    throw invalidArgument('groups', `${count} groups`, `at most maxGroups (${maxGroups})`)
 }
 
 /** An address literal or `localhost`, so that it is plain who can reach it; and a port, 0 to 65,535. */
@@ -151,10 +184,19 @@ const hostedFields = [
   'rejoin',
 ] as const satisfies readonly (keyof HostedGroupOptions)[]
 
+export function checkMode(mode: unknown): asserts mode is OpenMode {
+  oneOf('mode', mode, openModes)
+}
+
 /** Throws ERR_INVALID_ARGUMENT. Gateways come back after an expulsion unless told otherwise. */
-export function checkHostedOptions(given: unknown): HostedGroupOptions {
+export function checkHostedOptions(given: unknown, mode: OpenMode): HostedGroupOptions {
   checkFields('a group of the gateway', given, hostedFields)
   const options = { rejoin: true, ...(given as HostedGroupOptions) }
   checkGroupOptions('a group of the gateway', options)
+  const { minStarters = 1 } = options
+  if (mode !== 'join-or-create' && minStarters > 1) {
+    const allowed = `left out with mode '${mode}', which waits for no starters; 'join-or-create' does`
+    throw invalidArgument('minStarters', minStarters, allowed)
+  }
   return options
 }

@@ -6,10 +6,10 @@ import type { GatewayContext } from './context.ts'
 import { parseCursor } from './cursor.ts'
 import { GatewayCode, GatewayError } from './errors.ts'
 import type { Start } from './event-reader.ts'
-import { type OpenMode, openModes } from './groups.ts'
 import { groupFacts } from './hosted-group.ts'
 import { checkContent, checkKey } from './message.ts'
 import { openApiDocument } from './openapi.ts'
+import { checkMode } from './options.ts'
 import type { OutgoingMessage } from './sends.ts'
 import { SseSink } from './sse-sink.ts'
 
@@ -52,7 +52,7 @@ export function addRoutes(app: FastifyInstance, context: GatewayContext): void {
 
   app.post('/groups/:port', async (request: Request, reply) => {
     const { mode = 'join-or-create', ...options } = await readObject(request)
-    if (!isOpenMode(mode)) throw invalidArgument('mode', mode, openModes.join(' or '))
+    checkMode(mode)
     const { group, isNew } = await groups.open(request.params.port, mode, options, clientSignal(reply))
     return reply.code(isNew ? 201 : 200).send(group.info())
   })
@@ -148,10 +148,6 @@ async function readObject(request: Request, known?: readonly string[]): Promise<
     throw invalidArgument('field', unknown, known?.length === 0 ? 'left out' : `one of ${known?.join(', ')}`)
   }
   return value as Record<string, unknown>
-}
-
-function isOpenMode(mode: unknown): mode is OpenMode {
-  return (openModes as readonly unknown[]).includes(mode)
 }
 
 /** Fires when the client goes away before it has been answered. */

@@ -1,9 +1,10 @@
 /** The network of a user's tests: kernels in one process, virtual time, faults drawn from a seed. */
+import { checkFields } from '../../kernel/checks.ts'
 import { invalidArgument } from '../../kernel/errors.ts'
 import type { Address } from '../../kernel/identity.ts'
 import { Prng } from '../../kernel/prng.ts'
 import { Kernel } from '../kernel.ts'
-import { checkFields, checkKernelOptions, type KernelOptions } from '../options.ts'
+import { checkKernelOptions, type KernelOptions } from '../options.ts'
 import { openRim } from '../rim.ts'
 import { type Carrier, MemoryTransport } from './transport.ts'
 import { VirtualTime } from './virtual-time.ts'

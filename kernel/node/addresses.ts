@@ -31,6 +31,23 @@ export function splitHostPort(text: string): HostPort | undefined {
   return { host: canonicalHost(host), port }
 }
 
+/** What is said of a port that cannot be one, and of an address that no process has. */
+export const PORT_RANGE = 'given with a port from 1 to 65535'
+export const NO_MEMBER = 'the address of one process: not unspecified (0.0.0.0, ::), multicast or broadcast'
+
+/** Whether this is `host:port` or `[v6]:port` but for a port that is out of its range. */
+export function wrongPort(text: string): boolean {
+  const match = /^(\[[^\]]*\]|[^\s:[\]]+):(\d+)$/.exec(text)
+  return match !== null && !(Number(match[2]) >= 1 && Number(match[2]) <= 65_535)
+}
+
+/** Whether an address can be no single process's: unspecified, multicast or broadcast. */
+export function isNobody(host: string): boolean {
+  if (isIPv6(host)) return /^(::|ff[0-9a-f]{2}:.*)$/.test(canonicalHost(host))
+  const first = Number(/^(\d+)\./.exec(host)?.[1])
+  return isIP(host) === 4 && (first === 0 || (first >= 224 && first <= 239) || host === '255.255.255.255')
+}
+
 /** An address whose host is a literal; anything else throws ERR_INVALID_ARGUMENT naming `field`. */
 export function parseAddress(text: string, field = 'address'): HostPort {
   const parts = typeof text === 'string' ? splitHostPort(text) : undefined

@@ -29,6 +29,8 @@ import { Incompatible } from './incompatible.ts'
 import { type Log, silentLog } from './log.ts'
 import { Reporter } from './reporter.ts'
 import { Router } from './router.ts'
+import { isEnvelope } from './secure/envelope.ts'
+import { faultTeller } from './secure/warnings.ts'
 import type { Transport } from './transport.ts'
 
 /** Inputs stepped in one go before the loop gets a turn: siblings that talk to each other must not lock it out. */
@@ -87,6 +89,7 @@ export class Driver {
   private readonly onFault: (fault: Fault) => void
   private readonly effects: Effects
   private readonly incompatible: Incompatible
+  private readonly tellOfKeys: ReturnType<typeof faultTeller>
   /** Inputs that came while another was stepped; bounded by what one step sends to siblings and its program calls. */
   private readonly waiting = new Deque<Waiting>()
   /** Whose step runs or whose effects are carried out. */
@@ -109,6 +112,7 @@ export class Driver {
     this.wakeups = options.wakeups ?? systemWakeups
     this.log = options.log ?? silentLog
     this.incompatible = new Incompatible(this.log)
+    this.tellOfKeys = faultTeller(this.log)
     this.onFault = options.onFault ?? (() => {})
     this.effects = new Effects((event) => {
       this.running?.reporter.traced(event)
@@ -196,6 +200,7 @@ export class Driver {
   }
 
   private refuse(from: Address, bytes: Uint8Array): void {
+    if (this.transport.isAuthentic !== true && isEnvelope(bytes)) this.tellOfKeys(from, 'sealed')
     this.incompatible.note(from, bytes, this.clock)
     this.answer(from, this.router.incompatible(bytes, this.clock()))
   }

@@ -26,7 +26,10 @@ const refusals: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.exists,
   ErrorCode.notFound,
   ErrorCode.full,
+  ErrorCode.busy,
   ErrorCode.aborted,
+  ErrorCode.notAuthorized,
+  ErrorCode.incompatible,
 ])
 
 /** Fields that must never be read in a log, wherever in a line somebody puts them: at the top or in an object. */
@@ -68,7 +71,7 @@ const phaseLines: Readonly<Record<ResetPhase, string>> = {
   proposing: 'reset: proposes the new view',
   following: 'reset: takes over the new view',
   failed: 'reset: begins anew',
-  stopped: 'reset: too few members answer, and the group stays stopped',
+  stopped: 'reset: too few members answer, and the group stands still',
   done: 'reset: done',
 }
 
@@ -118,9 +121,19 @@ export function logReset(log: Log, group: string, event: Reset, micros: Micros):
   log.warn(fields, 'a reset')
 }
 
-/** A member that was expelled is back; said as loudly as the expulsion, so that the end of it is seen as well. */
-export function logRejoined(log: Log, { port, memberId, view }: Extract<Output, { output: 'joined' }>): void {
-  log.warn({ group: port, member: memberId, ...viewFields(view) }, 'has come back as a new member')
+/**
+ * What became of a member that was expelled and asks to be let in again: that it is back is said as loudly as the
+ * expulsion, so that the end of it is seen as well; and so is a refusal, since no caller waits for it.
+ */
+export function logReturn(log: Log, group: string, output: Output): void {
+  if (output.output === 'joined') {
+    const { memberId, view } = output
+    log.warn({ group, member: memberId, ...viewFields(view) }, 'has come back as a new member')
+  } else if (output.output === 'event' && output.event.event === 'closed') {
+    const { code, reason } = output.event
+    if (code === ErrorCode.notAuthorized || code === ErrorCode.incompatible)
+      log.error({ group, code, reason }, 'the group does not let it come back')
+  }
 }
 
 function logViewChange(log: Log, event: JoinOrLeave): void {
@@ -135,6 +148,9 @@ function logEvent(log: Log, event: MemberEvent): void {
       break
     case 'slow':
       log.warn({ member: event.member, lagMessages: event.lagMessages }, 'a member holds the group up')
+      break
+    case 'stopped':
+      // the turn of the reset that has found too few is told of
       break
     case 'expelled':
       log.error({ reason: event.reason }, 'the others have gone on without this member')

@@ -1,6 +1,6 @@
 /** The metrics of one registry, by name, and how each is read from the members that are registered. */
 import { Counter, Gauge, type Registry } from 'prom-client'
-import { batchBuckets, type Counters, resetBuckets } from '../counters.ts'
+import { batchBuckets, type Counters, limitNames, resetBuckets } from '../counters.ts'
 import { packetKindNames, rejectReasons } from '../packet.ts'
 import type { MemberInfo } from '../port.ts'
 import { CountedHistogram } from './counted-histogram.ts'
@@ -209,6 +209,16 @@ export class MetricSet {
       ['reason'],
       ({ source }, add) => rejected(source, add),
       rejected,
+    )
+    this.counter(
+      registers,
+      'limited_total',
+      'Times that a limit was met without a packet being dropped for it, by limit; without a group for the whole process',
+      ['limit'],
+      ({ source }, add) => {
+        for (const limit of limitNames) add({ limit }, source.counters.limited[limit])
+      },
+      (rim, add) => add({ limit: 'gone' }, rim.counters.limited.gone),
     )
     this.counter(registers, 'retransmissions_total', 'Packets sent again', ['type'], ({ source }, add) => {
       for (const [type, count] of Object.entries(source.counters.retransmissions)) add({ type }, count)

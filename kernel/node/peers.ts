@@ -7,7 +7,16 @@
 import { isIP } from 'node:net'
 import { invalidArgument } from '../errors.ts'
 import type { Address } from '../identity.ts'
-import { canonicalHost, formatAddress, type HostPort, splitHostPort } from './addresses.ts'
+import {
+  canonicalHost,
+  formatAddress,
+  type HostPort,
+  isNobody,
+  NO_MEMBER,
+  PORT_RANGE,
+  splitHostPort,
+  wrongPort,
+} from './addresses.ts'
 import { type Log, silentLog } from './log.ts'
 import { type Lookup, systemLookup } from './lookup.ts'
 
@@ -55,12 +64,14 @@ export function parsePeers(
 }
 
 function parsePeer(entry: string, defaultPort: number | undefined): HostPort {
+  if (wrongPort(entry)) throw invalidArgument('peers', entry, PORT_RANGE)
   const parts = splitHostPort(entry)
   const host = parts?.host ?? entry.replace(/^\[(.*)\]$/, '$1')
   // A dotted number that is no address is a slip of the hand, not a name to be asked for again and again.
   const isUsable =
     isIP(host) !== 0 || (/^[a-z0-9_]([\w.-]*[a-z0-9_.])?$/i.test(host) && !/^[\d.]+$/.test(host))
   if (!isUsable) throw invalidArgument('peers', entry, 'a list of host:port, [v6]:port, or DNS names')
+  if (isNobody(host)) throw invalidArgument('peers', entry, NO_MEMBER)
   if (parts !== undefined) return parts
   if (defaultPort !== undefined) return { host: canonicalHost(host), port: defaultPort }
   const written = formatAddress(host, 7788)

@@ -21,6 +21,7 @@ import {
 import { encodeIncompatible, hasVersion, ownVersions, portAskedFor } from '../packets.ts'
 import { verify } from './checksum.ts'
 import { GROUP_AT, type Hosted } from './hosted.ts'
+import { isEnvelope } from './secure/envelope.ts'
 
 /** Answers to the dead's mail: so many at once, and one more each so many microseconds. */
 const GONE_BURST = 64
@@ -161,7 +162,10 @@ export class Router {
       this.goneTokens = Math.min(GONE_BURST, this.goneTokens + earned)
       this.goneAt = now
     }
-    if (this.goneTokens === 0) return false
+    if (this.goneTokens === 0) {
+      this.counters.limited.gone++
+      return false
+    }
     this.goneTokens--
     return true
   }
@@ -173,7 +177,7 @@ function answerAs(question: Uint8Array, answer: Uint8Array): void {
 }
 
 function faultOf(bytes: Uint8Array, staysInMemory: boolean, isAuthentic: boolean): RejectReason | undefined {
-  if (bytes.length > 0 && bytes[0] !== MAGIC) return 'foreign'
+  if (bytes.length > 0 && bytes[0] !== MAGIC) return !isAuthentic && isEnvelope(bytes) ? 'sealed' : 'foreign'
   if (bytes.length < 2) return 'malformed'
   // one packet is the same in every version; the checksum's place is, too
   const isReadable = hasVersion(ownVersions, bytes[VERSION_AT]!) || bytes[KIND_AT] === PacketKind.incompatible

@@ -3,9 +3,9 @@
  * comparison. Shared by everything that listens (the pages of `http.ts`, the gateway). Never in a message or a log.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { ErrorCode, GroupError } from '../errors.ts'
+import { readSmallFile } from './small-file.ts'
 
 /** Characters; nobody guesses what is as long as this and drawn at random. */
 export const TOKEN_MIN = 16
@@ -41,15 +41,7 @@ export function checkToken(field: string, token: unknown): asserts token is stri
 
 /** The first line of a file, which must be a token. ERR_INVALID_ARGUMENT names the file, never what is in it. */
 export function readTokenFile(path: string): string {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (error) {
-    const { code = 'error' } = error as NodeJS.ErrnoException
-    throw new GroupError(ErrorCode.invalid, `the token file ${path} cannot be read (${code})`, {
-      cause: error,
-    })
-  }
+  const text = readSmallFile('the token file', path)
   const token = text.split('\n', 1)[0]!.trim()
   checkToken(`the token in ${path}`, token)
   return token

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { editDistance, nearest } from '../../cli/errors.ts'
-import { checkOptions, fromEnvironment, networkOptions, refuseUnknownOptions } from '../../cli/options.ts'
+import {
+  checkOptions,
+  fromEnvironment,
+  networkOptions,
+  type OptionTable,
+  readFlags,
+  refuseRepeatedOptions,
+  refuseUnknownOptions,
+} from '../../cli/options.ts'
+import { editDistance, nearest } from '../../kernel/nearest.ts'
 
 describe('options', () => {
   test('the command line wins over the environment, the environment over defaults', () => {
@@ -44,8 +52,72 @@ describe('options', () => {
       expect(() => refuseUnknownOptions(table, args)).not.toThrow()
     }
     expect(() => refuseUnknownOptions(table, ['--jsn'])).toThrow('did you mean --json?')
+    expect(() => refuseUnknownOptions({ group: { kind: 'text', describe: '' } }, ['--grp'])).toThrow(
+      'did you mean --group?',
+    )
     expect(() => refuseUnknownOptions(table, ['-json'])).toThrow('did you mean --json?')
     expect(() => refuseUnknownOptions(table, ['--constructor'])).toThrow('unknown option')
+  })
+})
+
+describe('flags and repeated options', () => {
+  const table: OptionTable = {
+    json: { kind: 'flag', describe: '' },
+    group: { kind: 'text', describe: '' },
+  }
+
+  test.each([
+    [['--json=true'], ['--json']],
+    [['--json=1'], ['--json']],
+    [['--json=false'], ['--no-json']],
+    [['--json=0'], ['--no-json']],
+    [['--no-json'], ['--no-json']],
+    [
+      ['--json', '--group=maybe', '--', '--json=maybe'],
+      ['--json', '--group=maybe', '--', '--json=maybe'],
+    ],
+  ])('%j is read as %j', (args, read) => {
+    expect(readFlags(table, args)).toEqual(read)
+    expect(() => refuseRepeatedOptions(table, args)).not.toThrow()
+  })
+
+  test.each(['--json=maybe', '--json=fales', '--json=', '--no-json=true'])('%s is neither', (arg) => {
+    for (const check of [readFlags, refuseRepeatedOptions])
+      expect(() => check(table, [arg])).toThrow(/^--json is ".*"; it must be true or false$/)
+  })
+
+  test.each([
+    [['--group', 'x', '--group', 'y'], 'group'],
+    [['--group=x', '--group', 'x'], 'group'],
+    [['--json', '--no-json'], 'json'],
+    [['--json=false', '--json'], 'json'],
+  ])('%j is refused', (args, name) => {
+    expect(() => refuseRepeatedOptions(table, args)).toThrow(`--${name} is given twice; give it once`)
+  })
+
+  test('a flag may say the same twice, and what is behind -- is no option', () => {
+    expect(() => refuseRepeatedOptions(table, ['--json', '--json=1'])).not.toThrow()
+    expect(() => refuseRepeatedOptions(table, ['--group', 'x', '--', '--group'])).not.toThrow()
+  })
+})
+
+describe('the environment', () => {
+  test.each(Object.keys(networkOptions))(
+    'an empty variable for %s is refused, and not taken for none',
+    (name) => {
+      const variable = `AMOEBACAST_${name.toUpperCase().replaceAll('-', '_')}`
+      const environment = fromEnvironment({ [variable]: '' })
+      expect(() => checkOptions(networkOptions, {}, environment)).toThrow(
+        new RegExp(`^${variable} is empty; it must be .*, or not be set at all$`),
+      )
+    },
+  )
+
+  test('the command line makes up for an empty variable', () => {
+    const environment = fromEnvironment({ AMOEBACAST_KEY_FILE: '' })
+    const options = checkOptions(networkOptions, { 'key-file': 'group.key' }, environment)
+    expect(options.text('key-file')).toBe('group.key')
+    expect([options.isOnLine('key-file'), options.isOnLine('interface')]).toEqual([true, false])
   })
 })
 

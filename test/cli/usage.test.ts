@@ -37,6 +37,25 @@ describe('wrong usage: exit status 2 and one line that says what to do', () => {
     { args: ['node', '--group', 'x', '--recovery', 'automatic'], says: 'one of auto, manual' },
     { args: ['node', '--group', 'x', '--interface', 'nowhere'], says: 'interface is "nowhere"' },
     { args: ['node', '--group', 'x'.repeat(256)], says: '255 bytes' },
+    {
+      args: ['node', '--group', 'x', '--rejoin=maybe'],
+      says: '--rejoin is "maybe"; it must be true or false',
+    },
+    { args: ['node', '--group', 'x', '--insecure=maybe'], says: '--insecure is "maybe"' },
+    { args: ['node', '--group', 'x', '--json=fales'], says: '--json is "fales"' },
+    { args: ['node', '--group', 'x', '--group', 'y'], says: '--group is given twice; give it once' },
+    {
+      args: ['node', '--group', 'x', '--create', '--min-starters', '3'],
+      says: '--min-starters cannot go with --create, which waits for no starters; leave --create out',
+    },
+    { args: ['node', '--group', 'x', '--join', '--min-starters=3'], says: 'cannot go with --join' },
+    {
+      args: ['node', '--group', 'x', '--http-token-file', '/does/not/exist'],
+      says: '--http-token-file has no effect without --metrics-port',
+    },
+    { args: ['gateway', '--http-interface', '127.0.0.1'], says: 'has no effect without --metrics-port' },
+    { args: ['node', '--group', 'x', '--advertise', '0.0.0.0'], says: 'the address of one process' },
+    { args: ['info', '--group', 'x', '--peers', '224.0.0.1:7000'], says: 'the address of one process' },
     { args: ['demo', '--transport', 'multi'], says: 'did you mean multicast?' },
     { args: ['demo', '--seconds', '1.5'], says: '--seconds is "1.5"' },
     { args: ['demo', '--members', '3', 'now'], says: 'does not know what "now" is for' },
@@ -65,6 +84,17 @@ describe('wrong usage: exit status 2 and one line that says what to do', () => {
     expect(stderr).toContain('AMOEBACAST_DETECTION is "quick"; it must be one of default, fast, wan')
     expect(code).toBe(2)
   })
+
+  test.each(['AMOEBACAST_KEY_FILE', 'AMOEBACAST_PEERS', 'AMOEBACAST_HTTP_TOKEN_FILE'])(
+    'an empty %s is no way to say none',
+    async (variable) => {
+      const { code, stderr } = await run(['node', '--group', 'x'], { [variable]: '' })
+      expect(stderr).toMatch(
+        new RegExp(`^amoebacast: ${variable} is empty; it must be .*, or not be set at all\n$`),
+      )
+      expect(code).toBe(2)
+    },
+  )
 })
 
 describe('help', () => {

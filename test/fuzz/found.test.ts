@@ -6,7 +6,7 @@ import { BLOCK_HEADER_BYTES, BlockKind, writeBlockHeader } from '../../kernel/bl
 import { Counters } from '../../kernel/counters.ts'
 import { History } from '../../kernel/history.ts'
 import { Outbox } from '../../kernel/outbox.ts'
-import { HEADER_BYTES, PacketKind, writeHeader } from '../../kernel/packet.ts'
+import { HEADER_BYTES, PacketKind } from '../../kernel/packet.ts'
 import {
   DATA_HEAD_BYTES,
   ENTRY_REFERENCE,
@@ -20,7 +20,7 @@ import {
 import { Prng } from '../../kernel/prng.ts'
 import { encodeExpelled, encodeInvite, encodeRefusal, RefusalReason } from '../../kernel/recovery-packets.ts'
 import { RoundTrips } from '../../kernel/rtt.ts'
-import { siphash } from '../../kernel/siphash.ts'
+import { drawKey, siphash } from '../../kernel/siphash.ts'
 import { Streams } from '../../kernel/streams.ts'
 import { Timers } from '../../kernel/timers.ts'
 import { decodeVote, encodeVote, type Vote } from '../../recovery/vote.ts'
@@ -29,6 +29,7 @@ import type { WaitingChanges } from '../../sequencer/changes.ts'
 import type { Sequencer } from '../../sequencer/sequencer.ts'
 import { GroupOf, type Seat } from '../protocol/group-of.ts'
 import { inside } from '../protocol/recovery-scene.ts'
+import { namesFor, packetOf } from '../support/packets.ts'
 
 const NO_BYTES = new Uint8Array(0)
 
@@ -40,14 +41,8 @@ function forged(
   sender: number,
   nonce = 0x9999n,
 ): Uint8Array {
-  const { groupId, incarnation, coordinator } = target.view
-  const packet = new Uint8Array(HEADER_BYTES + body.length)
-  const destination = target.machine.options.nonce
-  const numbers = { received: 0, taken: 0, window: 1024 * 1024 }
-  const names = { groupId, incarnation, coordinator, sender, senderNonce: nonce, destination }
-  writeHeader(packet, { kind, flags: 0, ...names, ...numbers })
-  packet.set(body, HEADER_BYTES)
-  return packet
+  const window = 1024 * 1024
+  return packetOf(kind, { ...namesFor(target), sender, senderNonce: nonce, window }, body)
 }
 
 function give(target: Seat, packet: Uint8Array, from = '10.9.9.9:9'): void {
@@ -127,7 +122,7 @@ describe('a challenge', () => {
   })
 
   test('is worth nothing at another address, for another nonce, or later', () => {
-    const challenge = new Challenge(new Prng(1), 0)
+    const challenge = new Challenge(drawKey(new Prng(1)), 0)
     const asker = { address: '10.0.0.1:1', nonce: 5n }
     const given = challenge.current(1000, asker)
     expect(challenge.isValid(given, 10_500_000, asker)).toBe(true)
@@ -213,6 +208,14 @@ describe('joins', () => {
 })
 
 describe('answers go where members are', () => {
+  /** As `member` would ask `target` for one place. */
+  function gapOf({ memberId, machine }: Seat, target: Seat, seq: number): Uint8Array {
+    const body = new Uint8Array(gapBytes(1))
+    const packet = forged(target, PacketKind.gap, body, memberId, machine.options.nonce)
+    writeGap(packet, { budget: 60_000, ranges: [{ from: seq, to: seq }] })
+    return packet
+  }
+
   test('a gap asked for in a member’s name from elsewhere is answered at the member’s address', () => {
     const group = GroupOf.open(3)
     for (const seat of group.seats) seat.holds = true
@@ -223,14 +226,7 @@ describe('answers go where members are', () => {
       if (kind === 'repair') sent.push(to.name)
       return false
     }
-    const packet = forged(
-      first,
-      PacketKind.gap,
-      new Uint8Array(gapBytes(1)),
-      second.memberId,
-      second.machine.options.nonce,
-    )
-    writeGap(packet, { budget: 60_000, ranges: [{ from: seq, to: seq }] })
+    const packet = gapOf(second, first, seq)
     give(first, packet, group.seats[2]!.address)
     expect(sent).toEqual([second.name])
   })
@@ -243,14 +239,7 @@ describe('answers go where members are', () => {
     third.holds = true
     const { seq } = sentAndDelivered(group, first)
     const before = first.machine.counters.retransmissions.repair
-    const packet = forged(
-      first,
-      PacketKind.gap,
-      new Uint8Array(gapBytes(1)),
-      second.memberId,
-      second.machine.options.nonce,
-    )
-    writeGap(packet, { budget: 60_000, ranges: [{ from: seq, to: seq }] })
+    const packet = gapOf(second, first, seq)
     give(first, packet, second.address)
     expect(first.machine.counters.retransmissions.repair).toBe(before)
   })

@@ -240,6 +240,7 @@ describe('events have the form that the document says', () => {
     const events = await client.events('fake')
     const machine = rim.machines[0]!
     machine.emit({ output: 'event', event: { event: 'suspect', member: 2, reason: 'silent' } })
+    machine.emit({ output: 'event', event: { event: 'stopped', reason: 'too few', present: 1, needed: 2 } })
     machine.emit({ output: 'event', event: { event: 'slow', member: 2, lagMessages: 9 } })
     machine.emit({ output: 'event', event: { event: 'split', incarnation: 4, coordinator: 3 } })
     machine.emit({ output: 'event', event: { event: 'expelled', reason: 'cut off' } })
@@ -249,6 +250,7 @@ describe('events have the form that the document says', () => {
     expect(events.all.map(({ event }) => event)).toEqual([
       'open',
       'suspect',
+      'stopped',
       'slow',
       'split',
       'expelled',

@@ -155,6 +155,16 @@ describe('keys in the order', () => {
     expect(keys.size).toBe(0)
   })
 
+  test.each([
+    ['messages is undefined; it must be a whole number from 1 to 1048576', 0, { ms: 1000 }],
+    ['ms is 0; it must be a whole number', 0, { messages: 10, ms: 0 }],
+    ['there is no option mesages; did you mean messages?', 0, { mesages: 10, ms: 1000 }],
+    ['the options of KeyWindow is 5', 0, 5],
+    ['since is -1; it must be a whole number', -1, { messages: 10, ms: 1000 }],
+  ])('%s', (says, since, options) => {
+    expect(() => new KeyWindow(since, options as never)).toThrow(says)
+  })
+
   test('after a restart nothing is known from before', () => {
     const keys = new KeyWindow(0)
     keys.note(message(1, 'a', 0))

@@ -55,6 +55,15 @@ test("the paper's calls stand over the same groups", async () => {
   expect(await CreateGroup('other', 0, 5, 128, 4000)).toBe(0)
 })
 
+test('fields that JoinGroup does not know are refused', async () => {
+  const { JoinGroup } = amoebaCalls(fakeKernel().kernel)
+  const slip = { port: 'orders', dta: bytes('me') }
+  await expect(JoinGroup(slip)).rejects.toThrow('there is no option dta; did you mean data?')
+  await expect(JoinGroup(null as never)).rejects.toThrow(
+    'the options of JoinGroup is null; it must be an object',
+  )
+})
+
 test('a descriptor whose member was lost is given back by LeaveGroup', async () => {
   const { kernel, rim } = fakeKernel()
   const { CreateGroup, LeaveGroup, ReceiveFromGroup } = amoebaCalls(kernel)

@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
 import { type Codec, codecFor, decoderFor } from '../../group/codec.ts'
+import { createTestNetwork } from '../../group/testing.ts'
 import { bytes, fakeKernel, messages, text } from './fake.ts'
 
 const values = [
@@ -124,6 +126,57 @@ describe('codecs', () => {
       code: 'ERR_INVALID_ARGUMENT',
       cause: expect.any(Error),
     })
+  })
+
+  const json: Codec<unknown> = {
+    encode: (value) => bytes(JSON.stringify(value)),
+    decode: (body) => JSON.parse(text(body)),
+  }
+  test.each([
+    ['binary', 'msgpack', bytes('plain text'), "codec 'msgpack'"],
+    ['json', 'msgpack', json.encode({ pay: 17 }), "codec 'msgpack'"],
+    ['binary', 'json', bytes('plain text'), "the program's own codec"],
+    ['msgpack', 'json', codecFor<unknown>('msgpack', false).encode({ pay: 17 }), "the program's own codec"],
+  ] as const)(
+    'a body of %s where this member has %s: sender and codec are named',
+    async (_theirs, own, body, named) => {
+      const { kernel, rim } = fakeKernel()
+      const group = await kernel.createGroup<unknown>('test', { codec: own === 'json' ? json : own })
+      const machine = rim.machines[0]!
+      machine.deliver(messages(2, [{ body }, { body }], 1))
+      const { error } = (await group.receiveFromGroup()) as { error?: Error }
+      const name = group.view.members[0]!.name
+      expect(error?.message).toContain(
+        `the body at seq 2 from member 1 (${name}) cannot be decoded with ${named}, `,
+      )
+      expect(error?.message).toMatch(/; all members of a group must use the same codec$/)
+      group.tryReceive()
+      expect(machine.undecodables).toEqual([`1 ${named}`, `1 ${named}`])
+    },
+  )
+
+  test('not every other codec is noticed: a text of one character is a number, and bytes are bytes', () => {
+    expect(codecFor<unknown>('msgpack', false).decode(bytes('7'))).toBe(55)
+    expect(codecFor<unknown>('binary', false).decode(json.encode({ pay: 17 }))).toEqual(bytes('{"pay":17}'))
+  })
+
+  test('another codec among the members is told in the log, once, without what was sent', async () => {
+    await using network = createTestNetwork()
+    const lines: string[] = []
+    const logger = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) })
+    const [first, second] = [await network.startKernel({ logger }), await network.startKernel()]
+    const one = await network.run(first.createGroup<unknown>('work', { codec: json }))
+    const other = await network.run(second.joinGroup<Uint8Array>('work', { codec: 'binary' }))
+    await network.run(other.sendMany([bytes('a secret'), bytes('another secret')]))
+    const got = await network.run(one.receiveBatch())
+    const errors = got.flatMap((delivery) => ('error' in delivery && delivery.error ? [delivery.error] : []))
+    expect(errors).toHaveLength(2)
+    const told = lines.filter((line) => line.includes('codec'))
+    expect(told).toHaveLength(1)
+    expect(told[0]).toContain(
+      `a body from member ${other.memberId} cannot be decoded with the program's own codec`,
+    )
+    expect(told[0]).not.toContain('secret')
   })
 
   test('a wrong codec is named', () => {

@@ -110,6 +110,35 @@ describe('over the test network', () => {
     await network[Symbol.asyncDispose]()
   })
 
+  test('whom the program does not let in any more is told so once, and asks no more', async () => {
+    let isWanted = true
+    const asked: string[] = []
+    const authorize = ({ name }: { readonly name: string }): boolean => {
+      asked.push(name)
+      return isWanted
+    }
+    const all = await three('joinGroup', { authorize })
+    const { network, third } = all
+    isWanted = false
+    asked.length = 0
+    const loop = (async () => {
+      for await (const _ of third);
+    })().catch((error: unknown) => error)
+    await cutOff(all)
+    network.heal()
+    const { code, reason } = await network.run(third.closed)
+    expect(code).toBe('ERR_NOT_AUTHORIZED')
+    expect(reason).toMatch(/stopped trying to come back \(rejoin\), .*authorize function/)
+    expect(await loop).toMatchObject({
+      code: 'ERR_NOT_AUTHORIZED',
+      message: expect.stringContaining('(rejoin)'),
+    })
+    await expect(third.sendToGroup('out')).rejects.toMatchObject({ code: 'ERR_NOT_AUTHORIZED' })
+    await network.advance(30_000)
+    expect(asked).toHaveLength(1)
+    await network[Symbol.asyncDispose]()
+  })
+
   test('sends: unknown on their way, refused while out, fine after', async () => {
     const all = await three()
     const { network, third } = all
@@ -375,8 +404,13 @@ describe('over a fake machine', () => {
       wakeup!.callback()
     }
     expect(waits).toEqual([100_000, 200_000, 400_000])
-    expect(await group.closed).toMatchObject({ code: 'ERR_INCOMPATIBLE', reason: 'refused 5' })
-    await expect(group.receiveFromGroup()).rejects.toMatchObject({ code: 'ERR_INCOMPATIBLE' })
+    const { code, reason } = await group.closed
+    expect(code).toBe('ERR_INCOMPATIBLE')
+    expect(reason).toMatch(/expelled, and has stopped trying to come back \(rejoin\), .*: refused 5$/)
+    await expect(group.receiveFromGroup()).rejects.toMatchObject({
+      code: 'ERR_INCOMPATIBLE',
+      message: expect.stringMatching(/stopped trying .* refused 5\); join again to go on$/),
+    })
     expect(rim.machines.every(({ isClosed }) => isClosed)).toBe(true)
   })
 

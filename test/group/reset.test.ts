@@ -92,6 +92,8 @@ describe('automatic recovery', () => {
   test('below the floor the group stays stopped; leaving is still possible', async () => {
     const { network, all } = await members(3, {})
     const [first, second, third] = all as [Member, Member, Member]
+    const stops: unknown[] = []
+    third.group.on('stopped', (event) => stops.push(event))
     await Promise.all([network.crash(first.kernel), network.crash(second.kernel)])
     const sent = third.group.sendToGroup('alone')
     let isSettled = false
@@ -105,6 +107,9 @@ describe('automatic recovery', () => {
     )
     await network.advance(20_000)
     expect([isSettled, resets(third)]).toEqual([false, []])
+    expect(stops).toEqual([
+      { reason: '1 member answers, and it takes 2: it goes on trying', present: 1, needed: 2 },
+    ])
     await expect(network.run(third.group.resetGroup(1))).rejects.toMatchObject({ code: 'ERR_RESET_FAILED' })
     await network.run(third.group.leaveGroup())
     await expect(sent).rejects.toMatchObject({ outcome: 'unknown' })
@@ -115,6 +120,32 @@ describe('automatic recovery', () => {
     })
     await network[Symbol.asyncDispose]()
   })
+
+  test.each([
+    { n: 2, resilience: 0 },
+    { n: 2, resilience: 1 },
+    { n: 3, resilience: 2 },
+  ])(
+    'manual, $n members, r = $resilience: a member dies, and nobody resets: every call ends',
+    async (scene) => {
+      const { n, resilience } = scene
+      const { network, all } = await members(n, { recovery: 'manual', resilience })
+      const living = all.slice(0, -1)
+      const suspects: number[] = []
+      for (const { group } of living) group.on('suspect', ({ member }) => suspects.push(member))
+      await network.crash(all.at(-1)!.kernel)
+      const sent = living.map(({ group }) => group.sendToGroup('to all'))
+      const ends = await network.run(Promise.allSettled(sent))
+      if (resilience > 0) {
+        const failure = { status: 'rejected', reason: { code: 'ERR_MEMBER_FAILED', outcome: 'unknown' } }
+        expect(ends).toMatchObject(ends.map(() => failure))
+        expect(suspects).toEqual(living.map(() => n))
+      }
+      for (const { kernel } of living) await network.run(kernel.close())
+      for (const { group } of living) expect(await group.closed).toMatchObject({ code: undefined })
+      await network[Symbol.asyncDispose]()
+    },
+  )
 
   test.each([1, 2, 3, 4, 5, 6])(
     'a join that the crash of the sequencer undoes is done again: %i × 20 ms',
@@ -206,6 +237,9 @@ describe('manual recovery', () => {
       code: 'ERR_RESET_FAILED',
       message: expect.stringContaining('2'),
     })
+    // it has not come about all the same, with fewer than were asked for
+    await network.advance(5000)
+    expect([second, third].flatMap(resets)).toEqual([])
     expect(await network.run(second.group.resetGroup())).toBe(2)
     await network.crash(third.kernel)
     for (const minMembers of [undefined, 0, 1]) {
@@ -213,6 +247,26 @@ describe('manual recovery', () => {
         code: 'ERR_RESET_FAILED',
       })
     }
+    await network[Symbol.asyncDispose]()
+  })
+
+  test('the largest minimum among the callers applies to all of them', async () => {
+    const { network, all } = await members(4, { recovery: 'manual', minMembers: 2 })
+    const [first, second, third, fourth] = all as [Member, Member, Member, Member]
+    await network.crash(first.kernel)
+    await network.crash(fourth.kernel)
+    const calls = [second.group.resetGroup(2), third.group.resetGroup(3)]
+    const failure = {
+      code: 'ERR_RESET_FAILED',
+      message: expect.stringMatching(/^2 members answer, and (this member|member 3) has asked for 3/),
+    }
+    expect(await network.run(Promise.allSettled(calls))).toMatchObject([
+      { status: 'rejected', reason: failure },
+      { status: 'rejected', reason: failure },
+    ])
+    await network.advance(5000)
+    expect([second, third].flatMap(resets)).toEqual([])
+    expect(await network.run(second.group.resetGroup(2))).toBe(2)
     await network[Symbol.asyncDispose]()
   })
 

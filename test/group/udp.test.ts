@@ -150,3 +150,15 @@ describe('the shortest programs', () => {
     expect(stdout).toBe('0 hi false\n')
   })
 })
+
+test('a program that inspects its own group in a loop lets other work run', async () => {
+  const kernel = await startKernel({ logLevel: 'silent' })
+  const port = uniquePort('inspected')
+  await kernel.createGroup(port)
+  let turns = 0
+  const timer = setInterval(() => turns++, 1)
+  for (let i = 0; i < 2000 && turns < 3; i++) await kernel.inspectGroup(port)
+  clearInterval(timer)
+  await kernel.close()
+  expect(turns).toBeGreaterThan(1)
+})

@@ -64,6 +64,7 @@ describe.skipIf(process.platform === 'win32')('what is no regular file', () => {
   test.each([
     ['--key-file', ['info', '--group', 'x']],
     ['--http-token-file', ['gateway', '--listen', '127.0.0.1:0']],
+    ['--join-token-file', ['node', '--group', 'x']],
   ])('%s: a command ends at once, and says why', (option, command) => {
     const args = [cliScript, ...command, option, inFolder('pipe')]
     const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000 })

@@ -1,10 +1,19 @@
 /** What npm would publish: only what users need, and types that resolve for whoever imports it. */
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { repositoryRoot } from '../support/files.ts'
+import { listFiles, repositoryRoot } from '../support/files.ts'
 import { makeConsumer, packedFiles } from './pack.ts'
 
 const layers = ['kernel', 'sequencer', 'recovery', 'group', 'cli', 'bench']
@@ -24,6 +33,52 @@ describe('the package', () => {
     expect(paths.filter((path) => /\.test\.|\/testdata\//.test(path))).toEqual([])
     const bytes = files.reduce((sum, { size }) => sum + size, 0)
     expect(bytes).toBeLessThan(4 * 1024 * 1024)
+  })
+
+  test('holds what the sources make, all of it and nothing else', () => {
+    const packed = packedFiles()
+      .map(({ path }) => path)
+      .filter((path) => path.startsWith('dist/'))
+    const sources = listFiles().filter(
+      (path) => path.endsWith('.ts') && !path.endsWith('.d.ts') && layers.includes(path.split('/')[0]!),
+    )
+    const made = sources.flatMap((path) =>
+      ['.js', '.d.ts'].map((ending) => `dist/${path.replace(/\.ts$/, ending)}`),
+    )
+    expect(made.length).toBeGreaterThan(200)
+    // of a source that is gone: npm run build takes it out
+    expect(packed.filter((path) => !made.includes(path))).toEqual([])
+    // not built: npm run build
+    expect(made.filter((path) => !packed.includes(path))).toEqual([])
+  })
+
+  test('is swept with each build, as npm pack makes one: what has no source any more goes, and nothing else', () => {
+    const { scripts } = JSON.parse(readFileSync(`${repositoryRoot}package.json`, 'utf8')) as {
+      scripts: Record<string, string>
+    }
+    expect(scripts.build).toBe('tsc -p tsconfig.build.json && node test/package/sweep.mjs')
+    expect(scripts.prepare).toBe('npm run --silent build')
+    const root = mkdtempSync(join(tmpdir(), 'amoebacast-sweep-'))
+    try {
+      const stays = ['dist/.tsbuildinfo', 'dist/a/b.js', 'dist/a/b.js.map', 'dist/a/b.d.ts']
+      const goes = ['dist/a/old.js', 'dist/a/old.js.map', 'dist/a/old.d.ts', 'dist/gone/c.js']
+      for (const path of ['a/b.ts', ...stays, ...goes]) {
+        mkdirSync(dirname(join(root, path)), { recursive: true })
+        writeFileSync(join(root, path), '')
+      }
+      const { status, stdout } = spawnSync(process.execPath, ['test/package/sweep.mjs', root], {
+        cwd: repositoryRoot,
+        encoding: 'utf8',
+      })
+      expect(status).toBe(0)
+      for (const path of goes) expect(stdout).toContain(`${path} has no source any more: removed`)
+      const left = readdirSync(root, { recursive: true }) as string[]
+      const isFile = (path: string): boolean => /\.\w+$/.test(path)
+      expect(left.filter(isFile).sort()).toEqual(['a/b.ts', ...stays].sort())
+      expect(existsSync(join(root, 'dist/gone/c.js'))).toBe(false)
+    } finally {
+      rmSync(root, { recursive: true })
+    }
   })
 
   test('has no install script of its own, and none among what it depends on', () => {

@@ -42,6 +42,21 @@ describe('amoebacast node', () => {
     ])
   })
 
+  test('a joiner that assumes other parameters than the group has is told which', async () => {
+    const port = freshPort('assumed')
+    await ready(node(port, '--json', '--stay', '--create'))
+    const others = node(port, '--json', '--join', '--resilience', '2', '--recovery', 'manual')
+    const same = node(port, '--json', '--join', '--resilience', '0', '--history-size', '65536')
+    for (const joiner of [others, same]) {
+      joiner.child.stdin!.end()
+      await joiner.exitsWith(0)
+    }
+    expect(others.stderr).toContain(
+      'resilience is 0, and 2 was given; recovery is \\"auto\\", and \\"manual\\" was',
+    )
+    expect(same.stderr).toBe('')
+  })
+
   test('ready comes first and says who and where it is', async () => {
     const port = freshPort('ready')
     const first = await ready(node(port, '--json', '--stay', '--member-name', 'ada'))

@@ -154,7 +154,7 @@ describe('the options', () => {
     expect(() => readKeyFile(join(folder, 'none'))).toThrow(
       /cannot be read \(ENOENT\); 'amoebacast keygen --out/,
     )
-    expect(() => readKeyFile(folder)).toThrow(/cannot be read \(EISDIR\)/)
+    expect(() => readKeyFile(folder)).toThrow(/is a directory; give a regular file/)
   })
 })
 

@@ -23,6 +23,7 @@ export async function typed(): Promise<void> {
   // @ts-expect-error: an Order's fields are all wanted
   await group.sendMany([{ op: 'add' }])
   for await (const delivery of group) show(delivery)
+  group.on('stopped', ({ reason, present, needed }) => `${reason} ${(present ?? 0) + (needed ?? 0)}`)
   group.on('slow', ({ member, lagMessages }) => member + lagMessages)
   group.on('split', ({ incarnation, coordinator }) => incarnation + coordinator)
   group.on('rejoined', ({ memberId, view, missedFrom }) => memberId + view.seq - missedFrom)

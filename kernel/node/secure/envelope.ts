@@ -26,6 +26,7 @@
  * by a cloned virtual machine. SECURITY.md says so.) Nobody seals under another's salt, so both directions between
  * two processes have keys of their own, and a packet thrown back at its sender is known by its salt.
  */
+import { HEADER_BYTES } from '../../packet.ts'
 
 export const SEAL_MAGIC = 0xa5
 export const SEAL_VERSION = 1
@@ -39,12 +40,17 @@ export const TAG_BYTES = 16
 /** What sealing adds to a packet. */
 export const SEAL_OVERHEAD = SEALED_AT + TAG_BYTES
 
+/** Whether it looks like an envelope with a packet in it, of this version or another. */
+export function isEnvelope(bytes: Uint8Array): boolean {
+  const isMarked = bytes[0] === SEAL_MAGIC && bytes[2] === 0 && bytes[3] === 0
+  return isMarked && bytes.length >= SEAL_OVERHEAD + HEADER_BYTES
+}
+
 export const NONCE_BYTES = 12
 export const NONCE_COUNTER_AT = 4
 
 /**
- * Measured with `npm run bench -- secure`'s parts on an x86-64 with AES instructions, Node 20, µs to seal / to open:
- * 1 KiB 3.4 / 2.8 (ChaCha20-Poly1305 3.6 / 3.5), 16 KiB 8.8 / 8.7 (9.6 / 9.0). Most of it is Node's making of the
- * cipher object. A group has one cipher: two would make a packet's cost depend on who sent it, and save little.
+ * The faster of the two that were measured, at every size (README.md of this folder). A group has one cipher: two would make
+ * a packet's cost depend on who sent it, and save little.
  */
 export const CIPHER = 'aes-256-gcm'

@@ -5,9 +5,9 @@
  * copying is told from a wrong key. Never put into a message.
  */
 import { createHash, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { ErrorCode, GroupError } from '../../errors.ts'
 import { Right, type RightName } from '../../identity.ts'
+import { readSmallFile } from '../small-file.ts'
 import { labelOf, RightSecret, rights, SECRET_BYTES } from './rights.ts'
 
 export const KEY_PREFIX = 'amoebacast-key-1:'
@@ -18,7 +18,6 @@ const CHECK_BYTES = 4
 const TOKEN_BYTES = 1 + KEY_BYTES + SECRET_BYTES
 /** Keys that one process may hold: a change of keys needs two. */
 export const KEYS_MAX = 8
-const FILE_BYTES_MAX = 65_536
 
 /** Labels of what is derived; another purpose or another version has another label, and so another key. */
 const ROOT_LABEL = 'amoebacast 1 packets'
@@ -93,7 +92,8 @@ export function parseKeys(source: string, text: string): GroupKey[] {
     .map((entry) => entry.trim())
     .filter((entry) => entry !== '')
   if (entries.length === 0) throw invalid(`${source} holds no key; ${HOW_TO_MAKE}`)
-  if (entries.length > KEYS_MAX)
+  // (of a file that is another one it is said what its first entry is not)
+  if (entries.length > KEYS_MAX && entries.every(isMarked))
     throw invalid(`${source} holds ${entries.length} keys, and may hold ${KEYS_MAX}; take the oldest out`)
   const keys = entries.map((entry, i) => {
     const place = entries.length === 1 ? `the key in ${source}` : `key ${i + 1} in ${source}`
@@ -114,18 +114,12 @@ export function parseKeys(source: string, text: string): GroupKey[] {
 
 /** What a key file holds. ERR_INVALID_ARGUMENT names the file, never what is in it. */
 export function readKeyFile(path: string): GroupKey[] {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (error) {
-    const { code = 'error' } = error as NodeJS.ErrnoException
-    const advice = code === 'ENOENT' ? `; 'amoebacast keygen --out ${path}' makes it` : ''
-    throw new GroupError(ErrorCode.invalid, `the key file ${path} cannot be read (${code})${advice}`, {
-      cause: error,
-    })
-  }
-  if (text.length > FILE_BYTES_MAX) throw invalid(`the key file ${path} is no key file; ${HOW_TO_MAKE}`)
+  const text = readSmallFile('the key file', path, `; 'amoebacast keygen --out ${path}' makes it`)
   return parseKeys(`the key file ${path}`, text)
+}
+
+function isMarked(entry: string): boolean {
+  return entry.startsWith(KEY_PREFIX) || entry.startsWith(TOKEN_PREFIX)
 }
 
 function decode(place: string, entry: string): GroupKey {

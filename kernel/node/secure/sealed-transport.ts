@@ -78,6 +78,11 @@ export class SealedTransport implements Transport {
     return this.inner.stats
   }
 
+  /** Senders forgotten because too many others were heard later. */
+  get evictions(): number {
+    return this.opener.senders.evictions
+  }
+
   /** A packet has been read when it is sealed. From this answer on it may be written to, so it is forgotten. */
   get isIdle(): boolean {
     this.lastPacket = undefined

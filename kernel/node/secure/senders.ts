@@ -33,6 +33,8 @@ export class Senders {
   private readonly bySalt = new Map<number, Sender[]>()
   private count = 0
   private heard = 0
+  /** Senders forgotten because too many others were heard later. */
+  evictions = 0
   private readonly max: number
   private rations = DERIVE_BURST
   private rationedAt: Micros = 0
@@ -98,6 +100,7 @@ export class Senders {
     if (rest.length > 0) this.bySalt.set(word, rest)
     else this.bySalt.delete(word)
     this.count--
+    this.evictions++
   }
 }
 

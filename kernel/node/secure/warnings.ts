@@ -10,10 +10,16 @@ import type { SealFault } from './opener.ts'
 /** Sources that are told of; whoever forges sources gets no more lines than this. */
 const SOURCES_MAX = 64
 
-const lines: Partial<Record<SealFault, string>> = {
+/** What does not open, and what is sealed where nothing opens. */
+type KeyFault = SealFault | 'sealed'
+
+const lines: Partial<Record<KeyFault, string>> = {
   plain:
     'packets come from a process that has no group key; give it the key file, or it cannot meet this one',
   key: 'packets come from a process with another group key; both must have one key in common (--key-file)',
+  sealed:
+    'packets that come from there are sealed with a group key, and this process has none: it cannot meet that one, and a ' +
+    'group that it creates is another group; give it the key file (--key-file, or the option keyFile)',
 }
 
 /** Warns if what is sent on `address` can be read and forged by others, and nobody has said that this is meant. */
@@ -28,13 +34,14 @@ export function warnWithoutKey(log: Log, address: string, isMeant: boolean): voi
 }
 
 /** Tells of each source and fault once. */
-export function faultTeller(log: Log): (from: Address, fault: SealFault) => void {
+export function faultTeller(log: Log): (from: Address, fault: KeyFault) => void {
   /** BOUNDED by SOURCES_MAX. */
   const told = new Set<string>()
   return (from, fault) => {
     const line = lines[fault]
+    if (line === undefined || told.size >= SOURCES_MAX) return
     const source = `${fault} ${from}`
-    if (line === undefined || told.size >= SOURCES_MAX || told.has(source)) return
+    if (told.has(source)) return
     told.add(source)
     log.warn({ from }, line)
   }
