@@ -32,9 +32,7 @@ export class Assembly {
   /** True if the fragment brought anything new. */
   add(offset: number, fragment: Uint8Array): boolean {
     const to = offset + fragment.length
-    if (to > this.total || this.isHeld(offset, to)) return false
-    // whoever sends every second byte would make each further one a search through all of them
-    if (this.have.length >= PIECES_MAX && offset !== 0 && !this.isBeside(offset, to)) return false
+    if (to > this.total || this.isHeld(offset, to) || this.isOnePieceTooMany(offset, fragment)) return false
     if (offset === 0 && to === this.total) this.bytes = fragment
     else {
       this.bytes ??= new Uint8Array(this.total)
@@ -43,6 +41,12 @@ export class Assembly {
     if (this.have.length === 0) this.have = [{ from: offset, to }]
     else this.merge(offset, to)
     return true
+  }
+
+  /** Whoever sends every second byte would make each further one a search through all of them. */
+  isOnePieceTooMany(offset: number, fragment: Uint8Array): boolean {
+    const isFull = this.have.length >= PIECES_MAX && offset !== 0
+    return isFull && !this.isBeside(offset, offset + fragment.length)
   }
 
   private isHeld(from: number, to: number): boolean {

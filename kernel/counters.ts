@@ -14,6 +14,14 @@ export const resetBuckets = [
   1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 5_000_000,
 ] as const
 
+/**
+ * Limits that are met without a packet being dropped for it (those have a reason among the rejected). A closed list: `members`, a
+ * joiner was told that the view is full; `starters`, another starter was not counted, or not answered; `repair`, less was
+ * given than asked for; `groups`, the sequencer of another group on the port was not asked; `gone`, one who writes to the dead was not told.
+ */
+export const limitNames = ['members', 'starters', 'repair', 'groups', 'gone'] as const
+export type LimitName = (typeof limitNames)[number]
+
 export class Counters {
   /** By packet kind number. A multicast counts once, a fan-out once for each copy. */
   readonly packets: Record<Direction, number[]> = { in: zeros(), out: zeros() }
@@ -36,6 +44,9 @@ export class Counters {
   readonly settings = { key: 0, version: 0 }
   /** Other groups that have been met on the port, and other lines of views of this one. */
   splits = 0
+
+  /** How often each limit was met. */
+  readonly limited: Record<LimitName, number> = { members: 0, starters: 0, repair: 0, groups: 0, gone: 0 }
 
   constructor() {
     this.rejected = Object.fromEntries(rejectReasons.map((reason) => [reason, 0])) as Record<

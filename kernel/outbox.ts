@@ -5,7 +5,7 @@
 import { assert } from './assert.ts'
 import { writeU53, writeU64 } from './bytes.ts'
 import type { Counters } from './counters.ts'
-import type { Address, GroupId, Incarnation, MemberId, Micros, Nonce } from './identity.ts'
+import type { Address, GroupId, Incarnation, MemberId, Micros, Nonce, Seq } from './identity.ts'
 import type { Sink } from './machine.ts'
 import type { OrderState } from './order-state.ts'
 import {
@@ -134,10 +134,12 @@ export class Outbox {
     for (const [nonce, { keyId }] of this.otherWays) if (!keys.includes(keyId)) this.otherWays.delete(nonce)
   }
 
-  hasAnnounced(keyId: number, seq: number): boolean {
-    if (keyId === this.newestKey) return true
-    const at = this.announced.get(keyId)
-    return at !== undefined && at >= seq
+  /**
+   * How far this member was when it said last that `keyId` is its newest: without end while it is; undefined if it never
+   * was.
+   */
+  announcedAt(keyId: number): Seq | undefined {
+    return keyId === this.newestKey ? Number.POSITIVE_INFINITY : this.announced.get(keyId)
   }
 
   /** Somebody's packet has come, written in a version and under a key: so it is answered. */

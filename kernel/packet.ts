@@ -142,6 +142,8 @@ export const rejectReasons = [
   'overflow',
   /** From a member whose right does not go so far, or from a joiner that has not shown the right that it wants. */
   'right',
+  /** Sealed with a group key, where this process has none. */
+  'sealed',
 ] as const
 export type RejectReason = (typeof rejectReasons)[number]
 

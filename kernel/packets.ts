@@ -366,6 +366,9 @@ export interface HereIs {
   readonly agreed: Agreed
 }
 
+/** Flag of a here-is: its sender's group stands still, because it is being rebuilt or waits for that. */
+export const HERE_IS_FLAG_STANDS_STILL = 1
+
 export function encodeHereIs(hereIs: Asked<HereIs>): Uint8Array {
   const writer = new Writer()
     .text(hereIs.port)

@@ -133,6 +133,16 @@ export type MemberEvent =
   | { readonly event: 'slow'; readonly member: MemberId; readonly lagMessages: number }
   | { readonly event: 'expelled'; readonly reason: string }
   /**
+   * An attempt to rebuild the group has found too few: it stands still. With automatic recovery told once, until it goes on;
+   * `present` and `needed` are missing where that many are not known.
+   */
+  | {
+      readonly event: 'stopped'
+      readonly reason: string
+      readonly present?: number
+      readonly needed?: number
+    }
+  /**
    * There are two groups on one port: another line of views of this group (possible below a majority), or another
    * group altogether; that one has its `groupId` here, and the `address` of the member that was met.
    */

@@ -53,16 +53,29 @@ export const RefusalReason = {
 } as const
 export type RefusalReason = (typeof RefusalReason)[keyof typeof RefusalReason]
 
+/** Why too few have answered. */
+export interface Lack {
+  /** Of those counted. */
+  readonly have: number
+  readonly need: number
+  /** The member whose program has asked for so many; 0 where it is the group's own minimum. */
+  readonly askedBy: MemberId
+}
+
 export interface Refusal {
   readonly reason: RefusalReason
   /** The attempt that is refused. */
   readonly refused: Ballot
   /** What the refuser has promised. */
   readonly promise: Ballot
+  /** With `tooFew`. */
+  readonly lack?: Lack | undefined
 }
 
-export function encodeRefusal({ reason, refused, promise }: Refusal): Uint8Array {
-  return writeBallot(writeBallot(new Writer().u8(reason), refused), promise).finish()
+export function encodeRefusal({ reason, refused, promise, lack }: Refusal): Uint8Array {
+  const writer = writeBallot(writeBallot(new Writer().u8(reason), refused), promise)
+  if (lack !== undefined) writer.u53(lack.have).u53(lack.need).u53(lack.askedBy)
+  return writer.finish()
 }
 
 export function decodeRefusal(packet: Uint8Array): Refusal | undefined {
@@ -70,9 +83,11 @@ export function decodeRefusal(packet: Uint8Array): Refusal | undefined {
   const reason = reader.u8() as RefusalReason
   const refused = readBallot(reader)
   const promise = readBallot(reader)
+  const hasLack = reason === RefusalReason.tooFew && !reader.done
+  const lack = hasLack ? { have: reader.u53(), need: reader.u53(), askedBy: reader.u53() } : undefined
   if (promise.incarnation > INCARNATION_MAX) return undefined
   if (!reader.done || reason < RefusalReason.promised || reason > RefusalReason.tooFew) return undefined
-  return { reason, refused, promise }
+  return lack === undefined ? { reason, refused, promise } : { reason, refused, promise, lack }
 }
 
 /** `inquiry`: has anybody heard this member lately? */

@@ -18,13 +18,14 @@ import type { Outbox } from '../kernel/outbox.ts'
 import { PacketKind } from '../kernel/packet.ts'
 import type { Token } from '../kernel/port.ts'
 import type { Prng } from '../kernel/prng.ts'
-import { encodeExpelled, encodeRefusal, type RefusalReason } from '../kernel/recovery-packets.ts'
+import { encodeExpelled, encodeRefusal, type Lack, type RefusalReason } from '../kernel/recovery-packets.ts'
 import { type ResultChange, resultRequest } from '../kernel/result.ts'
 import type { RoundTrips } from '../kernel/rtt.ts'
 import type { Streams } from '../kernel/streams.ts'
 import type { Timers } from '../kernel/timers.ts'
 import type { Member } from '../kernel/view.ts'
 import type { Attempt } from './attempt.ts'
+import { membersText } from './lack.ts'
 import { Pace } from './pace.ts'
 import { type Handling, handlings, type Phase, type Signal } from './phases.ts'
 
@@ -53,8 +54,8 @@ export interface RecoveryHost {
   witnessed(result: ResultChange): void
   /** The group is one again; the resubmission of sends begins. */
   resumed(): void
-  /** Too few take part; the group stays stopped. */
-  stopped(reason: string): void
+  /** Nobody rebuilds the group now; `lack` says so where too few take part. */
+  stopped(reason: string, lack?: Lack): void
   expelled(reason: string): void
 }
 
@@ -169,9 +170,9 @@ export class Binding {
 
   // ---- what is said at the edge -----------------------------------------------------------------------
 
-  refuse(to: Member, refused: Ballot, reason: RefusalReason): void {
+  refuse(to: Member, refused: Ballot, reason: RefusalReason, lack?: Lack): void {
     const { outbox } = this.parts
-    const body = encodeRefusal({ reason, refused, promise: this.promise })
+    const body = encodeRefusal({ reason, refused, promise: this.promise, lack })
     outbox.unicast(to.address, outbox.packetOf(PacketKind.refusal, 0, to.nonce, body))
   }
 
@@ -220,7 +221,7 @@ export class Binding {
         continue
       }
       // it came too late to count in the votes, or in somebody else's attempt
-      const message = `the group has been rebuilt with ${size} members, and this call wanted ${minMembers}; it goes on with ${size}`
+      const message = `the group has been rebuilt with ${membersText(size)}, and this call wanted ${minMembers}; it goes on with ${size}`
       outbox.output({ output: 'failed', token, code: ErrorCode.resetFailed, message })
     }
   }
@@ -236,7 +237,7 @@ export class Binding {
   }
 
   /** Too few take part: callers are told, and an automatic group tries again later. */
-  giveUp(reason: string): void {
+  giveUp(reason: string, lack?: Lack): void {
     const { outbox, timers, prng, host } = this.parts
     outbox.trace('too-few', { reason })
     this.attempt = undefined
@@ -256,10 +257,11 @@ export class Binding {
     } else {
       timers.stop('recovery')
     }
-    const message = `${reason}; the group stays stopped, what was received can still be read, and resetGroup can be tried again`
+    const then = this.options.isAutomatic ? 'the group goes on trying' : 'the group stays stopped'
+    const message = `${reason}; ${then}, what was received can still be read, and resetGroup can be tried again`
     for (const { token } of calls)
       outbox.output({ output: 'failed', token, code: ErrorCode.resetFailed, message })
-    host.stopped(reason)
+    host.stopped(reason, lack)
   }
 
   /** The member's life is over. */

@@ -14,6 +14,7 @@ import {
   type ResultName,
 } from '../kernel/ballot.ts'
 import { type GroupParameters, resilienceFor } from '../kernel/parameters.ts'
+import type { Lack } from '../kernel/recovery-packets.ts'
 import { findMember, type Member, majorityOf, type View } from '../kernel/view.ts'
 import type { Voter } from './vote.ts'
 
@@ -37,8 +38,8 @@ export interface Choice {
   readonly witnesses: readonly Member[]
   readonly removed: readonly Member[]
   readonly lossPossible: boolean
-  /** How many of the votes counted there are, and how many it takes, where there are too few. */
-  readonly lack: { readonly have: number; readonly need: number } | undefined
+  /** Where there are too few. */
+  readonly lack: Lack | undefined
 }
 
 export function choose(voters: readonly Voter[], parameters: GroupParameters): Choice {
@@ -122,17 +123,18 @@ function lacking(
   counted: readonly View[],
   members: number,
   parameters: GroupParameters,
-): { have: number; need: number } | undefined {
-  const asked = Math.max(...voters.map(({ vote }) => vote.minMembers))
+): Lack | undefined {
+  const asker = voters.reduce((a, b) => (b.vote.minMembers > a.vote.minMembers ? b : a))
+  const asked = asker.vote.minMembers
   for (const view of counted) {
     const have = view.members.filter((member) => isVoter(voters, member)).length
     const { minMembers } = parameters
     // of a view smaller than the floor all must vote: then there is no other side
     const floor = minMembers === 'majority' ? majorityOf(view) : Math.min(minMembers, view.members.length)
     const need = Math.max(floor, asked)
-    if (have < need) return { have, need }
+    if (have < need) return { have, need, askedBy: asked > floor ? asker.member.id : 0 }
   }
-  return members < asked ? { have: members, need: asked } : undefined
+  return members < asked ? { have: members, need: asked, askedBy: asker.member.id } : undefined
 }
 
 /** A view with the name of the one that numbered the change that made it. */

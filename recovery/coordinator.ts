@@ -13,6 +13,7 @@ import {
   encodeInvite,
   INVITE_FLAG_AUTOMATIC,
   INVITE_FLAG_OWING,
+  type Lack,
   type Refusal,
   RefusalReason,
 } from '../kernel/recovery-packets.ts'
@@ -21,6 +22,7 @@ import type { Member, View } from '../kernel/view.ts'
 import { Attempt, type Invitee } from './attempt.ts'
 import type { Binding, RecoveryParts } from './binding.ts'
 import { type Choice, choose } from './choice.ts'
+import { lackText } from './lack.ts'
 import { decodeVote, voteOf } from './vote.ts'
 
 /** So often a coordinator shows that it is still there while its voters are patient. */
@@ -196,7 +198,7 @@ export class Coordinator {
     const state = host.state()
     const choice = choose(attempt.voters, state.parameters)
     if (choice.lack !== undefined) {
-      return this.stop(attempt, `${choice.lack.have} members answer, and it takes ${choice.lack.need}`)
+      return this.stop(attempt, lackText(choice.lack, host.self()), choice.lack)
     }
     if (!choice.members.some(({ id }) => id === host.self()))
       return this.stop(attempt, 'this member is out of the view')
@@ -335,13 +337,14 @@ export class Coordinator {
   }
 
   /** Too few take part: the voters are told. */
-  private stop(attempt: Attempt, reason: string): void {
+  private stop(attempt: Attempt, reason: string, lack?: Lack): void {
     const { host, counters } = this.parts
+    const { binding } = this
     counters.resets.failed++
     for (const { member } of attempt.voters) {
-      if (member.id !== host.self()) this.binding.refuse(member, this.binding.promise, RefusalReason.tooFew)
+      if (member.id !== host.self()) binding.refuse(member, binding.promise, RefusalReason.tooFew, lack)
     }
-    this.binding.giveUp(reason)
+    binding.giveUp(reason, lack)
   }
 }
 

@@ -11,6 +11,7 @@ import { INVITE_FLAG_OWING, type Refusal, RefusalReason } from '../kernel/recove
 import { decodeResult } from '../kernel/result.ts'
 import { findMember, type Member } from '../kernel/view.ts'
 import type { Binding, RecoveryParts } from './binding.ts'
+import { lackText } from './lack.ts'
 import { encodeVote, voteOf } from './vote.ts'
 
 export class Follower {
@@ -78,10 +79,11 @@ export class Follower {
   }
 
   /** The coordinator says that too few have voted. */
-  onTooFew(from: Nonce, { refused }: Refusal): void {
+  onTooFew(from: Nonce, { refused, lack }: Refusal): void {
     const { binding } = this
     const isMine = from === binding.coordinator?.nonce && isSameBallot(refused, binding.promise)
-    if (isMine && binding.phase === 'promised') binding.giveUp('too few members answer')
+    const reason = lack && lackText(lack, this.parts.host.self())
+    if (isMine && binding.phase === 'promised') binding.giveUp(reason ?? 'too few members answer', lack)
   }
 
   // ---- following --------------------------------------------------------------------------------------
@@ -199,8 +201,9 @@ export class Follower {
       else this.armPatience()
       return
     }
-    outbox.trace('in-vain', { coordinator: coordinator?.id ?? 0 })
-    if (host.mayCoordinate()) {
+    const begins = host.mayCoordinate()
+    outbox.trace('coordinator-silent', { coordinator: coordinator?.id ?? 0, begins })
+    if (begins) {
       binding.inVain = coordinator?.id
       this.begin()
     } else host.stopped('the member that rebuilds the group does not answer')

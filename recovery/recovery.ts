@@ -13,14 +13,17 @@ import type { Member } from '../kernel/view.ts'
 import { Binding, type RecoveryOptions, type RecoveryParts } from './binding.ts'
 import { Coordinator } from './coordinator.ts'
 import { Follower } from './follower.ts'
+import { membersText } from './lack.ts'
 import type { Phase } from './phases.ts'
 
 export class Recovery {
   private readonly binding: Binding
   private readonly coordinator: Coordinator
   private readonly follower: Follower
+  private readonly parts: RecoveryParts
 
   constructor(parts: RecoveryParts, options: RecoveryOptions) {
+    this.parts = parts
     this.binding = new Binding(parts, options)
     this.coordinator = new Coordinator(this.binding, parts)
     this.follower = new Follower(this.binding, parts, () => this.coordinator.begin(options.isAutomatic))
@@ -63,6 +66,11 @@ export class Recovery {
 
   /** ResetGroup, called by the program. */
   call(token: Token, minMembers: number, header: Uint8Array): void {
+    const most = this.mostMembers
+    if (minMembers > most) {
+      const message = `this call asks for ${membersText(minMembers)}, and the view has ${most}; nothing has been changed: ask for ${most} at most, or wait until more have joined`
+      return this.parts.outbox.output({ output: 'failed', token, code: ErrorCode.resetFailed, message })
+    }
     this.binding.calls.push({ token, minMembers, header })
     // an attempt of the own that is not beyond its votes takes the call along; another's ends in one view, too
     if (!this.isBound || this.binding.isWaiting) this.coordinator.begin(false)
@@ -71,6 +79,11 @@ export class Recovery {
       ErrorCode.resetFailed,
       'this member is about to leave and cannot rebuild the group; let another do it',
     )
+  }
+
+  /** Nobody else can vote: who asked for more would stop a group that is well, and with manual recovery for good. */
+  private get mostMembers(): number {
+    return Math.max(...this.parts.host.state().views.map(({ members }) => members.length))
   }
 
   /** Somebody is suspect, and the policy is to go on by itself. */

@@ -12,11 +12,24 @@
 import type { MemberId, Seq } from '../kernel/identity.ts'
 import type { OrderState, PendingChange } from '../kernel/order-state.ts'
 import { resilienceFor } from '../kernel/parameters.ts'
-import { findMember, majorityOf, type View } from '../kernel/view.ts'
-import type { ProgressTable } from './progress.ts'
+import { findMember, type Member, majorityOf, type View } from '../kernel/view.ts'
+
+/** Who holds what: as far as it is known (progress.ts), or as far as may be hoped (held-up.ts). */
+export interface Holders {
+  /** Highest contiguous seq that this member holds. */
+  received(id: MemberId): Seq
+  isGone(id: MemberId): boolean
+  /** How many of these that live hold everything up to `seq`. */
+  holding(members: readonly Member[], seq: Seq): number
+}
+
+/** What the question whether a view change may be official is about. */
+export type Change = Pick<PendingChange, 'seq' | 'view'> & {
+  readonly leave?: { readonly member: MemberId } | undefined
+}
 
 /** The highest seq that may be accepted now. The sequencer `self` holds everything itself. */
-export function acceptableUpTo(state: OrderState, progress: ProgressTable, self: MemberId): Seq {
+export function acceptableUpTo(state: OrderState, progress: Holders, self: MemberId): Seq {
   let view = state.view
   let reach = state.accepted
   if (reach === state.history.received) return reach
@@ -34,7 +47,7 @@ export function acceptableUpTo(state: OrderState, progress: ProgressTable, self:
  * Highest seq that the sequencer and r others of `view` hold. One who is gone counts like one who is silent: it
  * may have been part of a newer view before it died.
  */
-function heldByEnough(state: OrderState, progress: ProgressTable, view: View, self: MemberId): Seq {
+function heldByEnough(state: OrderState, progress: Holders, view: View, self: MemberId): Seq {
   const needed = resilienceFor(state.parameters, view.members.length)
   if (needed <= 0) return state.history.received
   const others: Seq[] = []
@@ -43,11 +56,11 @@ function heldByEnough(state: OrderState, progress: ProgressTable, view: View, se
   return Math.min(state.history.received, others[needed - 1]!)
 }
 
-function mayChangeView(
+export function mayChangeView(
   state: OrderState,
-  progress: ProgressTable,
+  progress: Holders,
   before: View,
-  change: PendingChange,
+  change: Change,
   self: MemberId,
 ): boolean {
   const after = change.view

@@ -18,7 +18,10 @@ const DECISIONS_MAX = 256
 
 /** A joiner, as it has asked for the first time. */
 export interface Applicant {
+  /** Where its packets come from; the same as `address` but for address translation and hosts with several addresses. */
   readonly from: Address
+  /** Where it says that it receives. It has repeated a challenge that was sent there, and everything it is told goes there. */
+  readonly address: Address
   readonly nonce: Nonce
   /** The first that came: what was decided is about this one, whatever is repeated later. */
   readonly request: JoinRequest
@@ -57,11 +60,11 @@ export class Authorization {
   /** A joiner has shown that it holds its right, and asks, for the first time or once more. */
   onAsked(applicant: Applicant, now: Micros): Verdict | 'busy' {
     this.forget(now)
-    const { nonce, from } = applicant
+    const { nonce, address } = applicant
     const known = this.cases.get(nonce)
     if (known !== undefined) {
       // somebody else under this nonce has no part in the decision
-      if (known.applicant.from !== from) return 'busy'
+      if (known.applicant.address !== address) return 'busy'
       known.heardAt = now
       known.applicant.keys = applicant.keys
       return known.verdict

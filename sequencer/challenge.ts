@@ -5,7 +5,6 @@
  * let one asker have answers sent to addresses of its choice.) What is old for long is worth nothing.
  */
 import type { Address, Micros, Nonce } from '../kernel/identity.ts'
-import type { Prng } from '../kernel/prng.ts'
 import { type SipKey, siphash } from '../kernel/siphash.ts'
 import { Writer } from '../kernel/wire.ts'
 
@@ -22,9 +21,10 @@ export class Challenge {
   private readonly key: SipKey
   private readonly begin: Micros
 
-  constructor(prng: Prng, now: Micros) {
-    this.key = { words: [prng.u32(), prng.u32(), prng.u32(), prng.u32()] }
-    this.begin = now
+  /** Periods begin at `begin`. One key may be used again, for another begin. */
+  constructor(key: SipKey, begin: Micros) {
+    this.key = key
+    this.begin = begin
   }
 
   current(now: Micros, asker: Asker): bigint {
@@ -32,17 +32,25 @@ export class Challenge {
   }
 
   isValid(repeated: bigint, now: Micros, asker: Asker): boolean {
-    const period = this.periodAt(now)
-    return repeated === this.of(asker, period) || repeated === this.of(asker, period - 1)
+    return this.valid(now, asker).includes(repeated)
   }
 
-  private periodAt(now: Micros): number {
-    return 1 + Math.floor((now - this.begin) / PERIOD)
+  /** All that count at this time. */
+  valid(now: Micros, asker: Asker): readonly bigint[] {
+    const period = this.periodAt(now)
+    return [this.of(asker, period), this.of(asker, period - PERIOD)]
+  }
+
+  /** When the period began. */
+  private periodAt(now: Micros): Micros {
+    return now - ((now - this.begin) % PERIOD)
   }
 
   /** Never 0, which stands for "none". */
-  private of({ address, nonce }: Asker, period: number): bigint {
-    const hash = siphash(this.key, new Writer(64).u53(period).u64(nonce).text(address).finish())
+  private of({ address, nonce }: Asker, period: Micros): bigint {
+    // (one period before the clock's beginning is one, too)
+    const time = period + PERIOD
+    const hash = siphash(this.key, new Writer(64).u53(time).u64(nonce).text(address).finish())
     return hash === 0n ? 1n : hash
   }
 }

@@ -69,6 +69,10 @@ export class WaitingChanges {
     this.waiting.push(leave)
   }
 
+  [Symbol.iterator](): Iterator<WaitingChange> {
+    return this.waiting[Symbol.iterator]()
+  }
+
   /** Takes out the first change that may go now. */
   takeFirst(ready: (change: WaitingChange) => boolean): WaitingChange | undefined {
     const change = this.waiting.remove(ready)

@@ -25,15 +25,26 @@ const OVERHEAD = HEADER_BYTES + ORDER_HEAD_BYTES
 export const BUDGET_MAX = 256 * 1024
 const DATA_OVERHEAD = HEADER_BYTES + DATA_HEAD_BYTES
 
-/** Sends what is asked for and held, in packets of at most `packetSize`; gives how many packets. */
+/** What has gone out for one question. */
+export interface Repaired {
+  readonly packets: number
+  /** Of entries and blocks. */
+  readonly bytes: number
+  /** More is held that the asker has room for, and it was not given. */
+  readonly isCut: boolean
+}
+
+/** Sends what is asked for and held, in packets of at most `packetSize`, and of about `most` bytes together. */
 export function repair(
   state: OrderState,
   outbox: Outbox,
   packetSize: number,
   to: { address: Address; nonce: Nonce },
   gap: GapRequest,
-): number {
-  let left = Math.min(gap.budget, BUDGET_MAX)
+  most: number,
+): Repaired {
+  const allowed = Math.min(gap.budget, most)
+  let left = allowed
   let packets = 0
   let run: Entry[] = []
   let bytes = OVERHEAD
@@ -51,7 +62,7 @@ export function repair(
       const size = ENTRY_OVERHEAD + (asReference ? BLOCK_HEADER_BYTES : entry.block.length)
       if (packets + run.length > 0 && size > left) {
         send()
-        return packets
+        return { packets, bytes: allowed - left, isCut: gap.budget > most }
       }
       const last = run.at(-1)
       if (last !== undefined && (bytes + size > packetSize || last.seq + last.count !== entry.seq)) send()
@@ -62,7 +73,7 @@ export function repair(
     }
   }
   send()
-  return packets
+  return { packets, bytes: allowed - left, isCut: false }
 }
 
 /** Bytes of a block in a broadcast: all of it, or its header where it is spread apart. */
@@ -70,19 +81,22 @@ export function wireBytesOf({ block, isSpread }: { block: Uint8Array; isSpread?:
   return isSpread ? BLOCK_HEADER_BYTES : block.length
 }
 
-/** Sends the bytes of a block that are asked for, in packets of at most `packetSize`; gives how many. */
+/** Sends the bytes of a block that are asked for, in packets of at most `packetSize`, and of about `most` bytes together. */
 export function repairData(
   entry: Entry,
   outbox: Outbox,
   packetSize: number,
   to: { address: Address; nonce: Nonce },
   gap: DataGap,
-): number {
-  let left = Math.min(gap.budget, BUDGET_MAX)
+  most: number,
+): Repaired {
+  const allowed = Math.min(gap.budget, most)
+  let left = allowed
   let packets = 0
   for (const range of gap.ranges) {
     const end = Math.min(range.to, entry.block.length)
-    for (let at = range.from; at < end && left > 0; at += packetSize - DATA_OVERHEAD) {
+    for (let at = range.from; at < end; at += packetSize - DATA_OVERHEAD) {
+      if (left <= 0) return { packets, bytes: allowed - left, isCut: gap.budget > most }
       const bytes = entry.block.subarray(at, Math.min(end, at + packetSize - DATA_OVERHEAD))
       const packet = outbox.packet(PacketKind.data, 0, to.nonce, DATA_HEAD_BYTES + bytes.length)
       const { member, firstRequest: request } = entry
@@ -92,7 +106,7 @@ export function repairData(
       left -= packet.length
     }
   }
-  return packets
+  return { packets, bytes: allowed - left, isCut: false }
 }
 
 /** An order or repair packet around neighbouring entries. */

@@ -100,6 +100,11 @@ export class Room {
     return this.spreadAskedAt !== undefined
   }
 
+  /** Who has not been heard since then keeps what was spread from having landed. */
+  get waitsSince(): Micros {
+    return this.spreadAskedAt ?? Number.POSITIVE_INFINITY
+  }
+
   /** Everybody has been heard since `now`: what was spread before has landed. True if that gives new credit. */
   spreadLanded(heardSince: Micros): boolean {
     if (this.spreadAskedAt === undefined || heardSince <= this.spreadAskedAt) return false

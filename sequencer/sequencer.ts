@@ -30,15 +30,16 @@ import {
   writeRequestAck,
 } from '../kernel/packets.ts'
 import type { Lag } from '../kernel/port.ts'
-import type { Prng } from '../kernel/prng.ts'
 import type { RoundTrips } from '../kernel/rtt.ts'
 import { encodeSettings } from '../kernel/settings.ts'
+import type { SipKey } from '../kernel/siphash.ts'
 import type { Streams } from '../kernel/streams.ts'
 import type { Timers } from '../kernel/timers.ts'
 import { findMember, type Member } from '../kernel/view.ts'
 import { acceptableUpTo } from './acceptance.ts'
 import { AdmissionQueue, type Request } from './admission.ts'
 import { Broadcasts, type BroadcastsOptions } from './broadcasts.ts'
+import { Dependence, type HeldUp, NOTHING_HELD_UP } from './held-up.ts'
 import { Laggards } from './laggards.ts'
 import { ProgressTable } from './progress.ts'
 import { wireBytesOf } from './repair.ts'
@@ -67,6 +68,8 @@ export interface SequencerHost {
   accepted(): void
   /** Everybody has been asked once more, and these have said nothing since the last time. */
   unanswered(silent: readonly Member[]): void
+  /** Whether this member has not answered for too long. */
+  isSuspect(id: MemberId): boolean
   /** The group stands still because this member does not receive. */
   slow(member: MemberId, lagMessages: number): void
 }
@@ -80,6 +83,7 @@ export class Sequencer {
   readonly settings: SettingsKeeper
   private readonly broadcasts: Broadcasts
   private readonly room: Room
+  private readonly dependence: Dependence
   private readonly laggards: Laggards
   private readonly ackTimes: RoundTrips
   private ackTries = 0
@@ -108,7 +112,8 @@ export class Sequencer {
     /** What the member has learnt of distances. */
     roundTrips: RoundTrips
     options: SequencerOptions
-    prng: Prng
+    /** Under which joiners and askers are challenged. */
+    challengeKey: SipKey
     host: SequencerHost
   }) {
     const { self, state, outbox, timers, streams, counters, options, host } = parts
@@ -123,12 +128,17 @@ export class Sequencer {
     this.admission = new AdmissionQueue(options.requestBytes, (member) => state.requests.get(member))
     this.room = new Room(state, this.progress)
     this.laggards = new Laggards(state, this.progress)
-    this.settings = new SettingsKeeper(self.id, state, outbox)
+    const { progress } = this
+    const isSuspect = (id: MemberId) => host.isSuspect(id)
+    this.dependence = new Dependence({ self: self.id, state, progress, isSuspect })
+    const { dependence } = this
+    this.settings = new SettingsKeeper(self.id, state, outbox, this.progress)
     this.ackTimes = parts.roundTrips
     this.broadcasts = new Broadcasts(parts)
     this.changes = new ViewChanges({
       ...parts,
-      progress: this.progress,
+      progress,
+      dependence,
       host: {
         forget: (member) => this.admission.forget(member),
         append: (entry) => this.append(entry),
@@ -402,6 +412,32 @@ export class Sequencer {
   /** Whether requests or changes wait here for room or for acks. */
   get isWaitingForRoom(): boolean {
     return this.admission.length > 0 || this.changes.length > 0 || this.room.waitsForSpread
+  }
+
+  /** Something is numbered and not official, or not numbered yet. */
+  get isWaiting(): boolean {
+    return this.state.accepted < this.state.history.received || this.isWaitingForRoom
+  }
+
+  /** Gone, or suspect: nobody can tell when they ack, vote or take anything. */
+  get missed(): readonly Member[] {
+    return this.dependence.silent
+  }
+
+  /** What waits for them, now that everything else that can be numbered is. */
+  heldUp(): HeldUp {
+    const { dependence, changes } = this
+    if (!this.isWaiting || !dependence.isAnybodySilent) return NOTHING_HELD_UP
+    const { isAny, leavers } = changes.heldUp()
+    return { isOrder: dependence.holdsUpAcceptance || this.isRoomHeldUp, isChange: isAny, leavers }
+  }
+
+  /** After a flush what still waits lacks room, and room is as much as the one that has taken or received least leaves. */
+  private get isRoomHeldUp(): boolean {
+    const { dependence, room, admission, changes } = this
+    if (room.waitsForSpread && dependence.holdsUpSpread(room.waitsSince)) return true
+    const waits = (admission.length > 0 && !this.hasHandedOver) || (changes.length > 0 && !room.fitsChange())
+    return waits && dependence.holdsUpRoom
   }
 
   private armAckTimer(): void {

@@ -4,18 +4,20 @@
  *
  * - **Version**: the highest that lies in the range of every member of the latest view. It only rises.
  * - **Key**: the newest key of this process, once every member says that it is its newest, too. A member says so in the header of each
- *   packet; what it had said before it held the last change counts no more, so that a packet that comes late cannot
- *   speak for a key that its sender has been allowed to forget since (group/member/member.ts, keysInUse).
+ *   packet. Old words do not count, so that a packet that comes late, or is played back, cannot speak for a key that its
+ *   sender has been allowed to forget since (group/member/member.ts, keysInUse): what a member said before it held the last
+ *   change, before it held all that was ordered when this sequencer began, or when it held less than it has reported since.
  *
  * No change is ordered while a join, leave or result waits for its acceptance: who is in the group must be known. A joiner
  * that is numbered first holds the change up until it has reported; one that comes later must be able to follow
  * (view-changes.ts, cannotFollow). After an own leave nothing is ordered, and the successor begins to count anew.
  */
-import type { MemberId } from '../kernel/identity.ts'
+import type { MemberId, Seq } from '../kernel/identity.ts'
 import type { OrderState } from '../kernel/order-state.ts'
 import type { Outbox } from '../kernel/outbox.ts'
 import type { PacketHeader } from '../kernel/packet.ts'
 import type { Agreed, Settings } from '../kernel/settings.ts'
+import type { ProgressTable } from './progress.ts'
 
 export class SettingsKeeper {
   /**
@@ -28,20 +30,25 @@ export class SettingsKeeper {
   private readonly self: MemberId
   private readonly state: OrderState
   private readonly outbox: Outbox
+  private readonly progress: Pick<ProgressTable, 'received'>
+  /** Where the order was when this sequencer began: what was said to the one before it may come to this one late. */
+  private readonly begunAt: Seq
 
-  constructor(self: MemberId, state: OrderState, outbox: Outbox) {
+  constructor(self: MemberId, state: OrderState, outbox: Outbox, progress: Pick<ProgressTable, 'received'>) {
     this.self = self
     this.state = state
     this.outbox = outbox
+    this.progress = progress
     this.since = state.settings
+    this.begunAt = state.history.received
   }
 
-  /** A member's packet has come. True if it may be the one that was missing. */
+  /** A member's packet has come, and its progress is noted. True if it may be the one that was missing. */
   heard(id: MemberId, { newestKey, received }: PacketHeader): boolean {
     const { settings } = this.state
     if (newestKey === settings.keyId && this.otherKeys.size === 0) return false
     this.startAnew(settings)
-    if (received < settings.seq) return false
+    if (received < Math.max(settings.seq, this.begunAt, this.progress.received(id))) return false
     if (newestKey === settings.keyId) return this.otherKeys.delete(id)
     if (this.otherKeys.get(id) === newestKey) return false
     this.otherKeys.set(id, newestKey)

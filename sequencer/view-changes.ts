@@ -24,14 +24,15 @@ import {
   ORDER_HEAD_BYTES,
   StreamPurpose,
 } from '../kernel/packets.ts'
-import type { Prng } from '../kernel/prng.ts'
+import type { SipKey } from '../kernel/siphash.ts'
 import type { Streams } from '../kernel/streams.ts'
 import type { Timers } from '../kernel/timers.ts'
-import { findMember, type Member } from '../kernel/view.ts'
+import { findMember, type Member, withJoined } from '../kernel/view.ts'
 import type { Request } from './admission.ts'
 import { type Applicant, Authorization } from './authorization.ts'
 import { type Asker, Challenge } from './challenge.ts'
 import { type WaitingChange, WaitingChanges, type WaitingJoin, type WaitingLeave } from './changes.ts'
+import type { Dependence } from './held-up.ts'
 import type { ProgressTable } from './progress.ts'
 
 /** New joiners: so many at once, and one more each so many microseconds; who is refused asks again. */
@@ -67,6 +68,7 @@ export class ViewChanges {
   private readonly self: Member
   private readonly state: OrderState
   private readonly progress: ProgressTable
+  private readonly dependence: Dependence
   private readonly outbox: Outbox
   private readonly timers: Timers
   private readonly streams: Streams
@@ -78,30 +80,32 @@ export class ViewChanges {
     self: Member
     state: OrderState
     progress: ProgressTable
+    dependence: Dependence
     outbox: Outbox
     timers: Timers
     streams: Streams
     counters: Counters
     options: ViewChangesOptions
-    prng: Prng
+    challengeKey: SipKey
     host: ViewChangesHost
   }) {
     this.self = parts.self
     this.state = parts.state
     this.progress = parts.progress
+    this.dependence = parts.dependence
     this.outbox = parts.outbox
     this.timers = parts.timers
     this.streams = parts.streams
     this.counters = parts.counters
     this.options = parts.options
     this.host = parts.host
-    this.authorization = new Authorization(({ from, nonce, request }) => {
+    this.authorization = new Authorization(({ address, nonce, request }) => {
       const { name, role, right, token } = request
-      const joiner = { nonce, name, address: request.address || from, role, right }
+      const joiner = { nonce, name, address, role, right }
       // a copy: the packet's buffer is not the program's
       this.outbox.output({ output: 'authorize', joiner, token: new Uint8Array(token) })
     })
-    this.challenge = new Challenge(parts.prng, parts.outbox.now)
+    this.challenge = new Challenge(parts.challengeKey, parts.outbox.now)
   }
 
   /** How many wait. */
@@ -122,23 +126,29 @@ export class ViewChanges {
     if (latest.members.some((member) => member.nonce === nonce)) return
     // a late copy of a request whose life is over would make a ghost that the group waits for
     if (this.state.former.some(({ member }) => member.nonce === nonce)) return
-    const applicant = { from, nonce, request, keys }
+    // The address that it names, too, must be shown to receive: repairs and all else will go there. (Taken unproved, it let
+    // anybody have repairs sent to addresses of its choice, a hundred packets for 26 MB.)
+    const address = request.address || from
+    const applicant = { from, address, nonce, request, keys }
     const reason = this.whyNot(applicant)
-    if (reason !== undefined) this.refuseJoin(from, nonce, reason)
+    if (reason !== undefined) this.refuseJoin(address, nonce, reason)
     else if (this.options.asksProgram) this.askProgram(applicant)
     else this.admit(applicant, this.outbox.now)
     this.timers.setEarlier('flush', this.outbox.now)
   }
 
   /** Why a joiner is not let in, whatever the program may say; undefined if it may be. */
-  private whyNot({ from, nonce, request, keys }: Applicant): JoinRefusal | undefined {
+  private whyNot({ address, nonce, request, keys }: Applicant): JoinRefusal | undefined {
     const { state, counters } = this
     const latest = state.latestView
-    if (!this.isCurrentChallenge(request.challenge, { address: from, nonce })) return JoinRefusal.challenge
+    if (!this.isCurrentChallenge(request.challenge, { address, nonce })) return JoinRefusal.challenge
     const lack = this.cannotFollow(request, keys)
     if (lack !== undefined) return lack
     if (latest.sequencer !== this.self.id) return JoinRefusal.notSequencer
-    if (latest.members.length >= state.parameters.maxMembers) return JoinRefusal.full
+    if (latest.members.length >= state.parameters.maxMembers) {
+      counters.limited.members++
+      return JoinRefusal.full
+    }
     if (!this.hasRight(nonce, request)) {
       // shown by a former key of the group: the joiner is told of the new one, and shows it by that
       if (keys[0] !== undefined && keys[0] !== state.settings.keyId) return JoinRefusal.key
@@ -159,14 +169,14 @@ export class ViewChanges {
   }
 
   private askProgram(applicant: Applicant): void {
-    const { from, nonce } = applicant
+    const { address, nonce } = applicant
     const verdict = this.authorization.onAsked(applicant, this.outbox.now)
     if (verdict === 'admitted') this.admitKnown(nonce)
-    else if (verdict === 'refused') this.refuseJoin(from, nonce, JoinRefusal.notAuthorized)
-    else if (verdict === 'deciding') this.refuseJoin(from, nonce, JoinRefusal.deciding)
+    else if (verdict === 'refused') this.refuseJoin(address, nonce, JoinRefusal.notAuthorized)
+    else if (verdict === 'deciding') this.refuseJoin(address, nonce, JoinRefusal.deciding)
     else {
       this.counters.rejected.overflow++
-      this.refuseJoin(from, nonce, JoinRefusal.busy)
+      this.refuseJoin(address, nonce, JoinRefusal.busy)
     }
   }
 
@@ -175,7 +185,7 @@ export class ViewChanges {
     const applicant = this.authorization.decide(nonce, isAllowed, this.outbox.now)
     if (applicant === undefined) return
     // not let in at once: it may have given up meanwhile, and the group would wait for it
-    this.refuseJoin(applicant.from, nonce, isAllowed ? JoinRefusal.decided : JoinRefusal.notAuthorized)
+    this.refuseJoin(applicant.address, nonce, isAllowed ? JoinRefusal.decided : JoinRefusal.notAuthorized)
     this.timers.setEarlier('flush', this.outbox.now)
   }
 
@@ -193,7 +203,7 @@ export class ViewChanges {
   private admit(applicant: Applicant, heardAt: Micros): void {
     if (this.waiting.addJoin({ change: 'join', ...applicant, heardAt })) return
     this.counters.rejected.overflow++
-    this.refuseJoin(applicant.from, applicant.nonce, JoinRefusal.busy)
+    this.refuseJoin(applicant.address, applicant.nonce, JoinRefusal.busy)
   }
 
   /** Each join is an event, and a stream of all that the group knows: not more of them than the group has use for. */
@@ -254,12 +264,13 @@ export class ViewChanges {
       if (change.change === 'join') {
         if (this.outbox.now - change.heardAt > this.options.joinPatience) continue
         if (this.state.latestView.members.length >= this.state.parameters.maxMembers) {
-          this.refuseJoin(change.from, change.nonce, JoinRefusal.full)
+          this.counters.limited.members++
+          this.refuseJoin(change.address, change.nonce, JoinRefusal.full)
           continue
         }
         const reason = this.cannotFollow(change.request, change.keys)
         if (reason !== undefined) {
-          this.refuseJoin(change.from, change.nonce, reason)
+          this.refuseJoin(change.address, change.nonce, reason)
           continue
         }
         this.numberJoin(change)
@@ -271,7 +282,39 @@ export class ViewChanges {
     }
   }
 
+  /**
+   * Of the changes that wait, those that could not become official if they were numbered: everything behind them would
+   * wait, too. (In a group of three at r = 0, one of whom was dead, another's leave stopped the sequencer for good.)
+   */
+  heldUp(): { readonly isAny: boolean; readonly leavers: readonly MemberId[] } {
+    // one at a time: as long as another has its place, that one is what matters
+    if (this.waiting.length === 0 || this.state.pending.length > 0) return NONE_HELD_UP
+    const heldUp = [...this.waiting].filter((change) => !this.canBeOfficial(change))
+    const isAny = heldUp.length > 0
+    const leavers = heldUp.flatMap((one) =>
+      one.change === 'leave' && one.request !== undefined ? [one.member] : [],
+    )
+    // the handover waits for those who are gone to be out
+    const waits = isAny && this.progress.hasGone && !leavers.includes(this.self.id)
+    const isLeaving = [...this.waiting].some((one) => one.change === 'leave' && one.member === this.self.id)
+    return { isAny, leavers: waits && isLeaving ? [...leavers, this.self.id] : leavers }
+  }
+
+  /** Whether it could become official, once it is numbered, without those who are gone or suspect. */
+  private canBeOfficial(change: WaitingChange): boolean {
+    const { latestView, nextMemberId, history } = this.state
+    const seq = history.received + 1
+    if (change.change === 'join') {
+      return this.dependence.allows(withJoined(latestView, memberOf(change, nextMemberId), seq))
+    }
+    // (it has left meanwhile: nothing of this change is left to be numbered)
+    if (findMember(latestView, change.member) === undefined) return true
+    const members = latestView.members.filter(({ id }) => id !== change.member)
+    return this.dependence.allows({ ...latestView, seq, members }, change.member)
+  }
+
   private isReady(change: WaitingChange): boolean {
+    if (!this.canBeOfficial(change)) return false
     if (change.change === 'join') return true
     // a leave waits for the leaver's own messages before it; of one who is gone, no more will come
     const ordered = this.state.requests.get(change.member)
@@ -284,18 +327,18 @@ export class ViewChanges {
     )
   }
 
-  private numberJoin({ nonce, from, request }: WaitingJoin): void {
+  private numberJoin(join: WaitingJoin): void {
     const { state } = this
     const id = state.nextMemberId
-    const { name, role, right, versions, lastRequest, header } = request
-    const member: Member = { id, nonce, name, address: request.address || from, role, right, versions }
+    const { nonce, address } = join
+    const { lastRequest, header } = join.request
+    const member = memberOf(join, id)
     this.progress.begin(id, state.history.stable, this.options.window, this.outbox.now)
     const block = encodeJoin({ member, header, lastRequest })
     const entry = this.append(BlockKind.join, id, lastRequest, block)
     const answer = encodeJoinAnswer({ memberId: id, baseline: state.toBaseline() })
     this.host.broadcast(entry)
-    // to where the challenge was repeated from: nobody has shown that it receives at the address that it names
-    this.streams.open(from, nonce, StreamPurpose.joinAnswer, answer)
+    this.streams.open(address, nonce, StreamPurpose.joinAnswer, answer)
     this.outbox.trace('join-numbered', { id, seq: entry.seq, nonce: hex64(nonce) })
   }
 
@@ -321,4 +364,11 @@ export class ViewChanges {
     const seq = this.state.history.received + 1
     return this.host.append({ seq, count: 1, kind, member, firstRequest, block, isSpread })
   }
+}
+
+const NONE_HELD_UP = { isAny: false, leavers: [] }
+
+function memberOf({ nonce, address, request }: WaitingJoin, id: MemberId): Member {
+  const { name, role, right, versions } = request
+  return { id, nonce, name, address, role, right, versions }
 }

@@ -15,6 +15,7 @@ import type { DataFragment } from '../../kernel/packets.ts'
 import { parameterLimits } from '../../kernel/parameters.ts'
 import type { Prng } from '../../kernel/prng.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
+import { drawKey } from '../../kernel/siphash.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import type { Timers } from '../../kernel/timers.ts'
 import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
@@ -37,6 +38,7 @@ import { Reports } from './reports.ts'
 import { Sender } from './sender.ts'
 import { Silence } from './silence.ts'
 import { Slowness } from './slowness.ts'
+import { Standstill } from './standstill.ts'
 import { Succession } from './succession.ts'
 
 /** Blocks from this size on go by method 2 where nothing else is said. */
@@ -107,6 +109,7 @@ export class Composition {
   readonly lookout: Lookout
   readonly arrivals: Arrivals
   readonly patrons: Patrons
+  readonly standstill: Standstill
   readonly right: Right
 
   constructor(entry: Admission, resources: Resources, options: MemberOptions, host: CompositionHost) {
@@ -114,6 +117,7 @@ export class Composition {
     const { outbox, timers, counters, streams, roundTrips } = resources
     const { tries } = options.detection
     const times = timesOf(options.detection)
+    const challengeKey = () => options.secrets?.challengeKey ?? drawKey(resources.prng)
     const state = new OrderState(baseline)
     this.state = state
     const own = findMember(state.latestView, self)
@@ -170,6 +174,8 @@ export class Composition {
       sequencer: () => this.office.sequencer,
       isAskedSingly: options.transport === 'unicast',
       silence: 3 * times.heartbeatIdle,
+      standsStill: () =>
+        this.renewal.recovery.isBound || (this.renewal.failure ?? this.standstill.reason) !== undefined,
     })
     this.leaver = new Leaver(
       {
@@ -238,6 +244,7 @@ export class Composition {
           isAutomatic: () => state.parameters.recovery === 'auto' && host.joinSeq() === undefined,
           sequencerFailed: (id) => this.renewal.onSequencerFailed(id),
           memberFailed: () => this.renewal.onMemberFailed(),
+          testified: (from, testimony) => this.standstill.onTestimony(from, testimony),
           suspected: () => this.renewal.onSuspected(),
           sequencerBack: () => this.renewal.onSequencerBack(),
           doubtResolved: () => host.onDoubtResolved(),
@@ -279,9 +286,11 @@ export class Composition {
         state,
         receiver,
         host: {
+          isSuspect: (id) => silence.suspicion.isSuspect(id),
           asked: (member) => silence.onAsked(member),
           present: () => fellows.present,
           taken: () => this.lookout.begin(),
+          challengeKey,
         },
       },
       options,
@@ -339,10 +348,27 @@ export class Composition {
           left: () => host.left(),
           leftBehind: (reason) => host.leftBehind(reason),
           expelled: (reason) => host.onExpelled(reason),
+          challengeKey,
         },
       },
       { tries, tryInterval: times.tryInterval },
     )
+    this.standstill = new Standstill({
+      self,
+      right: this.right,
+      state,
+      outbox,
+      timers,
+      office,
+      sender,
+      silence,
+      host: {
+        joinSeq: () => host.joinSeq(),
+        isBound: () => this.renewal.recovery.isBound,
+        leftBehind: (reason) => host.leftBehind(reason),
+        lost: (reason) => host.lost(reason),
+      },
+    })
     this.lookout = new Lookout(
       {
         outbox,

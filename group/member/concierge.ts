@@ -9,7 +9,12 @@ import type { Address, Micros } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { HEADER_BYTES, type PacketHeader, PacketKind } from '../../kernel/packet.ts'
-import { decodeInspect, encodeHereIs, StreamPurpose } from '../../kernel/packets.ts'
+import {
+  decodeInspect,
+  encodeHereIs,
+  HERE_IS_FLAG_STANDS_STILL,
+  StreamPurpose,
+} from '../../kernel/packets.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import { findMember } from '../../kernel/view.ts'
 import type { Sequencer } from '../../sequencer/sequencer.ts'
@@ -27,6 +32,8 @@ export class Concierge {
   /** Whether each member is asked by itself. */
   private readonly isAskedSingly: boolean
   private readonly silence: Micros
+  /** Whether the group stands still here: being rebuilt, or waiting for that. */
+  private readonly standsStill: () => boolean
 
   constructor(parts: {
     port: string
@@ -37,6 +44,7 @@ export class Concierge {
     sequencer: () => Sequencer | undefined
     isAskedSingly: boolean
     silence: Micros
+    standsStill: () => boolean
   }) {
     this.port = parts.port
     this.state = parts.state
@@ -46,6 +54,7 @@ export class Concierge {
     this.sequencer = parts.sequencer
     this.isAskedSingly = parts.isAskedSingly
     this.silence = parts.silence
+    this.standsStill = parts.standsStill
   }
 
   /** Somebody asks for this group's port. */
@@ -78,7 +87,8 @@ export class Concierge {
       this.counters.rejected.overflow++
       return
     }
-    this.outbox.unicast(to, this.outbox.packetOf(PacketKind.hereIs, 0, question.senderNonce, body))
+    const flags = this.standsStill() ? HERE_IS_FLAG_STANDS_STILL : 0
+    this.outbox.unicast(to, this.outbox.packetOf(PacketKind.hereIs, flags, question.senderNonce, body))
   }
 
   /** Everything that may be asked about the group; only for who can repeat the challenge. */

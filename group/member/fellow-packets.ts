@@ -3,7 +3,7 @@
  * under way is in renewal.ts; who is a fellow member, in door.ts.)
  */
 import type { Counters } from '../../kernel/counters.ts'
-import type { Address, Seq } from '../../kernel/identity.ts'
+import type { Address, Nonce, Seq } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
@@ -18,12 +18,15 @@ import {
   STATE_FLAG_RESULT,
 } from '../../kernel/packets.ts'
 import type { Member as ViewMember } from '../../kernel/view.ts'
-import { repair, repairData } from '../../sequencer/repair.ts'
+import { Allotments } from '../../sequencer/allotments.ts'
+import { BUDGET_MAX, type Repaired, repair, repairData } from '../../sequencer/repair.ts'
 import type { Sequencer } from '../../sequencer/sequencer.ts'
 import type { Intake } from './intake.ts'
 import type { Sender } from './sender.ts'
 import type { Silence } from './silence.ts'
 import type { Slowness } from './slowness.ts'
+
+const NOTHING: Repaired = { packets: 0, bytes: 0, isCut: true }
 
 export interface FellowPacketsHost {
   sequencer(): Sequencer | undefined
@@ -44,6 +47,7 @@ export class FellowPackets {
   private readonly slowness: Slowness
   private readonly host: FellowPacketsHost
   private readonly packetSize: number
+  private readonly allotments = new Allotments()
 
   constructor(
     parts: {
@@ -108,7 +112,7 @@ export class FellowPackets {
         return
       case PacketKind.data:
         host.sequencer()?.onReport(member.id, header)
-        this.intake.onData(member, from, header, packet)
+        this.intake.onData(member, header, packet)
         return
       case PacketKind.dataGap:
         host.sequencer()?.onReport(member.id, header)
@@ -155,7 +159,9 @@ export class FellowPackets {
       .map(({ from, to }) => ({ from, to: Math.min(to, end) }))
     const to = { address, nonce: header.senderNonce }
     const gap = { budget: asked.budget, ranges }
-    this.counters.retransmissions.repair += repair(this.state, this.outbox, this.packetSize, to, gap)
+    const { state, outbox, packetSize } = this
+    const packets = this.allotted(to.nonce, (most) => repair(state, outbox, packetSize, to, gap, most))
+    this.counters.retransmissions.repair += packets
   }
 
   repairDataFor(address: Address, header: PacketHeader, packet: Uint8Array, last?: Seq): void {
@@ -165,6 +171,21 @@ export class FellowPackets {
     const entry = this.state.history.entryAt(gap.seq)
     if (entry === undefined) return
     const to = { address, nonce: header.senderNonce }
-    this.counters.retransmissions.data += repairData(entry, this.outbox, this.packetSize, to, gap)
+    const { outbox, packetSize } = this
+    const packets = this.allotted(to.nonce, (most) => repairData(entry, outbox, packetSize, to, gap, most))
+    this.counters.retransmissions.data += packets
+  }
+
+  /** No more than one answer may have, nor than this member may have by now; gives how many packets it was. */
+  private allotted(nonce: Nonce, give: (most: number) => Repaired): number {
+    const { allotments, counters } = this
+    const { now } = this.outbox
+    const most = Math.min(BUDGET_MAX, allotments.leftFor(nonce, now))
+    // what is given is whole packets
+    const isSpent = most < this.packetSize
+    const { packets, bytes, isCut } = isSpent ? NOTHING : give(most)
+    if (isCut) counters.limited.repair++
+    allotments.use(nonce, now, bytes)
+    return packets
   }
 }

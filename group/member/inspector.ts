@@ -99,7 +99,7 @@ export class Inspector implements Machine {
       }
       this.fail(
         ErrorCode.notFound,
-        `no group answered for port ${port}; check the port's name, the interface and the peers`,
+        `no group answered for port ${port}; check the port's name, the interface, the peers and the group key`,
       )
       return
     }

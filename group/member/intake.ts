@@ -6,7 +6,7 @@
 import { type Assembly, type AssemblyStore, isBlockOf } from '../../kernel/assembly.ts'
 import { BLOCK_HEADER_BYTES } from '../../kernel/block.ts'
 import type { Counters } from '../../kernel/counters.ts'
-import { type Address, type MemberId, Right } from '../../kernel/identity.ts'
+import { type MemberId, Right } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
@@ -68,7 +68,7 @@ export class Intake {
     this.counters.rejected[reason]++
   }
 
-  onData(from: ViewMember, address: Address, header: PacketHeader, packet: Uint8Array): void {
+  onData(from: ViewMember, header: PacketHeader, packet: Uint8Array): void {
     const data = readData(packet)
     if (data === undefined) return this.reject('malformed')
     const { member, request } = data
@@ -83,12 +83,13 @@ export class Intake {
     const isOld = !isPlaced && request <= (this.state.requests.get(member) ?? 0)
     const assembly = isOld ? undefined : this.assemblies.open(member, request, data.total, isPlaced)
     if (assembly === undefined && !isOld) return this.reject('overflow')
+    if (assembly?.isOnePieceTooMany(data.offset, data.bytes) === true) this.reject('overflow')
     const isNews = assembly?.add(data.offset, data.bytes) === true
     if (isNews && sequencer !== undefined && header.destination !== 0n) this.passOn(sequencer, from, data)
     if (isNews && header.destination === 0n && member !== this.host.self()) this.host.othersSpread()
     const wantsAck = (header.flags & DATA_FLAG_ACK) !== 0
     if (isNews || wantsAck) this.take(from, data, assembly)
-    if (sequencer !== undefined && wantsAck) this.acknowledge(address, header, data, assembly)
+    if (sequencer !== undefined && wantsAck) this.acknowledge(from, data, assembly)
     if (sequencer === undefined && isNews && isPlaced) this.host.repaired(packet.length)
   }
 
@@ -118,16 +119,14 @@ export class Intake {
     sequencer.onSpread(packet.length)
   }
 
-  /** How far the sequencer is with the block, and what it misses of it. */
-  private acknowledge(
-    to: Address,
-    header: PacketHeader,
-    data: DataFragment,
-    assembly: Assembly | undefined,
-  ): void {
+  /**
+   * How far the sequencer is with the block, and what it misses of it. It goes where the member receives, wherever a packet in
+   * its name has come from: the ranges may be more than the question had.
+   */
+  private acknowledge(to: ViewMember, data: DataFragment, assembly: Assembly | undefined): void {
     const contiguous = assembly?.contiguous ?? data.total
     const missing = assembly?.missing(DATA_RANGES_MAX) ?? []
     const ack = encodeDataAck({ request: data.request, contiguous, missing })
-    this.outbox.unicast(to, this.outbox.packetOf(PacketKind.dataAck, 0, header.senderNonce, ack))
+    this.outbox.unicast(to.address, this.outbox.packetOf(PacketKind.dataAck, 0, to.nonce, ack))
   }
 }

@@ -10,6 +10,7 @@ import {
   type GroupId,
   type Incarnation,
   type MemberId,
+  type Micros,
   type Nonce,
   type RequestNumber,
   Right,
@@ -22,6 +23,9 @@ import { encodeJoinRequest, type HereIs, JoinRefusal, type JoinRefused } from '.
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Agreed } from '../../kernel/settings.ts'
 import type { Timers } from '../../kernel/timers.ts'
+
+/** A sequencer that says for so long that it is busy is waited for no longer. */
+export const BUSY_PATIENCE: Micros = 30_000_000
 
 export interface JoinerOptions {
   readonly name: string
@@ -43,6 +47,8 @@ export interface JoinerHost {
   lacksKey(keyId: number): void
   /** Who admits does not let this process in as what it wants to be. */
   notAuthorized(): void
+  /** The sequencer has answered for long, and only that it has no time. */
+  busy(): void
   /** The group is full. */
   full(maxMembers: number): void
 }
@@ -58,8 +64,10 @@ export class Joiner {
   readonly found: Found
   private challenge: bigint
   private tries = 0
-  /** Questions since the sequencer's last word that somebody decides about this process. */
+  /** Questions since the sequencer's last word that this process has to wait. */
   private unanswered = 0
+  /** Since when it has said nothing but that it is busy. */
+  private busySince: Micros | undefined
   private readonly port: string
   private readonly header: Uint8Array
   private readonly outbox: Outbox
@@ -159,6 +167,7 @@ export class Joiner {
       case JoinRefusal.deciding:
         // a person may have been asked: the timer goes on asking, ever more slowly
         this.unanswered = 0
+        this.busySince = undefined
         return
       case JoinRefusal.decided:
         this.unanswered = 0
@@ -177,9 +186,14 @@ export class Joiner {
       case JoinRefusal.notSequencer:
         this.host.lost()
         return
-      case JoinRefusal.busy:
+      case JoinRefusal.busy: {
         // the timer asks again
+        const { now } = this.outbox
+        this.unanswered = 0
+        this.busySince ??= now
+        if (now - this.busySince >= BUSY_PATIENCE) this.host.busy()
         return
+      }
     }
   }
 }

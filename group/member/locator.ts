@@ -18,6 +18,7 @@
  * Before its call returns, who is about to create asks once more and waits for T/k: of two that have both come so far and
  * meet now, the one with the higher nonce gives up its group, in which nobody is yet, and joins the other.
  */
+import type { Counters } from '../../kernel/counters.ts'
 import type { Address, Micros, Nonce } from '../../kernel/identity.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind } from '../../kernel/packet.ts'
@@ -61,10 +62,12 @@ export class Locator {
   private readonly timers: Timers
   private readonly options: { nonce: Nonce; tries: number; interval: Micros; useMulticast: boolean }
   private readonly host: LocatorHost
+  /** A limit is met. */
+  private readonly limited: () => void
 
   constructor(
     request: { port: string; how: 'create' | 'join' | 'joinOrCreate'; minStarters?: number },
-    parts: { outbox: Outbox; timers: Timers; host: LocatorHost },
+    parts: { outbox: Outbox; timers: Timers; counters: Counters; host: LocatorHost },
     options: { nonce: Nonce; tries: number; interval: Micros; useMulticast: boolean },
   ) {
     this.port = request.port
@@ -73,6 +76,7 @@ export class Locator {
     this.outbox = parts.outbox
     this.timers = parts.timers
     this.host = parts.host
+    this.limited = () => parts.counters.limited.starters++
     this.options = options
   }
 
@@ -149,7 +153,7 @@ export class Locator {
     // it has this life's nonce from a question of this life: it is there now
     const isAnswer = header.destination === this.options.nonce
     const isMet = this.met.has(nonce)
-    if (isAnswer && this.met.size < STARTERS_KEPT) this.met.add(nonce)
+    if (isAnswer && !isMet) this.meet(nonce)
     const rank = this.rankOf(nonce, locate.purpose)
     if (rank === 'before me' && isAnswer) this.giveWay()
     else if (rank === 'before me' && !this.yielded) this.isInDoubt = true
@@ -158,6 +162,11 @@ export class Locator {
     if (concerns || isWanted) this.tell(from, nonce, WORDS_A_ROUND, bytes)
     // it asks by name: it has to know that this one is there
     else if (isAnswer) this.tell(from, nonce, 1, bytes)
+  }
+
+  private meet(nonce: Nonce): void {
+    if (this.met.size < STARTERS_KEPT) this.met.add(nonce)
+    else this.limited()
   }
 
   /** Which of two that may create goes first; undefined if they are not two such. */
@@ -182,11 +191,13 @@ export class Locator {
   /** The own question, by name: to one behind, that there is one before it; to one before, whether it is there. */
   private tell(to: Address, nonce: Nonce, most: number, bytes: number): void {
     const words = this.words.get(nonce) ?? 0
+    if (words >= WORDS_A_ROUND) this.limited()
     if (words >= most) return
     const question = this.question(nonce)
     // nobody gains by asking in another's name
     if (question.length > bytes) return
     if (words > 0 || this.words.size < STARTERS_KEPT) this.words.set(nonce, words + 1)
+    else this.limited()
     this.outbox.unicast(to, question)
   }
 }

@@ -20,6 +20,11 @@ const ASK_EVERY: Micros = 30_000_000
 /** A group that has been told of is told of again when it is met after so long. */
 const TELL_AGAIN: Micros = 300_000_000
 const MET_KEPT = 16
+/**
+ * Sequencers of other groups that are asked because an answer has named them, for each round of the own questions. Anybody can
+ * name any address, in fewer bytes than a question has.
+ */
+const NAMED_ASKED = 4
 
 export interface LookoutHost {
   /** Whether this member numbers, and will go on to. */
@@ -35,6 +40,7 @@ export interface LookoutHost {
 export class Lookout {
   /** When each other group was told of. BOUNDED by MET_KEPT, the one told of first goes first. */
   private readonly met = new Map<GroupId, Micros>()
+  private namedLeft = 0
   private readonly port: string
   private readonly address: Address
   private readonly useMulticast: boolean
@@ -63,6 +69,7 @@ export class Lookout {
 
   onTimer(): void {
     if (!this.host.isSequencer()) return
+    this.namedLeft = NAMED_ASKED
     if (this.useMulticast) this.outbox.multicast(this.question())
     const known = new Set([this.address, ...this.host.present().map(({ address }) => address)])
     for (const peer of this.host.peers()) {
@@ -95,9 +102,16 @@ export class Lookout {
     if (hereIs?.port !== this.port || !this.host.isSequencer()) return
     const isNews = this.tell(header, from)
     // whoever answered knows by now; its sequencer may be beyond my peers
-    if (isNews && header.senderNonce !== hereIs.sequencerNonce) {
-      this.outbox.unicast(hereIs.sequencerAddress, this.question())
+    if (isNews && header.senderNonce !== hereIs.sequencerNonce) this.askNamed(hereIs.sequencerAddress)
+  }
+
+  private askNamed(sequencer: Address): void {
+    if (this.namedLeft === 0) {
+      this.counters.limited.groups++
+      return
     }
+    this.namedLeft--
+    this.outbox.unicast(sequencer, this.question())
   }
 
   private tell({ groupId, incarnation, coordinator }: PacketHeader, address: Address): boolean {

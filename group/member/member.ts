@@ -9,9 +9,9 @@ import { assert } from '../../kernel/assert.ts'
 import { NO_BYTES } from '../../kernel/bytes.ts'
 import { Counters } from '../../kernel/counters.ts'
 import { ErrorCode, type Outcome } from '../../kernel/errors.ts'
-import { type Address, type Micros, Right, rightNames } from '../../kernel/identity.ts'
+import { type Address, type Micros, Right, rightNames, type Seq } from '../../kernel/identity.ts'
 import type { Input, Machine, Sink } from '../../kernel/machine.ts'
-import type { Baseline } from '../../kernel/order-state.ts'
+import type { Baseline, OrderState } from '../../kernel/order-state.ts'
 import { Outbox } from '../../kernel/outbox.ts'
 import { PacketKind, type RejectReason, readHeader, readRoute } from '../../kernel/packet.ts'
 import { decodeIncompatible, decodeLocate, type Versions } from '../../kernel/packets.ts'
@@ -237,7 +237,8 @@ export class Member implements Machine {
   }
 
   private create(call: OpenCall): void {
-    const baseline = foundingBaseline(this.options, call.parameters, this.prng.u64())
+    const groupId = this.options.secrets?.groupId ?? this.prng.u64()
+    const baseline = foundingBaseline(this.options, call.parameters, groupId)
     this.outbox.trace('created', { groupId: baseline.view.groupId.toString(16) })
     this.become(baseline.view.sequencer, baseline).found()
   }
@@ -455,9 +456,21 @@ export class Member implements Machine {
     const names = late.map(({ id }) => findMember(state.view, id)?.name ?? `member ${id}`)
     for (const { keyId } of settingsLog) note(keyId, 'changing', names)
     for (const keyId of outbox.keys) {
-      if (outbox.hasAnnounced(keyId, settingsLog[0]!.seq)) note(keyId, 'announced')
+      const at = outbox.announcedAt(keyId)
+      if (at !== undefined && at >= this.wordsCountFrom(state)) note(keyId, 'announced')
     }
     return uses
+  }
+
+  /**
+   * What this member has said of its newest key while it was short of this place counts no more with anybody. Not what it
+   * said before it held the last change; nor before what all have taken: the sequencer has heard a later word by then, and
+   * goes by no earlier one (sequencer/settings-keeper.ts). But it may have ordered a change before it heard that, so all that
+   * it has numbered must be here; and while a reset is under way nobody knows what the log will have been.
+   */
+  private wordsCountFrom({ settingsLog, history, highest }: OrderState): Seq {
+    const isWhole = this.membership?.isBound === false && history.received === highest
+    return Math.max(settingsLog[0]!.seq, isWhole ? history.stable : 0)
   }
 }
 

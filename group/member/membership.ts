@@ -103,7 +103,7 @@ export class Membership {
 
   /** Why the group cannot go on here until it is reset. */
   get failure(): string | undefined {
-    return this.parts.renewal.failure
+    return this.parts.renewal.failure ?? this.parts.standstill.reason
   }
 
   /** Bound by a promise: this member does nothing in its view any more. */
@@ -179,10 +179,12 @@ export class Membership {
     if (this.joinSeq === undefined && this.failure === undefined) this.sender.flush()
     this.sequencer?.flush()
     this.parts.holdUp.watch()
+    this.parts.standstill.look()
   }
 
   onTimer(name: TimerName): void {
-    const { sender, gaps, reports, leaver, renewal, entering, holdUp, lookout, silence } = this.parts
+    const { sender, gaps, reports, leaver, renewal, entering, holdUp, lookout, silence, standstill } =
+      this.parts
     // what was armed for the older view, or by its last entries, means nothing
     if (this.isBound && name !== 'recovery' && name !== 'gap' && name !== 'patrons') return
     switch (name) {
@@ -199,9 +201,11 @@ export class Membership {
         this.sequencer?.onHeartbeat()
         leaver.onHeartbeat()
         if (this.sequencer !== undefined) renewal.onHeartbeat()
+        standstill.onBeat()
         return
       case 'acks':
         this.sequencer?.onAckTimer()
+        standstill.onBeat()
         return
       case 'leave':
         leaver.onTimer()
@@ -318,6 +322,7 @@ export class Membership {
       this.joinSeq = undefined
       timers.stop('entering')
       this.host.joined()
+      this.parts.silence.onJoined()
       timers.setEarlier('flush', outbox.now)
     }
     this.sender.onAccepted(accepted)

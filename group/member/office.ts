@@ -7,8 +7,8 @@ import type { Counters } from '../../kernel/counters.ts'
 import type { MemberId } from '../../kernel/identity.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
-import type { Prng } from '../../kernel/prng.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
+import type { SipKey } from '../../kernel/siphash.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import type { Timers } from '../../kernel/timers.ts'
 import { findMember, type Member as ViewMember } from '../../kernel/view.ts'
@@ -28,8 +28,10 @@ export interface OfficeParts {
   readonly streams: Streams
   readonly counters: Counters
   readonly roundTrips: RoundTrips
-  readonly prng: Prng
   readonly host: {
+    /** For the challenges of one time in office. */
+    challengeKey(): SipKey
+    isSuspect(id: MemberId): boolean
     /** A member has been asked, and has not answered. */
     asked(member: ViewMember): void
     /** All that a broadcast is for. */
@@ -52,7 +54,7 @@ export class Office {
 
   take(): void {
     const { options } = this
-    const { state, receiver, outbox, timers, streams, counters, roundTrips, prng, host } = this.parts
+    const { state, receiver, outbox, timers, streams, counters, roundTrips, host } = this.parts
     const { received } = state.history
     const self = findMember(state.view, this.parts.self)
     assert(self !== undefined, 'only a member becomes sequencer', this.parts.self)
@@ -73,7 +75,7 @@ export class Office {
       streams,
       counters,
       roundTrips,
-      prng,
+      challengeKey: host.challengeKey(),
       options: {
         packetSize: options.packetSize,
         requestBytes: REQUEST_WINDOWS * options.sendWindow,
@@ -90,6 +92,7 @@ export class Office {
         unanswered: (silent) => {
           for (const member of silent) host.asked(member)
         },
+        isSuspect: (id) => host.isSuspect(id),
         slow: (member, lagMessages) => {
           outbox.output({ output: 'event', event: { event: 'slow', member, lagMessages } })
         },

@@ -16,6 +16,7 @@ import {
   commonVersion,
   decodeHereIs,
   decodeJoinRefused,
+  HERE_IS_FLAG_STANDS_STILL,
   type Locate,
   readStreamFragment,
   StreamPurpose,
@@ -27,7 +28,7 @@ import type { RoundTrips } from '../../kernel/rtt.ts'
 import { keyText } from '../../kernel/settings.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import type { Timers } from '../../kernel/timers.ts'
-import { Joiner } from './joiner.ts'
+import { BUSY_PATIENCE, Joiner } from './joiner.ts'
 import { Locator } from './locator.ts'
 import { lastRequestOf, type MemberOptions, rightOf } from './options.ts'
 
@@ -35,6 +36,7 @@ export type OpenCall = Extract<Call, { call: 'open' }>
 
 /** How often a joiner whose sequencer got lost looks for the group again. */
 const LOCATE_ROUNDS = 4
+const STANDS_STILL = 'it is being rebuilt, or waits for members that do not answer'
 
 export interface OpeningHost {
   peers(): readonly Address[]
@@ -61,6 +63,8 @@ export class Opening {
   private rounds = 0
   /** Of somebody who has the port and speaks none of this process's versions. */
   private incompatible: Versions | undefined
+  /** The group that was found last stood still. */
+  private standsStill = false
   private locator: Locator | undefined
   private joiner: Joiner | undefined
   private readonly parts: OpeningParts
@@ -105,7 +109,7 @@ export class Opening {
   private locate(when: 'at once' | 'after a while' = 'at once'): void {
     this.joiner?.stop()
     this.joiner = undefined
-    const { outbox, timers } = this.parts
+    const { outbox, timers, counters } = this.parts
     const { nonce, detection, transport } = this.options
     // who may not create is no candidate: others must not wait for it, nor count on it
     const how = this.mayCreate ? this.call.how : 'join'
@@ -114,6 +118,7 @@ export class Opening {
       {
         outbox,
         timers,
+        counters,
         host: {
           notFound: () => this.onNotFound(),
           outrun: () => this.onOutrun(),
@@ -222,7 +227,7 @@ export class Opening {
     } else if (this.call.how === 'join') {
       this.fail(
         ErrorCode.notFound,
-        `no group answered for port ${this.portName}; check the port's name, the interface and the peers, or create it`,
+        `no group answered for port ${this.portName}; check the port's name, the interface, the peers and the group key, or create it`,
       )
     } else if (this.mayCreate) {
       this.host.create()
@@ -247,11 +252,14 @@ export class Opening {
     if (this.locator !== undefined) this.parts.roundTrips.sample(this.locator.sinceFirst)
     this.locator?.stop()
     this.locator = undefined
+    this.standsStill = (header.flags & HERE_IS_FLAG_STANDS_STILL) !== 0
     if (this.call.how === 'create') {
-      this.fail(
-        ErrorCode.exists,
-        `a group of ${hereIs.members} is alive on port ${this.portName}; join it, or choose another port`,
-      )
+      const { members } = hereIs
+      const state = this.standsStill
+        ? `has port ${this.portName}, and stands still: ${STANDS_STILL}`
+        : `is alive on port ${this.portName}`
+      const advice = this.standsStill ? 'join it when it goes on' : 'join it'
+      this.fail(ErrorCode.exists, `a group of ${members} ${state}; ${advice}, or choose another port`)
       return
     }
     const { groupId, incarnation, coordinator } = header
@@ -286,7 +294,12 @@ export class Opening {
           notAuthorized: () =>
             this.fail(
               ErrorCode.notAuthorized,
-              'the group does not let this process in; check that its key or token is one that the group was made with, and that the authorize function of the group wants it',
+              'the group does not let this process in; check that its key or token is one that the group was made with, and that the authorize function of the group wants it (it sees the option token, of a shell --join-token-file)',
+            ),
+          busy: () =>
+            this.fail(
+              ErrorCode.busy,
+              `the group is alive, and has been too busy to let this process in for ${BUSY_PATIENCE / 1e6} s: too many join at once, or its authorize function has too many to decide about; try again in a while`,
             ),
           full: (maxMembers) =>
             this.fail(
@@ -310,8 +323,10 @@ export class Opening {
   }
 
   private onLost(): void {
-    if (++this.rounds < LOCATE_ROUNDS) this.locate('after a while')
-    else this.fail(ErrorCode.notFound, 'the group was found, but its sequencer does not answer; try again')
+    if (++this.rounds < LOCATE_ROUNDS) return this.locate('after a while')
+    const why = this.standsStill ? `it stands still: ${STANDS_STILL}` : 'its sequencer does not answer'
+    const when = this.standsStill ? ' when it goes on' : ''
+    this.fail(ErrorCode.notFound, `the group was found, but ${why}; try again${when}`)
   }
 
   private onStreamData(from: Address, header: PacketHeader, packet: Uint8Array): void {

@@ -2,6 +2,7 @@
 import type { Credentials } from '../../kernel/credentials.ts'
 import {
   type Address,
+  type GroupId,
   type MemberId,
   type Nonce,
   type RequestNumber,
@@ -10,6 +11,7 @@ import {
   type Seq,
 } from '../../kernel/identity.ts'
 import type { Versions } from '../../kernel/packets.ts'
+import type { SipKey } from '../../kernel/siphash.ts'
 
 /** Times of the member itself. All in milliseconds, so that they can be set by people. */
 export interface DetectionTimes {
@@ -70,11 +72,24 @@ export const detectionPresets: Record<'default' | 'fast' | 'wan', DetectionTimes
   },
 }
 
+/** What strangers must not be able to guess. */
+export interface Secrets {
+  /** Of a group that this member creates; not 0. */
+  readonly groupId: GroupId
+  /** Under which it challenges joiners and askers. */
+  readonly challengeKey: SipKey
+}
+
 export interface MemberOptions {
   /** Names this life of the member; drawn afresh for each machine. */
   readonly nonce: Nonce
-  /** Seeds the machine's own dice. */
+  /** Seeds the machine's own dice, which decide about waits and nothing that is to be kept from anybody. */
   readonly seed: number
+  /**
+   * Drawn by the system's generator wherever strangers can send packets. Without it, in simulations, from the machine's own
+   * dice: who knows one number of those can compute the others.
+   */
+  readonly secrets?: Secrets | undefined
   /** Where unicast packets reach this member's kernel. */
   readonly address: Address
   readonly name: string

@@ -25,9 +25,11 @@ import {
   decodeInvite,
   decodeRefusal,
   INVITE_FLAG_AUTOMATIC,
+  type Lack,
   RefusalReason,
 } from '../../kernel/recovery-packets.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
+import type { SipKey } from '../../kernel/siphash.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import type { TimerName, Timers } from '../../kernel/timers.ts'
 import { findMember, type View, type Member as ViewMember } from '../../kernel/view.ts'
@@ -36,6 +38,7 @@ import { Recovery } from '../../recovery/recovery.ts'
 import type { FellowPackets } from './fellow-packets.ts'
 import type { Gaps } from './gaps.ts'
 import type { Intake } from './intake.ts'
+import { Introductions, type Invitation } from './introductions.ts'
 import type { Leaver } from './leaver.ts'
 import { Outsiders } from './outsiders.ts'
 import type { Patrons } from './patrons.ts'
@@ -56,6 +59,8 @@ export interface RenewalHost {
   left(): void
   leftBehind(reason: string): void
   expelled(reason: string): void
+  /** For challenges to those of whom nothing is known. */
+  challengeKey(): SipKey
 }
 
 export interface RenewalParts {
@@ -96,9 +101,10 @@ const TIMERS_OF_A_VIEW: readonly TimerName[] = [
 export class Renewal {
   readonly recovery: Recovery
   readonly outsiders: Outsiders
+  private readonly introductions: Introductions
   /** Why the group cannot go on here until it is reset. */
   failure: string | undefined
-  /** Since it was bound last, the program has been told that the group stays stopped. */
+  /** The program has been told that the group has stopped: since it was bound last, or (automatic) since it went on. */
   private isToldStopped = false
   private readonly parts: RenewalParts
 
@@ -134,7 +140,7 @@ export class Renewal {
           accepted: (change) => parts.receiver.acceptUpTo(change.view.seq),
           witnessed: (change) => this.onWitnessed(change.view.seq),
           resumed: () => this.onResumed(),
-          stopped: (reason) => this.onStopped(reason),
+          stopped: (reason, lack) => this.onStopped(reason, lack),
           expelled: (reason) => host.expelled(reason),
         },
       },
@@ -144,6 +150,7 @@ export class Renewal {
     const expelled = (reason: string) => host.expelled(reason)
     const standsStill = () => recovery.isBound || this.failure !== undefined
     this.outsiders = new Outsiders({ state, outbox, counters, recovery, expelled, standsStill })
+    this.introductions = new Introductions(outbox, () => host.challengeKey())
   }
 
   private get isAutomatic(): boolean {
@@ -199,11 +206,10 @@ export class Renewal {
 
   /** A member does not answer its sequencer, which is this one. */
   onMemberFailed(): void {
-    const { sender, host } = this.parts
     if (!this.isAutomatic) {
-      // its leave waits for one who does not answer, and nobody is going to ask for a reset after it has left
-      if (sender.isLeaving) host.leftBehind('a member does not answer any more')
-      return
+      // what waits for it is looked at when the turn is over (standstill.ts)
+      const { timers, outbox } = this.parts
+      return timers.setEarlier('flush', outbox.now)
     }
     if (this.mayCoordinate) return this.recovery.start()
     // a sequencer about to leave would be out of the view that it makes: somebody else has to make it
@@ -258,6 +264,8 @@ export class Renewal {
         return this.onRefusal(header, packet)
       case PacketKind.expelled:
         return this.outsiders.onExpelled(from, header, packet)
+      case PacketKind.probeAnswer:
+        return this.onProbeAnswer(from, header, packet)
       default:
         return 'not one'
     }
@@ -265,20 +273,30 @@ export class Renewal {
 
   /**
    * • An invitation is voted on if the inviter belongs to the newest view known accepted here, or to any later
-   * view change that is held; otherwise the answer is "expelled".
+   * view change that is held; otherwise the answer is "expelled". One who has joined since is known by its own word only,
+   * and must show first that it receives where it says (introductions.ts).
    */
   private onInvite(from: Address, header: PacketHeader, packet: Uint8Array): RejectReason | undefined {
     const invite = decodeInvite(packet)
     if (invite === undefined || invite.ballot.coordinator !== header.sender) return 'malformed'
+    if (invite.ballot.incarnation - this.recovery.promise.incarnation > INCARNATION_STEP_MAX)
+      return 'overflow'
+    return this.onInvitation({ from, header, invite, bytes: packet.length })
+  }
+
+  private onInvitation(invitation: Invitation): RejectReason | undefined {
+    const { from, header, invite, bytes } = invitation
+    const { recovery, outsiders, introductions } = this
     const { ballot } = invite
-    const { recovery, outsiders } = this
-    const { state } = this.parts
-    if (ballot.incarnation - recovery.promise.incarnation > INCARNATION_STEP_MAX) return 'overflow'
-    const inviter =
-      state.insider(header.sender, header.senderNonce) ?? outsiders.laterMember(from, header, invite)
+    const fellow = this.parts.state.insider(header.sender, header.senderNonce)
+    const inviter = fellow ?? outsiders.laterMember(from, header, invite)
     if (inviter === undefined) {
-      if (!recovery.isBound) outsiders.tell(from, header, packet.length, invite.results)
+      if (!recovery.isBound) outsiders.tell(from, header, bytes, invite.results)
       return 'stranger'
+    }
+    if (fellow === undefined && !introductions.isKnown(invitation)) {
+      introductions.probe(invitation)
+      return undefined
     }
     // • its result would make it the sequencer
     if (inviter.right !== Right.all) return 'right'
@@ -288,6 +306,18 @@ export class Renewal {
     if (isAutomatic && isNews && !recovery.isBound && this.denies(inviter, ballot)) return undefined
     recovery.onInvite(inviter, ballot, header.flags)
     return undefined
+  }
+
+  /** An inviter of whom nothing was known receives where it says: what it has said counts now. */
+  private onProbeAnswer(
+    from: Address,
+    header: PacketHeader,
+    packet: Uint8Array,
+  ): RejectReason | undefined | 'not one' {
+    if (this.parts.state.insider(header.sender, header.senderNonce) !== undefined) return 'not one'
+    const answered = this.introductions.onAnswer(from, header, packet)
+    if (answered === false) return 'not one'
+    return answered === true ? undefined : this.onInvitation(answered)
   }
 
   /** One that has heard the sequencer lately says so, and does not vote; the sequencer itself takes over. */
@@ -329,8 +359,8 @@ export class Renewal {
     receiver.freeze()
     sender.pause()
     this.parts.patrons.begin()
-    this.isToldStopped = false
     if (this.isAutomatic) return
+    this.isToldStopped = false
     this.failure = 'the group is being rebuilt'
     sender.refuseAll(ErrorCode.memberFailed, `${this.failure}; send again when the reset is delivered`)
   }
@@ -389,7 +419,7 @@ export class Renewal {
       }
       case PacketKind.data:
         if (!recovery.isCollecting) return this.reject('phase')
-        intake.onData(member, from, header, packet)
+        intake.onData(member, header, packet)
         return
       case PacketKind.order: {
         const head = readOrderHead(packet)
@@ -433,6 +463,7 @@ export class Renewal {
     silence.onReset()
     this.parts.patrons.end()
     this.failure = undefined
+    this.isToldStopped = false
     gaps.restart()
     if (findMember(state.view, self) === undefined) return
     if (state.parameters.recovery === 'manual') {
@@ -455,24 +486,23 @@ export class Renewal {
     else host.expelled('the group has gone on without this member')
   }
 
-  /** Too few answer: the group stays stopped. Who wants to leave need not wait for it. */
-  private onStopped(reason: string): void {
+  /** Nobody rebuilds the group now. Who wants to leave need not wait for it. */
+  private onStopped(reason: string, lack?: Lack): void {
     const { sender, host } = this.parts
     if (host.joinSeq() !== undefined) {
       host.endIfForsaken()
       return
     }
     if (sender.isLeaving) return host.leftBehind(reason)
-    if (this.isAutomatic || this.isToldStopped) return
+    // (an automatic group that somebody else may rebuild any moment has not stopped)
+    if (this.isToldStopped || (this.isAutomatic && lack === undefined)) return
     this.isToldStopped = true
-    this.failure = `${reason}; the group stays stopped`
+    if (!this.isAutomatic) this.failure = `${reason}; the group stays stopped`
     // a program that did not ask for this reset has to hear that somebody must ask for the next
-    const { outbox, state } = this.parts
-    const told = `the group has stopped (${reason}): ${this.whoResets} resetGroup`
-    outbox.output({
-      output: 'event',
-      event: { event: 'suspect', member: state.view.sequencer, reason: told },
-    })
+    const then = this.isAutomatic ? 'it goes on trying' : `${this.whoResets} resetGroup`
+    const numbers = lack === undefined ? {} : { present: lack.have, needed: lack.need }
+    const event = { event: 'stopped', reason: `${reason}: ${then}`, ...numbers } as const
+    this.parts.outbox.output({ output: 'event', event })
   }
 }
 

@@ -3,13 +3,13 @@
  * after a stall (doubt). Composes the small machines of recovery/ and decides what a suspicion leads to.
  *
  *   auto     sequencer silent   ask the others, then reset          member silent (at the sequencer)   reset
- *   manual   sequencer silent   calls end, the program resets       member silent                      told only
+ *   manual   sequencer silent   calls end, the program resets       member silent                      standstill.ts
  */
 import type { Counters } from '../../kernel/counters.ts'
 import type { MemberId, Micros } from '../../kernel/identity.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind } from '../../kernel/packet.ts'
-import { decodeInquiry, decodeProbe, decodeTestimony } from '../../kernel/recovery-packets.ts'
+import { decodeInquiry, decodeProbe, decodeTestimony, type Testimony } from '../../kernel/recovery-packets.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { TimerName, Timers } from '../../kernel/timers.ts'
 import type { View, Member as ViewMember } from '../../kernel/view.ts'
@@ -40,6 +40,8 @@ export interface SilenceHost {
   sequencerFailed(id: MemberId): void
   /** A member does not answer its sequencer, which is this one. */
   memberFailed(): void
+  /** Somebody says of another member whether it answers. */
+  testified(from: ViewMember, testimony: Testimony): void
   /** Somebody else has been asked in vain. */
   suspected(): void
   /** The sequencer is heard again. */
@@ -247,13 +249,27 @@ export class Silence {
     this.outbox.trace('suspect', { member: id })
     this.outbox.output({ output: 'event', event: { event: 'suspect', member: id, reason } })
     if (id === host.sequencer()?.id) {
-      if (host.isAutomatic()) this.inquiry.begin()
-      else host.sequencerFailed(id)
+      this.onSequencerSuspect(id)
     } else if (host.isSequencer()) {
       host.memberFailed()
     } else {
       host.suspected()
     }
+  }
+
+  private onSequencerSuspect(id: MemberId): void {
+    if (this.host.isAutomatic()) this.inquiry.begin()
+    else this.host.sequencerFailed(id)
+  }
+
+  /**
+   * This member's join is accepted. What it found out about its sequencer while it was still a joiner it had left to the
+   * members, and nobody else may be able to rebuild the group.
+   */
+  onJoined(): void {
+    const sequencer = this.host.sequencer()
+    if (sequencer !== undefined && this.suspicion.isSuspect(sequencer.id))
+      this.onSequencerSuspect(sequencer.id)
   }
 
   /**
@@ -283,6 +299,7 @@ export class Silence {
         if (testimony === undefined) return false
         if (testimony.about === from.id && !testimony.isAlive) this.onDeaf(from)
         else this.inquiry.onTestimony(from.id, testimony)
+        this.host.testified(from, testimony)
         return true
       }
       case PacketKind.probe: {

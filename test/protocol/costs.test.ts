@@ -4,7 +4,7 @@
  */
 import { Session } from 'node:inspector'
 import { describe, expect, test } from 'vitest'
-import { BareGroup } from './bare-group.ts'
+import { BareGroup, type BareSeat } from './bare-group.ts'
 
 const MEMBERS = 3
 const ROUNDS = 60
@@ -22,7 +22,7 @@ interface Costs {
 
 /** All send, 64 KiB each a round. */
 function costsOf(size: number, packetSize: number, method: 'pb' | 'bb'): Costs {
-  const group = new BareGroup({ members: MEMBERS, packetSize, method })
+  const group = new CountedGroup({ members: MEMBERS, packetSize, method })
   const bodies = Array.from({ length: Math.floor(65_536 / size) }, () => new Uint8Array(size).fill(7))
   group.stream(bodies, 10)
   const { packets, wireBytes, steps } = group
@@ -38,20 +38,95 @@ function costsOf(size: number, packetSize: number, method: 'pb' | 'bb'): Costs {
   }
 }
 
+/** Whether bytes that are copied now are the protocol's, and how many those were. */
+const copies = { isCounting: false, bytes: 0 }
+
+function note(bytes: number): void {
+  if (copies.isCounting) copies.bytes += bytes
+}
+
+function uncounted<T>(run: () => T): T {
+  const { isCounting } = copies
+  copies.isCounting = false
+  try {
+    return run()
+  } finally {
+    copies.isCounting = isCounting
+  }
+}
+
+/** The network between the members makes copies of its own, which are not the protocol's. */
+class CountedGroup extends BareGroup {
+  override carry(from: BareSeat, packet: Uint8Array, to: string | undefined): void {
+    uncounted(() => super.carry(from, packet, to))
+  }
+}
+
+type Copying = (this: Uint8Array, ...given: unknown[]) => unknown
+
+/** Every way in which bytes go from one array into another, but a loop over them. */
+function watchCopies(): () => void {
+  const undo: (() => void)[] = []
+  const watch = (
+    on: object,
+    name: string,
+    bytesOf: (self: Uint8Array, given: unknown[], made: unknown) => number,
+  ) => {
+    const own = Object.getOwnPropertyDescriptor(on, name)
+    const before = (on as Record<string, unknown>)[name] as Copying
+    const counted: Copying = function (...given) {
+      // what it calls in its turn is the same copy
+      const made = uncounted(() => before.apply(this, given))
+      note(bytesOf(this, given, made))
+      return made
+    }
+    Object.defineProperty(on, name, { value: counted, configurable: true, writable: true })
+    undo.push(() => {
+      if (own === undefined) delete (on as Record<string, unknown>)[name]
+      else Object.defineProperty(on, name, own)
+    })
+  }
+  const lengthOf = (value: unknown): number => (value as { byteLength?: number } | null)?.byteLength ?? 0
+  const ofMade = (_self: Uint8Array, _given: unknown[], made: unknown): number => lengthOf(made)
+  const arrays = Object.getPrototypeOf(Uint8Array.prototype) as object
+  watch(arrays, 'set', (_self, [from]) => lengthOf(from))
+  watch(arrays, 'slice', ofMade)
+  watch(arrays, 'copyWithin', lengthOf)
+  watch(Object.getPrototypeOf(Uint8Array) as object, 'from', ofMade)
+  watch(ArrayBuffer.prototype, 'slice', ofMade)
+  watch(Buffer.prototype, 'copy', (_self, _given, count) => count as number)
+  watch(Buffer, 'concat', ofMade)
+  watch(Buffer, 'copyBytesFrom', ofMade)
+  // of a buffer it is a view and no copy
+  watch(Buffer, 'from', (_self, [from], made) => (from instanceof ArrayBuffer ? 0 : lengthOf(made)))
+  watch(globalThis, 'structuredClone', ofMade)
+  const plain = globalThis.Uint8Array
+  globalThis.Uint8Array = new Proxy(plain, {
+    construct(target, given, as) {
+      if (ArrayBuffer.isView(given[0]) || Array.isArray(given[0])) note(lengthOf(given[0]))
+      return Reflect.construct(target, given, as === globalThis.Uint8Array ? target : as)
+    },
+  })
+  undo.push(() => {
+    globalThis.Uint8Array = plain
+  })
+  return () => {
+    for (const each of undo) each()
+  }
+}
+
 /** Bytes that are copied from array to array meanwhile. */
 function countCopies(run: () => void): number {
-  const { set } = Uint8Array.prototype
-  let bytes = 0
-  Uint8Array.prototype.set = function (this: Uint8Array, from: ArrayLike<number>, at?: number): void {
-    bytes += from.length
-    set.call(this, from, at)
-  }
+  const unwatch = watchCopies()
+  copies.isCounting = true
+  copies.bytes = 0
   try {
     run()
   } finally {
-    Uint8Array.prototype.set = set
+    copies.isCounting = false
+    unwatch()
   }
-  return bytes
+  return copies.bytes
 }
 
 /** Bytes of JavaScript objects made meanwhile, those that are garbage already included; by sampling. */
@@ -89,6 +164,7 @@ describe('a stream from all of three members', () => {
     [100, 1_400, 'pb'],
     [1024, 16_384, 'pb'],
     [1024, 16_384, 'bb'],
+    [1024, 60_000, 'bb'],
     [10_240, 16_384, 'bb'],
   ] as const
 
@@ -115,5 +191,74 @@ describe('a stream from all of three members', () => {
     const messages = 400 * bodies.length * MEMBERS
     // what a block costs, its messages share; an object a message at each member would be 150 bytes and more
     expect(bytes / messages).toBeLessThan(70)
+  })
+})
+
+describe('the count of copies', () => {
+  const from = new Uint8Array(1000)
+  const to = new Uint8Array(1000)
+
+  test.each<[string, () => unknown]>([
+    ['set', () => to.set(from)],
+    ['slice', () => from.slice()],
+    ['a new array', () => new Uint8Array(from)],
+    ['from', () => Uint8Array.from(from)],
+    ['the buffer of an array', () => new Uint8Array(from.buffer.slice(0))],
+    ['copyWithin', () => to.copyWithin(0, 0)],
+    ['Buffer.from', () => Buffer.from(from)],
+    ['Buffer.concat', () => Buffer.concat([from])],
+    ['copyBytesFrom', () => Buffer.copyBytesFrom(from)],
+    ['copy', () => Buffer.from(from.buffer).copy(to)],
+    ['structuredClone', () => structuredClone(from)],
+  ])('has %s, once', (_what, copy) => {
+    expect(countCopies(copy)).toBe(1000)
+  })
+
+  test('has no views', () => {
+    const views = (): unknown[] => [from.subarray(1), new Uint8Array(from.buffer), Buffer.from(from.buffer)]
+    expect(countCopies(views)).toBe(0)
+    expect(countCopies(() => new Uint8Array(1000))).toBe(0)
+  })
+})
+
+/** From deadline to deadline, as a driver does it that has nothing else to do. */
+function rest(group: BareGroup, until: number): void {
+  while (group.now < until) {
+    group.pump()
+    const deadlines = group.seats.map(({ machine }) => machine.nextDeadline() ?? Number.POSITIVE_INFINITY)
+    group.now = Math.min(until, Math.max(group.now + 1, Math.min(...deadlines)))
+  }
+}
+
+describe('a group of three', () => {
+  const SECOND = 1_000_000
+  /** Of virtual time. */
+  const SECONDS = 60
+
+  test('steps seldom, and sends little, while nobody sends', () => {
+    const group = new BareGroup({ members: MEMBERS, packetSize: 16_384 })
+    rest(group, group.now + 5 * SECOND)
+    const { packets, steps } = group
+    rest(group, group.now + SECONDS * SECOND)
+    // of all three together: 22 steps a second, for seven packets and the timers that ask for them
+    expect((group.steps - steps) / SECONDS).toBeLessThan(45)
+    expect((group.packets - packets) / SECONDS).toBeLessThan(14)
+  })
+
+  test('takes a lone message in few steps', () => {
+    const group = new BareGroup({ members: MEMBERS, packetSize: 16_384 })
+    rest(group, group.now + 5 * SECOND)
+    const { packets, steps } = group
+    const [, sender] = group.seats
+    const body = new Uint8Array(100)
+    const messages = 1000
+    for (let i = 0; i < messages; i++) {
+      sender!.sendMany([body])
+      rest(group, group.now + 1000)
+    }
+    expect(group.seats.map(({ received }) => received)).toEqual([messages, messages, messages])
+    // the call and its flush, the request and its broadcast where they come in, a report of each program
+    expect((group.steps - steps) / messages).toBeLessThan(9)
+    expect((group.packets - packets) / messages).toBeLessThan(2.3)
   })
 })

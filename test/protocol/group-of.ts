@@ -61,6 +61,8 @@ export interface ResetAnswer {
   readonly token: Token
   size?: number
   failed?: ErrorCode
+  /** Why it has failed. */
+  message?: string
 }
 
 export type PacketCounts = Partial<Record<PacketKindName, number>>
@@ -125,11 +127,11 @@ export class GroupOf {
     return seat
   }
 
-  begin(options: Partial<MemberOptions> = {}): Seat {
+  begin(options: Partial<MemberOptions> = {}, how?: 'create' | 'join'): Seat {
     const number = this.seats.length
     const seat = new Seat(this, number, options)
     this.seats.push(seat)
-    seat.open(number === 0 ? 'create' : 'join', completeParameters(this.options.parameters))
+    seat.open(how ?? (number === 0 ? 'create' : 'join'), completeParameters(this.options.parameters))
     return seat
   }
 
@@ -377,7 +379,7 @@ export class Seat {
       case 'failed': {
         const { code, outcome, message } = output
         const reset = this.resets.find(({ token }) => token === output.token)
-        if (reset !== undefined) reset.failed = code
+        if (reset !== undefined) Object.assign(reset, { failed: code, message })
         else if (this.pending.has(output.token))
           this.answer(output.token, { failed: { code, outcome, message } })
         else this.openFailed = `${code}: ${message}`

@@ -7,6 +7,7 @@ import { readOrderHead } from '../../kernel/packets.ts'
 import { completeParameters } from '../../kernel/parameters.ts'
 import { check } from '../simulator/checkers/checker.ts'
 import { GroupOf, Seat } from './group-of.ts'
+import { keepSending, pause, suspects } from './paused.ts'
 import { splitsAt, twoGroups } from './two-groups.ts'
 
 /** The sequencer looks for other groups this often, and so long after a heal everybody has been told. */
@@ -112,6 +113,51 @@ function lastCallIsHeard(): void {
   check(groups.size === 1, 'I8', () => 'two that have met before either call returned are two groups')
 }
 
+/** The sequencer stands still until it is out, and wakes: it has not heard of anybody for seconds, and accuses nobody. */
+function pauseAccusesNobodyElse(): void {
+  const group = GroupOf.open(5, { parameters: { resilience: 1 } })
+  const [paused, ...others] = group.seats as [Seat, ...Seat[]]
+  const stop = keepSending(group, 5)
+  group.advance(500)
+  pause(group, paused, 5_000)
+  group.advance(10_000)
+  stop()
+  check(paused.isOver, 'I9', () => 'who has stood still for long does not learn that it is out')
+  const accused = [...suspects([paused]), ...suspects(others).filter((id) => id !== paused.memberId)]
+  check(accused.length === 0, 'I9', () => `one stood still, and accused are ${accused.join(', ')}`)
+}
+
+/** A tenth of a second each way, which is learnt with the first send: nothing is repeated that is only on its way. */
+function distancesAreLearnt(): void {
+  const group = GroupOf.open(3)
+  group.delay = 100_000
+  group.settle()
+  const sender = group.seats[1]!
+  const send = (): void => {
+    const sent = sender.send(10)
+    group.until(() => sent.seq !== undefined, 'the send has returned')
+  }
+  send()
+  group.settle()
+  const before = group.retransmissions().request
+  for (let i = 0; i < 10; i++) send()
+  const repeated = group.retransmissions().request - before
+  check(repeated === 0, 'packets', () => `${repeated} requests are repeated that are only on their way`)
+  check(suspects(group.seats).length === 0, 'I9', () => 'a member is taken for dead that is only far away')
+}
+
+/** A member does not receive, the history is full, and the group has been created with a limit to that. */
+function slowIsExpelled(): void {
+  const historySize = 32
+  const group = GroupOf.open(4, { parameters: { historySize, slowMember: { expelAfterMs: 300 } } })
+  const holder = group.seats[2]!
+  holder.holds = true
+  for (let i = 0; i < 3 * historySize; i++) group.seats[1]!.send(100)
+  group.advance(10_000)
+  check(holder.isOver, 'I9', () => `${holder.name} does not receive, and holds everybody up for good`)
+  check(group.seats[1]!.unanswered === 0, 'I9', () => 'the others do not go on')
+}
+
 export const otherScenes: Readonly<Record<string, () => void>> = {
   'other-groups-are-told': otherGroupsAreTold,
   'other-sequencer-is-told': otherSequencerIsTold,
@@ -119,4 +165,7 @@ export const otherScenes: Readonly<Record<string, () => void>> = {
   'slow-is-told-until-heard': slowIsToldUntilHeard,
   'last-call-is-heard': lastCallIsHeard,
   'successor-learns': successorLearns,
+  'pause-accuses-nobody-else': pauseAccusesNobodyElse,
+  'distances-are-learnt': distancesAreLearnt,
+  'slow-is-expelled': slowIsExpelled,
 }

@@ -3,6 +3,7 @@
  * brings about too seldom. Each rule says of each packet whether it passes, is lost, or waits to be let through.
  */
 import type { Sink } from '../../kernel/machine.ts'
+import type { PacketKindName } from '../../kernel/packet.ts'
 import type { GroupParameters } from '../../kernel/parameters.ts'
 import type { Output } from '../../kernel/port.ts'
 import { Violation } from '../simulator/checkers/checker.ts'
@@ -23,11 +24,23 @@ export function only(...sides: readonly (readonly number[])[]): Rule {
     sides.some((side) => side.includes(fromId) && side.includes(toId)) ? 'pass' : 'lose'
 }
 
+export const losing =
+  (kind: PacketKindName, from: number, to?: number): Rule =>
+  (packet) =>
+    packet.kind === kind && packet.fromId === from && (to ?? packet.toId) === packet.toId ? 'lose' : 'pass'
+
+export const holding =
+  (kind: PacketKindName, from: number, to: number): Rule =>
+  (packet) =>
+    packet.kind === kind && packet.fromId === from && packet.toId === to ? 'hold' : 'pass'
+
 /** The first rule that does not let it pass. */
 export function all(...rules: readonly Rule[]): Rule {
   return (packet) => rules.map((rule) => rule(packet)).find((fate) => fate !== 'pass') ?? 'pass'
 }
 
+/** Longer than the default times take for a suspicion, and for an attempt that waits for votes in vain. */
+export const LONG_MS = 1_500
 const PACKET_SIZE = 8192
 /** So long after a schedule everything must be well again. */
 const PROGRESS_MS = 60_000
@@ -127,6 +140,15 @@ export class JudgedGroup {
     this.resets.set(token, 'open')
     this.seat(id).call({ call: 'reset', token, minMembers, header: new Uint8Array(0) })
     return () => this.resets.get(token)!
+  }
+
+  /** Calls of ResetGroup by one member, one after the other, until it is so, or for so long. */
+  resetUntil(id: number, isSo: () => boolean, ms: number): void {
+    let call = this.reset(id)
+    this.watch(() => {
+      if (call() === 'failed' && !isSo()) call = this.reset(id)
+      return isSo()
+    }, ms)
   }
 
   crash(id: number): void {

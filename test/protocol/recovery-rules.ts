@@ -9,22 +9,10 @@ import { HEADER_BYTES } from '../../kernel/packet.ts'
 import { ORDER_HEAD_BYTES } from '../../kernel/packets.ts'
 import { NOTICE_RESULTS_MAX } from '../../kernel/recovery-packets.ts'
 import { check } from '../simulator/checkers/checker.ts'
-import { JudgedGroup, only, type Rule } from './recovery-judged.ts'
+import { holding, JudgedGroup, LONG_MS, losing, only, type Rule } from './recovery-judged.ts'
 
-/** Longer than the default times take for a suspicion, and for an attempt that waits for votes in vain. */
-const LONG_MS = 1_500
 /** Of a broadcast without entries. */
 const EMPTY_ORDER_BYTES = HEADER_BYTES + ORDER_HEAD_BYTES
-
-const losing =
-  (kind: string, from: number, to?: number): Rule =>
-  (packet) =>
-    packet.kind === kind && packet.fromId === from && (to ?? packet.toId) === packet.toId ? 'lose' : 'pass'
-
-const holding =
-  (kind: string, from: number, to: number): Rule =>
-  (packet) =>
-    packet.kind === kind && packet.fromId === from && packet.toId === to ? 'hold' : 'pass'
 
 /**
  * Member 2 has promised itself to member 3, with a vote that does not know of the sequencer's message yet. Then

@@ -300,11 +300,13 @@ describe('who numbers', () => {
     const tooMuch = other.reset(3)
     group.until(() => tooMuch.failed !== undefined, 'too few answer')
     group.advance(60_000)
-    const told = sender.events.filter(
-      (event) => event.event === 'suspect' && event.reason.includes('has stopped'),
-    )
+    const told = sender.events.filter(({ event }) => event === 'stopped')
     expect(told).toMatchObject([
-      { reason: expect.stringContaining('a member with every right must call resetGroup') },
+      {
+        reason: expect.stringContaining('a member with every right must call resetGroup'),
+        present: 2,
+        needed: 3,
+      },
     ])
     const reset = other.reset()
     group.until(() => reset.size === 2, 'the group is one again')
@@ -445,4 +447,22 @@ describe("the program's own word (authorize)", () => {
     group.until(() => seats.every(({ memberId }) => memberId !== 0), 'all are in')
     expect(group.first.applicants).toHaveLength(DECIDING_MAX + 3)
   })
+})
+
+test('a joiner that learns that its sequencer is gone rebuilds the group once it is a member, where only it may', () => {
+  const group = groupOf(['all', 'receive'])
+  const [creator, receiver] = group.seats as [Seat, Seat]
+  group.isRefusing = true
+  const joiner = group.begin(as('all'))
+  // the joiner is let in, and hears neither its own join nor that it is accepted, but that its sequencer is gone
+  group.isLost = ({ to, kind }) => to === joiner && (kind === 'order' || kind === 'repair')
+  const isIn = () => receiver.delivered.some(({ kind, sender }) => kind === 'join' && sender === 3)
+  group.until(isIn, 'the other member has delivered the join')
+  creator.crash()
+  const isSuspect = (seat: Seat) => seat.events.some(({ event }) => event === 'suspect')
+  group.until(() => isSuspect(joiner), 'the joiner knows that its sequencer is gone')
+  expect(joiner.memberId).toBe(0)
+  group.isLost = () => false
+  group.until(() => group.living.every(({ view }) => view?.members.length === 2), 'the two have a view')
+  expect(joiner.machine.info().isSequencer).toBe(true)
 })

@@ -16,6 +16,7 @@ import {
 import { encodeIncompatible } from '../../kernel/packets.ts'
 import { parameterDefaults } from '../../kernel/parameters.ts'
 import { decodeSettings, encodeSettings } from '../../kernel/settings.ts'
+import { ProgressTable } from '../../sequencer/progress.ts'
 import { SettingsKeeper } from '../../sequencer/settings-keeper.ts'
 import { memberOf } from '../support/members.ts'
 import { GroupOf } from './group-of.ts'
@@ -56,6 +57,15 @@ function change(state: OrderState, keyId: number, version = 1): Seq {
   state.history.append(entry)
   state.apply(entry)
   return seq
+}
+
+/** The next entry of the order is a message. */
+function message(state: OrderState): void {
+  const seq = state.history.received + 1
+  const block = new Uint8Array(30)
+  const entry = { seq, count: 1, kind: 1, member: 1, firstRequest: 1, block, isSpread: false } as const
+  state.history.append(entry)
+  state.apply(entry)
 }
 
 const outboxOf = (state: OrderState | undefined, keys: readonly number[]): Outbox =>
@@ -111,10 +121,12 @@ describe('the table', () => {
 describe('the sequencer', () => {
   const headerOf = (newestKey: number, received: Seq): PacketHeader =>
     ({ newestKey, received }) as unknown as PacketHeader
+  const keeperOf = (state: OrderState, keys: readonly number[], progress = new ProgressTable()) =>
+    new SettingsKeeper(1, state, outboxOf(state, keys), progress)
 
   test('orders a key when the last member has said that it is its newest', () => {
     const state = stateOf([1, 2, 3])
-    const keeper = new SettingsKeeper(1, state, outboxOf(state, [NEW, OLD]))
+    const keeper = keeperOf(state, [NEW, OLD])
     expect(keeper.next()).toBeUndefined()
     expect(keeper.heard(2, headerOf(NEW, 10))).toBe(true)
     expect(keeper.heard(2, headerOf(NEW, 10))).toBe(false)
@@ -130,7 +142,7 @@ describe('the sequencer', () => {
 
   test('believes nobody that speaks from before the last change', () => {
     const state = stateOf([1, 2])
-    const keeper = new SettingsKeeper(1, state, outboxOf(state, [NEWER, NEW]))
+    const keeper = keeperOf(state, [NEWER, NEW])
     keeper.heard(2, headerOf(NEWER, 10))
     const seq = change(state, NEW)
     // what was said before counts no more, nor does what comes late: its sender may have been let forget that key
@@ -141,9 +153,38 @@ describe('the sequencer', () => {
     expect(keeper.next()).toEqual({ version: 1, keyId: NEWER })
   })
 
+  test('believes no earlier word than the last: what comes late, or is played back', () => {
+    const state = stateOf([1, 2])
+    const progress = new ProgressTable()
+    progress.begin(2, 10, 0, 0)
+    const keeper = keeperOf(state, [NEW, OLD], progress)
+    const hear = (newestKey: number, received: Seq) => {
+      const header = headerOf(newestKey, received)
+      progress.report(2, { ...header, taken: received, window: 0 }, 0)
+      return keeper.heard(2, header)
+    }
+    expect(hear(NEW, 11)).toBe(true)
+    expect(hear(OLD, 12)).toBe(true)
+    expect(hear(NEW, 11)).toBe(false)
+    expect(keeper.next()).toBeUndefined()
+    // (of the words said at one place none is known to be the later)
+    expect(hear(NEW, 12)).toBe(true)
+    expect(keeper.next()).toEqual({ version: 1, keyId: NEW })
+  })
+
+  test('believes no word that was said to the one before it', () => {
+    const state = stateOf([1, 2])
+    message(state)
+    const { received } = state.history
+    const later = keeperOf(state, [NEW, OLD])
+    expect(state.settings.seq).toBeLessThan(received)
+    expect(later.heard(2, headerOf(NEW, received - 1))).toBe(false)
+    expect(later.heard(2, headerOf(NEW, received))).toBe(true)
+  })
+
   test('waits while a change of view is not accepted', () => {
     const state = stateOf([1])
-    const keeper = new SettingsKeeper(1, state, outboxOf(state, [NEW, OLD]))
+    const keeper = keeperOf(state, [NEW, OLD])
     expect(keeper.next()).toEqual({ version: 1, keyId: NEW })
     const view = { ...state.view, seq: 11, members: [...state.view.members, memberOf(2)] }
     state.pending.push({ seq: 11, view, join: undefined, leave: undefined, result: undefined })

@@ -12,6 +12,8 @@ import type { RunOptions } from './options.ts'
 
 /** Dice of their own, so that all else is as without them. */
 export const ABILITY_DICE = 0x61c88647
+/** And so have mistakes. */
+const MISTAKE_DICE = 0x1b873593
 /** The key that all nodes have from the start; the next ones count up from it. */
 const FIRST_KEY = 0x1000_0001
 
@@ -20,6 +22,8 @@ export interface Moment {
   readonly address: Address
   /** The key that comes to the node; undefined where it takes away what it can do without. */
   readonly key: number | undefined
+  /** It is put before newer ones. */
+  readonly isMistake?: boolean
 }
 
 export class Abilities {
@@ -44,6 +48,7 @@ export class Abilities {
           moments.push({ at: at + prng.below(2 * healAt), address, key: undefined })
       }
     }
+    addMistakes(seed, options, addresses, moments)
     this.moments = moments
     for (const address of addresses) {
       const at = Array.from({ length: upgrades }, () => (prng.chance(1, 3) ? 0 : prng.below(healAt)))
@@ -71,5 +76,33 @@ export class Abilities {
   versionsAt(address: Address, now: Micros): Versions {
     const done = this.upgrades.get(address)?.filter((at) => at <= now).length ?? 0
     return { lowest: 1, highest: Math.min(this.highest, 1 + done) }
+  }
+}
+
+/**
+ * Operators who put a former key first, on some of the nodes or on all, and find out a while later, at the heal at the
+ * latest.
+ */
+function addMistakes(
+  seed: number,
+  { keys, mistakes, healAt }: RunOptions,
+  addresses: readonly Address[],
+  moments: Moment[],
+): void {
+  const prng = new Prng(seed + MISTAKE_DICE)
+  for (let i = 0; i < mistakes; i++) {
+    const key = FIRST_KEY + prng.below(Math.max(1, keys))
+    const begin = prng.below(healAt)
+    const spread = prng.pick([1, 10_000, healAt])
+    const lasts = prng.pick([1_000, 20_000, healAt])
+    const isEverywhere = prng.chance(1, 2)
+    for (const address of addresses) {
+      if (!isEverywhere && prng.chance(1, 2)) continue
+      const at = Math.min(healAt, begin + prng.below(spread))
+      moments.push({ at, address, key, isMistake: true })
+      moments.push({ at: Math.min(healAt, at + prng.below(lasts)), address, key: undefined })
+      for (let tries = prng.below(4); tries > 0; tries--)
+        moments.push({ at: at + lasts + prng.below(200_000), address, key: undefined })
+    }
   }
 }

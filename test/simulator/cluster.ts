@@ -6,7 +6,7 @@ import { detectionPresets, type MemberOptions } from '../../group/member/options
 import { ErrorCode } from '../../kernel/errors.ts'
 import { type Address, type Micros, Right } from '../../kernel/identity.ts'
 import type { Prng } from '../../kernel/prng.ts'
-import { Abilities } from './abilities.ts'
+import { Abilities, type Moment } from './abilities.ts'
 import { Violation } from './checkers/checker.ts'
 import { credentialsFor } from './credentials.ts'
 import { Life, type SimulatedMachine, SimulatedNode, type World } from './node.ts'
@@ -53,19 +53,27 @@ export class Cluster {
     this.plan()
     const addresses = this.participants.map(({ address }) => address)
     this.abilities = new Abilities(seed, world.options, addresses)
-    for (const { at, address, key } of this.abilities.moments) {
-      const { node } = this.participants.find((one) => one.address === address)!
-      world.queue.at(at, () => (key === undefined ? this.forgetKeys(node) : this.addKey(node, key)))
+    for (const moment of this.abilities.moments) {
+      const { node } = this.participants.find((one) => one.address === moment.address)!
+      world.queue.at(moment.at, () => this.onMoment(node, moment))
     }
   }
 
-  private addKey(node: SimulatedNode, key: number): void {
-    if (node.keys.includes(key)) return
-    // a key that was late does not go before a newer one
-    this.setKeys(
-      node,
-      [...node.keys, key].sort((a, b) => b - a),
-    )
+  private onMoment(node: SimulatedNode, { key, isMistake }: Moment): void {
+    if (key === undefined) {
+      this.correct(node, node.keys)
+      this.forgetKeys(node)
+    } else if (isMistake) {
+      this.setKeys(node, [key, ...node.keys.filter((one) => one !== key)])
+    } else if (!node.keys.includes(key)) {
+      this.correct(node, [...node.keys, key])
+    }
+  }
+
+  /** A key that was late does not go before a newer one. */
+  private correct(node: SimulatedNode, keys: readonly number[]): void {
+    const inOrder = [...keys].sort((a, b) => b - a)
+    if (inOrder.join() !== node.keys.join()) this.setKeys(node, inOrder)
   }
 
   /** Its operator has waited for nothing but the change. */
@@ -78,7 +86,7 @@ export class Cluster {
   private forgetKeys(node: SimulatedNode): void {
     const life = node.current
     if (life?.record.group === undefined || node.isPaused) return
-    const needed = life.machine.keysInUse?.().map(({ keyId }) => keyId) ?? []
+    const needed = keysNeeded(life) ?? []
     const kept = node.keys.filter((key, i) => i === 0 || needed.includes(key))
     if (kept.length < node.keys.length) this.setKeys(node, kept)
   }
@@ -182,7 +190,7 @@ export class Cluster {
     participant.tries++
     const record = judge.begin(name, member.nonce)
     record.right = credentials?.right ?? Right.all
-    record.abilities = { versions, keys: () => node.keys }
+    record.abilities = { versions, keys: () => node.keys, needed: () => keysNeeded(life) ?? node.keys }
     const host = {
       call: (call: Parameters<Life['call']>[0]) => life.call(call),
       joined: () => {},
@@ -263,13 +271,15 @@ export class Cluster {
       plan.how !== 'create' &&
       (code === ErrorCode.notFound ||
         code === ErrorCode.full ||
+        code === ErrorCode.busy ||
         (code === ErrorCode.notAuthorized && options.keys > 0) ||
         (code === ErrorCode.incompatible && options.upgrades > 0) ||
         ((code === ErrorCode.memberFailed || code === ErrorCode.expelled) && this.isDisturbed))
     if (!mayTryAgain)
       throw new Violation('I9', `${record.name} cannot ${plan.how}: ${code}, and nothing was wrong`)
-    // with the group gone, or full for good, there is nothing to wait for
-    if (!this.hasGroup() || (code === ErrorCode.full && this.isHealed)) return this.openNext(participant)
+    // with the group gone, full for good or stopped with nobody to reset it, there is nothing to wait for
+    const isForGood = this.isHealed && (code === ErrorCode.full || options.heedless)
+    if (!this.hasGroup() || isForGood) return this.openNext(participant)
     this.openAt(participant, queue.now + this.prng.between(1000, 50_000), plan)
   }
 
@@ -348,4 +358,9 @@ export class Cluster {
   machines(): SimulatedMachine[] {
     return [...this.alive.keys()].map(({ machine }) => machine)
   }
+}
+
+/** Undefined where the machine does not say: one that stands in for the real one in a test. */
+function keysNeeded({ machine }: Life): readonly number[] | undefined {
+  return machine.keysInUse?.().map(({ keyId }) => keyId)
 }

@@ -80,6 +80,9 @@ export interface RunOptions {
   keys: number
   upgrades: number
   lesser: number
+  mistakes: number
+  /** With manual recovery: no program ever asks for a reset. */
+  heedless: boolean
 }
 export type OptionName = keyof RunOptions
 export type Overrides = Partial<RunOptions>
@@ -93,6 +96,10 @@ const PACKET_ROOM = 200
 
 /** And so have rights. */
 const RIGHT_DICE = 0x3c6ef372
+/** And mistakes. */
+const MISTAKES_DICE = 0x5be0cd19
+/** And programs that do not react. */
+const HEEDLESS_DICE = 0x1f83d9ab
 
 type Draw = <Name extends OptionName>(name: Name, value: RunOptions[Name]) => RunOptions[Name]
 
@@ -176,6 +183,8 @@ export function drawOptions(seed: number, overrides: Overrides = {}): RunOptions
   drawFaults(seed, draw, drawn as RunOptions, draw('faults', true))
   drawAbilities(seed, draw, drawn as RunOptions)
   drawRights(seed, draw, drawn as RunOptions)
+  drawMistakes(seed, draw, drawn as RunOptions)
+  drawHeedless(seed, draw, drawn as RunOptions)
   return drawn as RunOptions
 }
 
@@ -234,6 +243,19 @@ function drawRights(seed: number, draw: Draw, { members }: RunOptions): void {
   // who may not create finds nobody, and is no second creator either
   draw('joinOrCreate', false)
   draw('secondCreate', false)
+}
+
+/** Likewise: operators who put a former key first. */
+function drawMistakes(seed: number, draw: Draw, { keys }: RunOptions): void {
+  const prng = new Prng(seed + MISTAKES_DICE)
+  draw('mistakes', keys > 0 && prng.chance(1, 3) ? prng.between(1, 3) : 0)
+}
+
+/** Likewise: with manual recovery the calls of programs that never ask for a reset have to end, too. */
+function drawHeedless(seed: number, draw: Draw, { recovery }: RunOptions): void {
+  const prng = new Prng(seed + HEEDLESS_DICE)
+  const isHeedless = prng.chance(1, 4) && recovery === 'manual'
+  if (draw('heedless', isHeedless)) draw('resets', 0)
 }
 
 /** Whether anything can go wrong that takes a member out. */

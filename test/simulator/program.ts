@@ -133,7 +133,8 @@ export class Program {
       }
       case 'event':
         if (output.event.event === 'closed') this.end(output.event.code)
-        if (output.event.event === 'suspect' && this.isManual) this.resetSoon(RESET_DELAY)
+        if ((output.event.event === 'suspect' || output.event.event === 'stopped') && this.heeds)
+          this.resetSoon(RESET_DELAY)
         return
       default:
         return
@@ -145,7 +146,7 @@ export class Program {
     if (token <= RESET_TOKENS) {
       this.hasResetOpen = false
       this.resetsFailed++
-      if (this.isManual) this.resetSoon(Math.min(RESET_BACKOFF_MOST, RESET_BACKOFF * 2 ** this.resetsFailed))
+      if (this.heeds) this.resetSoon(Math.min(RESET_BACKOFF_MOST, RESET_BACKOFF * 2 ** this.resetsFailed))
       return
     }
     if (token === LEAVE_TOKEN) {
@@ -155,15 +156,16 @@ export class Program {
     } else this.unanswered--
     if (code === ErrorCode.memberFailed) {
       this.isStuck = true
-      if (this.isManual) this.resetSoon(RESET_DELAY)
+      if (this.heeds) this.resetSoon(RESET_DELAY)
     }
     this.sendSoon()
   }
 
   // ---- resets -----------------------------------------------------------------------------------------
 
-  private get isManual(): boolean {
-    return this.options.recovery === 'manual'
+  /** Whether it asks for a reset when it is told that somebody is suspect. */
+  private get heeds(): boolean {
+    return this.options.recovery === 'manual' && !this.options.heedless
   }
 
   private resetSoon(within: Micros): void {

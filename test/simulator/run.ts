@@ -7,7 +7,7 @@ import type { Micros } from '../../kernel/identity.ts'
 import { Prng } from '../../kernel/prng.ts'
 import { Violation } from './checkers/checker.ts'
 import { Judge } from './checkers/judge.ts'
-import { isProgressDemanded, missing } from './checkers/progress.ts'
+import { isProgressDemanded, missing, unanswered } from './checkers/progress.ts'
 import { unsettled } from './checkers/settings.ts'
 import { Cluster, type MakeMachine } from './cluster.ts'
 import { EventQueue } from './event-queue.ts'
@@ -131,6 +131,7 @@ class Run {
       () => this.cluster.sampleAll(),
       () => queue.now,
     )
+    this.judge.ledger.isLeftAlone = options.heedless
     const world: World = {
       queue,
       network: this.network,
@@ -176,7 +177,9 @@ class Run {
   }
 
   private missing(): string | undefined {
-    return missing(this.judge.ledger) ?? unsettled(this.judge.ledger)
+    const { ledger } = this.judge
+    if (ledger.isLeftAlone && !isProgressDemanded(ledger)) return unanswered(ledger)
+    return missing(ledger) ?? unsettled(ledger)
   }
 
   private whyStopped(deadline: Micros): string {
@@ -194,7 +197,8 @@ class Run {
   /** Too many are lost for the minimum: nothing more will come of it, and nothing more is demanded. */
   private isBlocked(): boolean {
     const isLate = this.queue.now > this.options.healAt + BLOCKED_AFTER || this.queue.length === 0
-    return isLate && !isProgressDemanded(this.judge.ledger)
+    const { ledger } = this.judge
+    return isLate && !ledger.isLeftAlone && !isProgressDemanded(ledger)
   }
 
   statistics(): Statistics {

@@ -15,6 +15,7 @@ const BASE = Number(process.env.AMOEBACAST_SIM_BASE ?? 1)
  */
 const KNOWN = [
   17416, 18336, 83217, 88432, 89563, 90608, 110525, 139815, 900029, 3012598, 5005287, 7001273, 7006208,
+  9074513,
 ]
 
 it.each(KNOWN)('seed %i, which has found something once', { timeout: 60_000 }, (seed) => {

@@ -91,8 +91,15 @@ export interface LifeRecord {
   readonly pauses: Pause[]
   /** What its process may be let in as; every right where nobody has said. */
   right?: Right
-  /** What its process is able to; keys may rise while it lives. Undefined where nobody has said. */
-  abilities?: { readonly versions: Versions; readonly keys: () => readonly number[] }
+  /**
+   * What its process is able to; keys may rise while it lives. `needed` are those that it would not let go of. Undefined
+   * where nobody has said.
+   */
+  abilities?: {
+    readonly versions: Versions
+    readonly keys: () => readonly number[]
+    readonly needed: () => readonly number[]
+  }
 }
 
 export function isLiving({ phase }: LifeRecord): boolean {
@@ -110,6 +117,8 @@ export class Ledger {
   readonly numberedJoins = new Set<string>()
   /** By group: what it went by when it was created. */
   readonly begunWith = new Map<string, Settings>()
+  /** Nobody ever asks for the reset that the group may need: then nothing is demanded but answers to calls. */
+  isLeftAlone = false
   /** There was a time when some could not reach others. */
   wasPartitioned = false
 

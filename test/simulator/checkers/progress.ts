@@ -17,13 +17,25 @@ import { rightOf } from './rights.ts'
 /** What is still missing, in words; undefined when the goal is reached. */
 export function missing(ledger: Ledger): string | undefined {
   for (const life of ledger.lives) {
-    const problem = missingAt(ledger, life)
+    const problem = unansweredAt(life) ?? (life.phase === 'member' ? strayed(ledger, life) : undefined)
     if (problem !== undefined) return problem
   }
   return undefined
 }
 
-function missingAt(ledger: Ledger, life: LifeRecord): string | undefined {
+/**
+ * What must be answered whatever has become of the group: where recovery is manual, a program that never asks for a reset
+ * must not wait for ever (paper, section 4.2).
+ */
+export function unanswered(ledger: Ledger): string | undefined {
+  for (const life of ledger.lives) {
+    const problem = unansweredAt(life)
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}
+
+function unansweredAt(life: LifeRecord): string | undefined {
   if (life.phase === 'crashed') return undefined
   if (life.phase === 'opening') return `${life.name} has no answer to its open`
   if (life.phase === 'leaving') return `${life.name} has no answer to its leave`
@@ -31,9 +43,7 @@ function missingAt(ledger: Ledger, life: LifeRecord): string | undefined {
     const first = life.sends.find(({ state }) => state === 'open')
     return `${life.name} has no answer to ${life.unanswered} of its ${life.sends.length} sends, the first its ${first?.counter}`
   }
-  if (life.resets.size > 0) return `${life.name} has no answer to its reset`
-  if (life.phase !== 'member') return undefined
-  return strayed(ledger, life)
+  return life.resets.size > 0 ? `${life.name} has no answer to its reset` : undefined
 }
 
 /** Why a living member is not where its group is; undefined if it is. */
@@ -53,6 +63,7 @@ export function strayed(ledger: Ledger, life: LifeRecord): string | undefined {
 /** See above. */
 export function isProgressDemanded(ledger: Ledger): boolean {
   if (!ledger.isDisturbed) return true
+  if (ledger.isLeftAlone) return false
   for (const order of ledger.orders.values()) if (!isDemandedOf(ledger, order)) return false
   return true
 }

@@ -1,6 +1,7 @@
 /**
  * Settings (kernel/settings.ts): at every place of the order each member goes by the same ones, every member of the view
- * there can do what they say, and in the end the group goes by the best that all its members can.
+ * there can do what they say and would not let go of their key, and in the end the group goes by the best that all its
+ * members can.
  */
 import type { MemberInfo } from '../../../kernel/port.ts'
 import { decodeSettings, keyText, type Settings } from '../../../kernel/settings.ts'
@@ -83,13 +84,17 @@ function settingsIn({ event }: OrderedRecord): Settings | undefined {
   return agreed && { seq: event.seq, ...agreed }
 }
 
-function lacking({ name, abilities }: LifeRecord, { version, keyId }: Settings): string | undefined {
+function lacking(life: LifeRecord, { version, keyId }: Settings): string | undefined {
+  const { name, abilities } = life
   if (abilities === undefined) return undefined
-  const { versions, keys } = abilities
+  const { versions, keys, needed } = abilities
   if (version < versions.lowest || version > versions.highest)
     return `the group takes version ${version}, and ${name} reads up to ${versions.highest}`
-  const hasKey = keyId === 0 || keys().includes(keyId)
-  return hasKey ? undefined : `the group takes the key ${keyText(keyId)}, and ${name} does not hold it`
+  if (keyId === 0) return undefined
+  const taken = `the group takes the key ${keyText(keyId)}, and ${name}`
+  if (!keys().includes(keyId)) return `${taken} does not hold it`
+  // it need not know of the change yet (a leaver may be through with the group)
+  return life.phase === 'member' && !needed().includes(keyId) ? `${taken} would let go of it` : undefined
 }
 
 function isSame(a: Settings, b: Settings): boolean {
