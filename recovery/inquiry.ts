@@ -15,10 +15,12 @@ import type { Member } from '../kernel/view.ts'
 import type { Pace } from './pace.ts'
 
 export interface InquiryHost {
+  self(): MemberId
   sequencer(): Member | undefined
+  /** In this member's view; undefined if no such member is there. */
+  member(id: MemberId): Member | undefined
   /** Whom to ask: all but the sequencer and this member. */
   witnesses(): readonly Member[]
-  isSequencer(): boolean
   /** When anything was heard of this member last. */
   lastHeard(id: MemberId): Micros
   isSuspect(id: MemberId): boolean
@@ -45,8 +47,9 @@ export class Inquiry {
   private isAsking = false
   /** Who has said that it does not hear the sequencer either. BOUNDED by the view. */
   private readonly agreeing = new Set<MemberId>()
-  /** When the first question of this episode came from others, and who has asked. BOUNDED by the view. */
+  /** When the first question of this episode came from others, about whom, and who has asked. BOUNDED by the view. */
   private askedAt: Micros | undefined
+  private askedAbout: MemberId = 0
   private readonly askers = new Map<MemberId, Member>()
   /** How often it was undecided here, in this episode, whether to vote. */
   private invitations = 0
@@ -152,23 +155,31 @@ export class Inquiry {
   onInquiry(from: Member, about: MemberId): void {
     if (from.id === about && this.host.sequencer()?.id === about) return this.host.confirmed()
     const verdict = this.verdict(about)
-    if (verdict === undefined) this.askers.set(from.id, from)
-    else this.tell(from, about, verdict)
+    if (verdict !== undefined) this.tell(from, about, verdict)
+    else if (about === this.host.sequencer()?.id) this.askers.set(from.id, from)
+    // else whoever asks will ask again, and by then it is known
   }
 
-  /** Whether the sequencer is alive, as far as can be told now; undefined while a probe is under way. */
+  /**
+   * Whether the sequencer of whoever asks is alive, as far as can be told now; undefined while a probe is under way. After
+   * a handover that one of the two has missed it is another than this member's.
+   */
   private verdict(about: MemberId): boolean | undefined {
     const { host, outbox } = this
     const sequencer = host.sequencer()
     if (sequencer === undefined) return false
-    // whoever asks has missed a handover: the group lives, under another sequencer
-    if (sequencer.id !== about) return !host.isSuspect(sequencer.id)
-    if (host.isSequencer()) return true
+    if (about === host.self()) return true
+    const subject = host.member(about)
+    // it has left here: the handover was missed there, and the group lives under another sequencer
+    if (subject === undefined) return !host.isSuspect(sequencer.id)
+    // it is a member here: if not the sequencer, the handover to it was missed here. (It counted for one missed there once: old
+    // and new sequencer dead with one host, two members told each other for ever that the group lived. Seed 9081960.)
     if (host.isSuspect(about)) return false
     const { now } = outbox
-    if (this.askedAt === undefined) {
+    if (this.askedAt === undefined || this.askedAbout !== about) {
       this.askedAt = now
-      host.probe(sequencer)
+      this.askedAbout = about
+      host.probe(subject)
       return undefined
     }
     // (an episode ends when the sequencer is heard, and by nothing else: invitations come ever more slowly, and one

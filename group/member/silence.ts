@@ -12,7 +12,7 @@ import { type PacketHeader, PacketKind } from '../../kernel/packet.ts'
 import { decodeInquiry, decodeProbe, decodeTestimony, type Testimony } from '../../kernel/recovery-packets.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { TimerName, Timers } from '../../kernel/timers.ts'
-import type { View, Member as ViewMember } from '../../kernel/view.ts'
+import { findMember, type View, type Member as ViewMember } from '../../kernel/view.ts'
 import { Doubt } from '../../recovery/doubt.ts'
 import { Inquiry } from '../../recovery/inquiry.ts'
 import { Pace } from '../../recovery/pace.ts'
@@ -88,9 +88,10 @@ export class Silence {
       timers,
       pace: this.pace,
       host: {
+        self: () => outbox.identity.memberId,
         sequencer: () => host.sequencer(),
+        member: (id) => findMember(host.view(), id),
         witnesses: () => host.others().filter(({ id }) => id !== host.sequencer()?.id),
-        isSequencer: () => host.isSequencer(),
         lastHeard: (id) => this.suspicion.lastHeard(id),
         isSuspect: (id) => this.suspicion.isSuspect(id),
         probe: (member) => {

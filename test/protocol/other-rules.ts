@@ -158,6 +158,31 @@ function slowIsExpelled(): void {
   check(group.seats[1]!.unanswered === 0, 'I9', () => 'the others do not go on')
 }
 
+/**
+ * The old sequencer and its successor die together, while one member knows only the old one. It is asked about the new
+ * one, and asks about the old one: none of them may say that the group lives.
+ */
+function missedHandover(): void {
+  const group = GroupOf.open(5)
+  const [old, successor, behind, ...others] = group.seats as [Seat, Seat, Seat, ...Seat[]]
+  let isCutOff = false
+  group.isLost = ({ from, to }) => isCutOff && to === behind && (from === old || from === successor)
+  const before = behind.machine.info().received
+  old.leave()
+  group.until(() => behind.machine.info().received > before, 'it holds the leave')
+  isCutOff = true
+  const knows = (seat: Seat) => seat.view.sequencer === successor.memberId
+  group.until(() => others.every(knows) && knows(successor), 'the others know the successor')
+  old.crash()
+  successor.crash()
+  const isBehind = behind.view.sequencer === old.memberId
+  check(isBehind, 'assertion', () => 'the scene is not set: it knows that the leave is accepted')
+  const isWhole = (seat: Seat) => seat.view.members.length === 3 && seat.view.sequencer !== successor.memberId
+  group.advance(5_000)
+  const areWhole = [behind, ...others].every(isWhole)
+  check(areWhole, 'I9', () => 'members of which one has missed a handover tell each other that the dead live')
+}
+
 export const otherScenes: Readonly<Record<string, () => void>> = {
   'other-groups-are-told': otherGroupsAreTold,
   'other-sequencer-is-told': otherSequencerIsTold,
@@ -165,6 +190,7 @@ export const otherScenes: Readonly<Record<string, () => void>> = {
   'slow-is-told-until-heard': slowIsToldUntilHeard,
   'last-call-is-heard': lastCallIsHeard,
   'successor-learns': successorLearns,
+  'missed-handover': missedHandover,
   'pause-accuses-nobody-else': pauseAccusesNobodyElse,
   'distances-are-learnt': distancesAreLearnt,
   'slow-is-expelled': slowIsExpelled,

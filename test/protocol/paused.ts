@@ -2,13 +2,14 @@
 import type { Input } from '../../kernel/machine.ts'
 import type { GroupOf, Seat } from './group-of.ts'
 
-/** Nothing reaches it meanwhile, its own clock neither; when it wakes everything comes at once. */
+/** Nothing reaches it meanwhile, its own clock neither; when it wakes everything comes at once, the clock first. */
 export function pause(group: GroupOf, seat: Seat, ms: number): void {
   const held: Input[] = []
   seat.input = (input) => void held.push(input)
   group.advance(ms)
   Reflect.deleteProperty(seat, 'input')
-  for (const input of held) seat.input(input)
+  const isTick = ({ kind }: Input): boolean => kind === 'tick'
+  for (const input of [...held.filter(isTick), ...held.filter((one) => !isTick(one))]) seat.input(input)
 }
 
 /** All members send now and then, until the function that this gives is called. */
