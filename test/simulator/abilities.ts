@@ -90,6 +90,9 @@ function addMistakes(
   moments: Moment[],
 ): void {
   const prng = new Prng(seed + MISTAKE_DICE)
+  // who went back to a former key by mistake may have let go of the newest one, while others have not
+  if (mistakes > 0)
+    for (const address of addresses) moments.push({ at: healAt, address, key: FIRST_KEY + keys })
   for (let i = 0; i < mistakes; i++) {
     const key = FIRST_KEY + prng.below(Math.max(1, keys))
     const begin = prng.below(healAt)
