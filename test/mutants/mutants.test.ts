@@ -1,10 +1,12 @@
 /** Every planted fault still fits the sources, and a few are hunted from end to end; `npm run mutants` hunts all. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { type OptionName, optionTable } from '../model/options.ts'
 import { scenes } from '../protocol/scenes.ts'
 import { parseOverride } from '../simulator/options.ts'
+import { repositoryRoot } from '../support/files.ts'
 import { hunt, judgeMutant } from './hunter.ts'
 import { readMutants } from './patches.ts'
 import { Workshop } from './workshop.ts'
@@ -12,6 +14,7 @@ import { Workshop } from './workshop.ts'
 const INVARIANTS = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9', 'I10', 'I11', 'I12', 'packets']
 
 const mutants = readMutants()
+const names = mutants.map(({ name }) => name)
 const workshop = new Workshop()
 
 afterAll(() => workshop[Symbol.dispose]())
@@ -47,6 +50,40 @@ describe('the planted faults', () => {
       { isFound: true, find: { by: 'I7', seed: 0 } },
       undefined,
     ])
+  })
+
+  it('are what the table of old mistakes and complaints names, beside tests that there are', () => {
+    const readme = readFileSync(`${repositoryRoot}test/mutants/README.md`, 'utf8')
+    const [, section] = readme.split('## Old mistakes and present complaints\n')
+    const rows = section!
+      .split('\n## ')[0]!
+      .split('\n')
+      .filter((line) => /^\| [^-c]|^\| c(?!omplaint)/.test(line))
+    expect(rows.length).toBeGreaterThanOrEqual(15)
+    for (const row of rows) {
+      const [, complaint, faults, tests] = row.split('|').map((cell) => cell.trim())
+      for (const [, name] of faults!.matchAll(/`([^`]+)`/g)) expect(names, complaint).toContain(name)
+      const files = [...tests!.matchAll(/`([a-z]+\/[a-z-]+\.test\.ts)`(?: "([^"]+)")?/g)]
+      expect(files.length, complaint).toBeGreaterThan(0)
+      for (const [, file, title = ''] of files)
+        expect(readFileSync(`${repositoryRoot}test/${file}`, 'utf8'), complaint).toContain(title)
+    }
+  })
+
+  it('are named beside the rules of recovery, and all rules of the model are', () => {
+    const readme = readFileSync(`${repositoryRoot}recovery/README.md`, 'utf8')
+    const [, section] = readme.split('| planted fault (`test/mutants/`)')
+    const rows = section!
+      .split('\n## ')[0]!
+      .split('\n')
+      .filter((line) => /^\| [^-]/.test(line))
+    for (const row of rows) {
+      const [, rule, , , faults] = row.split('|').map((cell) => cell.trim())
+      for (const [name] of faults!.matchAll(/[a-z]+(?:-[a-z]+)+/g)) expect(names, rule).toContain(name)
+    }
+    const isRule = (name: OptionName) => optionTable[name].section !== undefined
+    for (const name of (Object.keys(optionTable) as OptionName[]).filter(isRule))
+      expect(rows.filter((row) => row.includes(`\`${name}`)).length, name).toBeGreaterThan(0)
   })
 
   it('that do not apply any more are an error that says so', async () => {

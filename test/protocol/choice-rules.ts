@@ -79,6 +79,39 @@ function unacceptedJoinIsNotCounted(): void {
   it.finish()
 }
 
+/**
+ * Member 1 has accepted and delivered a result of its own, which the others hold and have not heard to be official. Two more
+ * come to nothing: one of three members without it, and one of two of them, which it bears witness to. When both are dead
+ * all hangs by what it has to say of its own.
+ */
+function witnessRemembers(): void {
+  const it = new JudgedGroup(5, { resilience: 1, recovery: 'manual' })
+  it.lead(losing('order', 1))
+  it.reset(1)
+  it.until(() => it.hasMarked(1, 'reset'), 'the first result is official')
+  const three = [2, 3, 4]
+  const isAck: Rule = ({ kind, toId }) => (kind === 'state' && three.includes(toId) ? 'lose' : 'pass')
+  it.lead(only(three), isAck)
+  const proposer = (): number | undefined => three.find((id) => it.hasMarked(id, 'proposing'))
+  it.until(() => proposer() !== undefined, 'there is a second result')
+  const second = proposer()!
+  const both = three.filter((id) => id !== second)
+  it.until(() => both.every((id) => it.timesMarked(id, 'result-held') === 2), 'both others hold it')
+  // the third result reaches member 1, and not the other of the two that it is for
+  const isThird: Rule = ({ kind, fromId, toId }) =>
+    kind === 'streamData' && both.includes(toId) && both.includes(fromId) && it.hasMarked(fromId, 'proposing')
+      ? 'lose'
+      : 'pass'
+  it.lead(only([1, ...both]), isThird, isAck)
+  it.until(() => it.hasMarked(1, 'result-held'), 'member 1 bears witness to a third')
+  const without = both.find((id) => !it.hasMarked(id, 'proposing'))!
+  const last = [1, second, without]
+  it.lead(only(last))
+  const isDone = (): boolean => last.some((id) => it.timesMarked(id, 'resumed') === (id === 1 ? 2 : 1))
+  it.resetUntil(second, isDone, 8 * LONG_MS)
+  it.finish()
+}
+
 /** Two of four are left, which is the group's floor; one of the two callers is content with that, and the other is not. */
 function callersMinimum(): void {
   const it = new JudgedGroup(4, { minMembers: 2, recovery: 'manual' })
@@ -99,6 +132,7 @@ export const choiceScenes: Readonly<Record<string, () => void>> = {
   'standing-result-keeps-what-is-below': standingResultKeepsWhatIsBelow,
   'minimum-in-view-of-any-voter': minimumInViewOfAnyVoter,
   'minimum-in-accepted-view': minimumInAcceptedView,
+  'witness-remembers': witnessRemembers,
   'callers-minimum': callersMinimum,
   'unaccepted-join-is-not-counted': unacceptedJoinIsNotCounted,
 }

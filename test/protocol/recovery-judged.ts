@@ -193,6 +193,11 @@ export class JudgedGroup {
     return this.marks.get(this.seat(id))!.includes(mark)
   }
 
+  /** How often so far. */
+  timesMarked(id: number, mark: string): number {
+    return this.marks.get(this.seat(id))!.filter((one) => one === mark).length
+  }
+
   until(isSo: () => boolean, what: string, limitMs?: number): void {
     this.group.until(isSo, what, limitMs)
   }

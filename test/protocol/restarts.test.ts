@@ -3,6 +3,13 @@ import { expect, test } from 'vitest'
 import { completeParameters } from '../../kernel/parameters.ts'
 import { GroupOf, Seat } from './group-of.ts'
 
+function startAgain(group: GroupOf, index: number, peers: readonly string[], tries: number): Seat {
+  const seat = new Seat(group, index, { nonce: 99n + BigInt(tries), peers: [...peers] })
+  group.seats.push(seat)
+  seat.open('join', completeParameters())
+  return seat
+}
+
 test.each([
   ['the sequencer', 0],
   ['a member', 2],
@@ -15,12 +22,13 @@ test.each([
   const before = others[0]!.machine.info().seq
   old.crash()
   const peers = others.map(({ address }) => address)
-  const back = new Seat(group, index, { nonce: 99n, peers })
+  // (until the others know that their sequencer is dead, nobody can let it in: then its program asks again)
+  let back = startAgain(group, index, peers, 0)
+  for (let tries = 1; tries < 10 && back.memberId === 0; tries++) {
+    if (back.openFailed !== undefined) back = startAgain(group, index, peers, tries)
+    group.until(() => back.memberId !== 0 || back.openFailed !== undefined, 'it has an answer')
+  }
   expect(back.address).toBe(old.address)
-  group.seats.push(back)
-  back.open('join', completeParameters())
-  group.until(() => back.memberId !== 0 || back.openFailed !== undefined, 'it is a member')
-  console.log(back.openFailed, group.queue.now, others.map(o=>[o.events, o.view.members.length]))
   const sent = [...others, back].map((seat) => seat.send(10))
   group.until(() => sent.every(({ seq }) => seq !== undefined), 'all sends return')
   group.settle()
