@@ -107,7 +107,7 @@ class FailoverMember {
 
   private begin(): void {
     this.round = {
-      digest: new RunDigest(this.size),
+      digest: new RunDigest(true, this.size),
       marks: [],
       victim: undefined,
       sent: 0,

@@ -1,8 +1,8 @@
 /**
- * The floor that figures are set beside: the bare packet pattern of method 1 over node:dgram. Senders write to
- * one process, the root, which multicasts what comes as it comes; a sender may have as many bytes on their way as
- * the library's would. Packets are full, built once and sent again and again. No order is kept, nothing is
- * repaired or checked, and messages are not looked at one by one: no protocol over this pattern can be faster.
+ * The floor that figures are set beside: the library's packet pattern, bare, over node:dgram. Packets are full, built once and
+ * sent again and again, by the method that the library takes for such blocks (floor-packets.ts); a sender may have
+ * as many bytes on their way as the library's would. No order is kept, nothing is repaired or checked, and messages
+ * are not looked at one by one: no protocol over this pattern can be faster.
  *
  * As `floor-delivered` it does what a program does at both ends (floor-program.ts), and still nothing between.
  */
@@ -17,26 +17,40 @@ import {
   setMulticast,
   windowOf,
 } from '../kernel/node/socket-options.ts'
+import {
+  type FloorBlock,
+  type FloorPacket,
+  floorBlock,
+  isNames,
+  isToBeNamed,
+  type Named,
+  namedBytes,
+  partOf,
+  senderOf,
+  writeFloorPacket,
+  writeNames,
+} from './floor-packets.ts'
 import { FloorProgram } from './floor-program.ts'
 import { Latencies } from './latencies.ts'
 import type { BenchMember, MemberOrder, RunOrder, RunReport } from './messages.ts'
 import { cpuSeconds, MeasuringWindow } from './window.ts'
 
 const INTERFACE = '127.0.0.1'
-/** Sender's index and payload bytes; two bytes each, and four for where the payload is in its message. */
-const HEADER_BYTES = 8
 /** A packet that has not come back by then is lost, and its sender goes on. */
 const LOST_AFTER_MS = 50
 
 interface Run {
   readonly order: RunOrder
   readonly root: { readonly host: string; readonly port: number }
-  readonly packets: readonly Buffer[]
+  readonly block: FloorBlock
+  /** At the root: others' blocks come from them and not by way of it. */
+  readonly areOthersDirect: boolean
+  readonly packets: readonly { readonly built: Buffer; readonly of: FloorPacket }[]
   readonly window: MeasuringWindow
   readonly latencies: Latencies
   readonly cpu: number
-  /** Payload that has arrived, by sender; bounded by the members. */
-  readonly bytes: Map<number, number>
+  /** Messages that have arrived, by sender, parts of large ones as parts; bounded by the members. */
+  readonly bySender: Map<number, number>
   total: number
   sent: number
   packetsOut: number
@@ -59,6 +73,8 @@ export class FloorMember implements BenchMember {
   private readonly groupSocket: Socket
   private readonly group: { readonly host: string; readonly port: number }
   private readonly sendWindow: number
+  /** At the root: blocks that are named at the end of the loop's turn. */
+  private named: Named[] = []
   private current: Run | undefined
 
   static async open(order: MemberOrder): Promise<FloorMember> {
@@ -104,26 +120,28 @@ export class FloorMember implements BenchMember {
   }
 
   async prepare(order: RunOrder): Promise<void> {
-    const { pattern, size } = order
-    const most = this.order.packetSize - HEADER_BYTES
-    const perPacket = Math.max(1, Math.floor(most / size))
-    const payload = pattern === 'lone' ? size : size * perPacket
-    const packets: Buffer[] = []
-    for (let at = 0; at < payload; at += most) packets.push(this.packetOf(Math.min(payload - at, most), at))
+    const { pattern, size, readsBodies = false } = order
+    const { packetSize, method, index, subject } = this.order
+    const isLone = pattern === 'lone'
+    const blockOf = (isSequencer: boolean): FloorBlock =>
+      floorBlock({ packetSize, method, size, isLone, isSequencer })
+    const block = blockOf(index === 0)
     const run: Run = {
       order,
       root: parseAddress(order.addresses[0]!.split(' ')[0]!),
-      packets,
-      window: new MeasuringWindow(() => run.total / size),
+      block,
+      areOthersDirect: index === 0 && blockOf(false).isToAll,
+      packets: block.packets.map((of) => ({ built: writeFloorPacket(index, block, of), of })),
+      window: new MeasuringWindow(() => run.total),
       latencies: new Latencies(),
       cpu: cpuSeconds(),
-      bytes: new Map(),
+      bySender: new Map(),
       total: 0,
       sent: 0,
       packetsOut: 0,
       bytesOut: 0,
       packetsIn: 0,
-      program: this.order.subject === 'floor' ? undefined : new FloorProgram(size),
+      program: subject === 'floor' ? undefined : new FloorProgram(size, block, readsBodies),
       lost: 0,
       outstanding: 0,
       heardAt: 0,
@@ -151,15 +169,14 @@ export class FloorMember implements BenchMember {
 
   async finish(): Promise<RunReport> {
     const run = this.current!
-    const { size } = run.order
     this.current = undefined
-    const messages = (bytes: number): number => Math.round(bytes / size)
+    this.named = []
     return {
       messages: run.window.messages,
       seconds: run.window.seconds,
-      sent: messages(run.sent),
-      total: messages(run.total),
-      bySender: Object.fromEntries([...run.bytes].map(([sender, bytes]) => [sender, messages(bytes)])),
+      sent: Math.round(run.sent),
+      total: Math.round(run.total),
+      bySender: Object.fromEntries([...run.bySender].map(([sender, count]) => [sender, Math.round(count)])),
       digest: '',
       outOfOrder: 0,
       latency: run.latencies.percentiles,
@@ -175,20 +192,12 @@ export class FloorMember implements BenchMember {
     await Promise.all([this.socket, this.groupSocket].map((each) => new Promise<void>((r) => each.close(r))))
   }
 
-  private packetOf(payload: number, offset: number): Buffer {
-    const packet = Buffer.alloc(HEADER_BYTES + payload, this.order.index)
-    packet.writeUInt16LE(this.order.index, 0)
-    packet.writeUInt16LE(payload, 2)
-    packet.writeUInt32LE(offset, 4)
-    return packet
-  }
-
   private async sendOneByOne(run: Run): Promise<void> {
     while (!run.isOver) {
       const { isOpen } = run.window
       const calledAt = performance.now()
       run.heardAt = calledAt
-      for (const packet of run.packets) this.send(run, packet)
+      for (const packet of run.packets) this.send(run, packet.built)
       await this.untilBack(run, 0)
       if (isOpen) run.latencies.add(performance.now() - calledAt)
       await new Promise(setImmediate)
@@ -198,13 +207,13 @@ export class FloorMember implements BenchMember {
   private async sendStream(run: Run): Promise<void> {
     run.heardAt = performance.now()
     while (!run.isOver) {
-      for (const built of run.packets) {
+      for (const { built, of } of run.packets) {
         // An own packet that comes back opens the window again, at the end of the loop's turn.
         if (run.outstanding + built.length > this.sendWindow) {
           await this.untilBack(run, this.sendWindow - built.length)
           await new Promise(setImmediate)
         }
-        this.send(run, run.program?.write(built, HEADER_BYTES) ?? built)
+        this.send(run, run.program?.write(built, of) ?? built, run.program)
       }
     }
     await this.untilBack(run, 0)
@@ -225,38 +234,67 @@ export class FloorMember implements BenchMember {
     run.wake?.()
   }
 
-  private send(run: Run, packet: Buffer): void {
-    run.sent += packet.length - HEADER_BYTES
+  /** A packet that `program` has written is its own again when the system has taken it. */
+  private send(run: Run, packet: Buffer, program?: FloorProgram): void {
+    run.sent += partOf(packet)
     run.outstanding += packet.length
-    if (this.order.index === 0) {
-      this.multicast(packet)
-      return
-    }
-    run.packetsOut++
-    run.bytesOut += packet.length
-    this.socket.send(packet, 0, packet.length, run.root.port, run.root.host)
+    const taken = program === undefined ? undefined : (): void => program.release(packet)
+    if (run.block.isToAll) this.multicast(packet, taken)
+    else this.transmit(packet, run.root, taken)
   }
 
-  private multicast(packet: Buffer): void {
+  private multicast(packet: Buffer, taken?: () => void): void {
+    this.transmit(packet, this.group, taken)
+    // What goes to all by way of the root, or from it, it knows before it hears it.
+    if (this.order.index === 0 && isToBeNamed(packet)) this.name(packet)
+  }
+
+  private transmit(
+    packet: Buffer,
+    to: { readonly host: string; readonly port: number },
+    taken?: () => void,
+  ): void {
     const run = this.current
     if (run !== undefined) {
       run.packetsOut++
       run.bytesOut += packet.length
     }
-    this.socket.send(packet, 0, packet.length, this.group.port, this.group.host)
+    this.socket.send(packet, 0, packet.length, to.port, to.host, taken)
+  }
+
+  /** One small packet a turn of the loop for all blocks that have come in it. */
+  private name(packet: Buffer): void {
+    if (this.named.length === 0)
+      setImmediate(() => {
+        const { named } = this
+        this.named = []
+        for (const names of writeNames(named, this.order.packetSize)) this.transmit(names, this.group)
+      })
+    this.named.push({ sender: senderOf(packet), bytes: packet.length })
   }
 
   private arrive(packet: Buffer): void {
     const run = this.current
     if (run === undefined) return
-    const sender = packet.readUInt16LE(0)
-    const payload = packet.readUInt16LE(2)
     run.packetsIn++
-    run.program?.read(sender, packet.subarray(HEADER_BYTES), packet.readUInt32LE(4))
-    run.total += payload
-    run.bytes.set(sender, (run.bytes.get(sender) ?? 0) + payload)
-    if (sender !== this.order.index) return
-    run.outstanding = Math.max(0, run.outstanding - packet.length)
+    const { index } = this.order
+    if (isNames(packet)) {
+      this.back(run, namedBytes(packet, index))
+      return
+    }
+    const sender = senderOf(packet)
+    if (run.areOthersDirect && sender !== index && isToBeNamed(packet)) this.name(packet)
+    run.program?.read(sender, packet)
+    const part = partOf(packet)
+    run.total += part
+    run.bySender.set(sender, (run.bySender.get(sender) ?? 0) + part)
+    if (sender === index && !isToBeNamed(packet)) this.back(run, packet.length)
+  }
+
+  /** So many own bytes are on their way no longer. */
+  private back(run: Run, bytes: number): void {
+    if (bytes === 0) return
+    run.outstanding = Math.max(0, run.outstanding - bytes)
     run.heardAt = performance.now()
     run.wake?.()
   }

@@ -32,6 +32,7 @@ export class GroupMember implements BenchMember {
   private current: Run | undefined
   private awaited: { seq: number; resolve: () => void } | undefined
   private isAway = false
+  private runs = 0
   private wakeBack: (() => void) | undefined
   private loopDelay: IntervalHistogram | undefined
 
@@ -85,7 +86,8 @@ export class GroupMember implements BenchMember {
   }
 
   async prepare(order: RunOrder): Promise<void> {
-    const digest = new RunDigest(order.size)
+    this.runs++
+    const digest = new RunDigest(order.readsBodies ?? false, order.size)
     this.current = {
       order,
       calls: this.calls,
@@ -108,7 +110,7 @@ export class GroupMember implements BenchMember {
     const passed = run.window.pass(rampMs, measureMs).then(() => {
       run.isOver = true
     })
-    const naps = asleep > 0 ? [nap(asleep, this.index, () => run.isOver)] : []
+    const naps = asleep > 0 ? [nap(asleep, this.index, this.runs, rampMs + measureMs)] : []
     await this.within(rampMs + measureMs, 'its sends did not return', [
       passed,
       ...naps,
@@ -218,7 +220,7 @@ export class GroupMember implements BenchMember {
         if (kind === 'reset') this.noteReset()
         if (kind !== 'message') continue
         const { count, text } = body as CountedText
-        this.current?.digest.addCounted(seq, sender, count, text.length)
+        this.current?.digest.addCounted(seq, sender, count, text)
         this.checkAwaited()
       }
     } catch (error) {

@@ -46,6 +46,8 @@ export interface Workload {
   readonly perSecond?: number
   /** So many members, counted from the last, stand still for so much of the time (0 to 0.9). */
   readonly asleep?: { readonly members: number; readonly share: number }
+  /** Every byte that arrives is read for the check, which costs time: of runs that do not count. */
+  readonly readsBodies?: boolean
   /** Only the first group sends, where there are several. */
   readonly isFirstGroupOnly?: boolean
 }
@@ -187,7 +189,7 @@ export class Cluster {
   }
 
   private async prepare(workload: Workload, { rampMs, measureMs }: Timing): Promise<void> {
-    const { pattern, senders, size, perSecond, asleep, isFirstGroupOnly = false } = workload
+    const { pattern, senders, size, perSecond, asleep, readsBodies, isFirstGroupOnly = false } = workload
     const { members } = this.settings
     const sending = ({ group, index }: Place): boolean =>
       isAmong(senders, index) && (group === 0 || !isFirstGroupOnly)
@@ -205,6 +207,7 @@ export class Cluster {
           addresses: this.addresses.filter((_, i) => this.places[i]!.group === place.group),
           ...(perSecond === undefined ? {} : { perSecond: perSecond / many }),
           ...(isAsleep ? { asleep: asleep.share } : {}),
+          ...(readsBodies ? { readsBodies } : {}),
         }
       }),
     }))

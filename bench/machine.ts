@@ -1,5 +1,6 @@
 /** The machine and the versions that figures come from. */
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
@@ -9,6 +10,8 @@ export interface Machine {
   readonly memoryGiB: number
   readonly system: string
   readonly node: string
+  /** Bytes that a socket may ask for to receive and to send (net.core.rmem_max, wmem_max); null where not told. */
+  readonly socketBytesMax: { readonly receive: number | null; readonly send: number | null }
   readonly commit: string
   readonly date: string
 }
@@ -20,8 +23,17 @@ export function describeMachine(): Machine {
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     system: `${process.platform} ${release()}`,
     node: process.version,
+    socketBytesMax: { receive: limitOf('rmem_max'), send: limitOf('wmem_max') },
     commit: commit(),
     date: new Date().toISOString(),
+  }
+}
+
+function limitOf(name: string): number | null {
+  try {
+    return Number(readFileSync(`/proc/sys/net/core/${name}`, 'utf8'))
+  } catch {
+    return null
   }
 }
 

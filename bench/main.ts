@@ -20,10 +20,12 @@ function factsOf(
   missing: readonly PeerMissing[],
 ): Facts {
   const { runs, seconds, kills, minutes, which } = given
-  const { cpu, cores, memoryGiB, system, node, commit, date } = machine
+  const { cpu, cores, memoryGiB, system, node, commit, date, socketBytesMax } = machine
+  const limit = (bytes: number | null): string => (bytes === null ? 'not told' : `${bytes} bytes`)
   const has = (name: string): boolean => which.some((bench) => bench.name === name)
   return [
     ['machine', `${cores} cores (${cpu}), ${memoryGiB} GiB, ${system}`],
+    ['sockets', `rmem_max ${limit(socketBytesMax.receive)}, wmem_max ${limit(socketBytesMax.send)}`],
     ['versions', `Node ${node}, commit ${commit}`],
     ['date', date],
     [
@@ -39,7 +41,10 @@ function factsOf(
         ...(has('soak') ? [`${minutes} minutes of soak`] : []),
       ].join('; '),
     ],
-    ...here.map(({ name, version, settings }) => [nameOf(name), `${version}; ${settings}`] as const),
+    ...here.map(
+      ({ name, version, clients, settings }) =>
+        [nameOf(name), [version, ...clients, settings].join('; ')] as const,
+    ),
     ...missing.map(({ name, why }) => [nameOf(name), `not measured: ${why}`] as const),
   ]
 }

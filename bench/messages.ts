@@ -64,6 +64,8 @@ export interface RunOrder {
   readonly isSender: boolean
   /** Bytes of a message, 8 or more. */
   readonly size: number
+  /** Every byte that arrives is read for the check: of runs that do not count. */
+  readonly readsBodies?: boolean
   /** Not measured, at the beginning of the run. */
   readonly rampMs: number
   readonly measureMs: number
@@ -85,7 +87,7 @@ export interface RunReport {
   /** Messages that arrived in the whole run. */
   readonly total: number
   readonly bySender: Readonly<Record<string, number>>
-  /** Over seq, sender and body of all messages of the run, in order; empty where no order is promised. */
+  /** Over all messages of the run, in order (run-digest.ts); empty where no order is promised. */
   readonly digest: string
   /** Messages that were not their sender's next. */
   readonly outOfOrder: number

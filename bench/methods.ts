@@ -4,13 +4,14 @@
  * send: its own messages go out once by either method, and would blur the difference.
  */
 import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
+import { METHOD_THRESHOLD } from './floor-packets.ts'
 import type { Method, TransportName } from './messages.ts'
 import type { MetricName } from './metrics.ts'
 import { type Bench, plainCluster, type Round } from './plan.ts'
-import type { Figure, Table } from './report/parts.ts'
+import type { Figure, Series, Table } from './report/parts.ts'
 import { list, say, seriesOf, valuesOf } from './report/series.ts'
 import { find, type Result } from './results.ts'
-import { bytes, range, ratio } from './table.ts'
+import { bytes, figure, range, ratio } from './table.ts'
 
 const SIZES = [100, 1024, 4096, 8192, 16_384, 32_768, 65_536, 262_144, 1_048_576]
 const TRANSPORTS: readonly TransportName[] = ['multicast', 'unicast']
@@ -23,17 +24,17 @@ export const methodsBench: Bench = {
   describe: 'method 1 against method 2 by message size: latency, throughput, bytes on the wire',
   plan({ members = [3], sizes = SIZES, packetSizes = [PACKET_BYTES_LOOPBACK] }) {
     return members.flatMap((count) =>
-      packetSizes.map(
-        (packetSize): Round => ({
-          clusters: TRANSPORTS.flatMap((transport) =>
-            METHODS.map((method) => plainCluster(count, packetSize, { method, transport })),
-          ),
-          workloads: sizes.flatMap((size) => [
-            { pattern: 'lone' as const, senders: 'other' as const, size },
-            { pattern: 'stream' as const, senders: 'others' as const, size },
-          ]),
-          metrics: ['p50', 'p99', 'rate', 'wire', 'packets', 'cpu', 'repeated', 'others'],
-        }),
+      packetSizes.flatMap((packetSize) =>
+        TRANSPORTS.map(
+          (transport): Round => ({
+            clusters: METHODS.map((method) => plainCluster(count, packetSize, { method, transport })),
+            workloads: sizes.flatMap((size) => [
+              { pattern: 'lone' as const, senders: 'other' as const, size },
+              { pattern: 'stream' as const, senders: 'others' as const, size },
+            ]),
+            metrics: ['p50', 'p99', 'rate', 'wire', 'packets', 'cpu', 'repeated', 'others'],
+          }),
+        ),
       ),
     )
   },
@@ -99,20 +100,61 @@ function tableOf(transport: TransportName, results: readonly Result[]): Table {
   return { title, headings, rows }
 }
 
+/** What one plot is of. */
+interface Shown {
+  readonly name: string
+  readonly metric: MetricName
+  readonly senders: Result['senders']
+  readonly label: string
+  /** Of its values, in words. */
+  readonly unit: string
+  readonly isLessBetter: boolean
+  /** From a result's unit to the plot's. */
+  scale(result: Result): number
+  /** What a reader sees there, before the figures. */
+  readonly says: string
+}
+
+const PLOTS: readonly Shown[] = [
+  {
+    name: 'latency',
+    metric: 'p50',
+    senders: 'other',
+    label: 'lone send, p50 (µs)',
+    unit: ' µs',
+    isLessBetter: true,
+    scale: () => 1,
+    says: 'How long one send takes on an idle group. Method 1 carries the body to the sequencer and from there to all, one behind the other; with method 2 all have it after one journey, and a small packet with its place follows.',
+  },
+  {
+    name: 'throughput',
+    metric: 'rate',
+    senders: 'others',
+    label: 'bodies ordered (MB/s)',
+    unit: ' MB/s',
+    isLessBetter: false,
+    scale: ({ size }) => size / 1e6,
+    says: 'How much goes through when all but the sequencer send as fast as they can. With method 1 every byte passes through the sequencer, whose process is what limits the group; with method 2 it only says where in the order each block has its place. Small messages share blocks that fill a packet, so that their size matters less than that of a lone send.',
+  },
+  {
+    name: 'wire',
+    metric: 'wire',
+    senders: 'others',
+    label: 'bytes on the wire per byte of body',
+    unit: '',
+    isLessBetter: true,
+    scale: ({ size }) => 1 / size,
+    says: 'What members hand to the network for each byte of body under the same load, everything included. A multicast counts once; without it each receiver costs a copy.',
+  },
+]
+
 /** Of one transport; with the first member count and packet size. */
 function figuresOf(transport: TransportName, results: readonly Result[]): Figure[] {
   const first = results[0]!
   const shown = results.filter(
     ({ members, packetSize }) => members === first.members && packetSize === first.packetSize,
   )
-  const plot = (
-    name: string,
-    metric: Result['metric'],
-    senders: Result['senders'],
-    label: string,
-    isLessBetter: boolean,
-    scale: (result: Result) => number,
-  ): Figure => {
+  return PLOTS.map(({ name, metric, senders, label, unit, isLessBetter, scale, says }): Figure => {
     const [one, two] = METHODS.map((method) =>
       seriesOf(
         method === 'pb' ? 'method 1' : 'method 2',
@@ -124,10 +166,6 @@ function figuresOf(transport: TransportName, results: readonly Result[]): Figure
         scale,
       ),
     )
-    const better = one!.points.flatMap(({ x, y }, i) => {
-      const other = two!.points[i]
-      return other !== undefined && (isLessBetter ? other.y < y : other.y > y) ? [bytes(x)] : []
-    })
     return {
       name: `methods-${transport}-${name}`,
       plot: {
@@ -141,16 +179,44 @@ function figuresOf(transport: TransportName, results: readonly Result[]): Figure
         y: { label, scale: 'log' },
         series: [one!, two!],
       },
-      says: say(
-        better.length === 0
-          ? `Method 1, to the sequencer and from there to all, is never the worse here.`
-          : `Method 2, where the sender broadcasts, is the better of the two at ${list(better)}.`,
-      ),
+      says: say(says, ...comparison(one!, two!, isLessBetter, unit), THRESHOLD),
     }
-  }
+  })
+}
+
+const THRESHOLD = `By itself a member takes method 2 for blocks of ${bytes(METHOD_THRESHOLD)} and more (methodThreshold): a lone message of that size, or as many small ones as share a packet under load.`
+
+/** Where method 2 is the better one, by how much at the ends, and where the lines cross. */
+function comparison(one: Series, two: Series, isLessBetter: boolean, unit: string): string[] {
+  const both = one.points.flatMap(({ x, y }) => {
+    const other = two.points.find((point) => point.x === x)
+    if (other === undefined || y === 0 || other.y === 0) return []
+    return [{ x, gain: isLessBetter ? y / other.y : other.y / y, y, other: other.y }]
+  })
+  const [first, last] = [both[0], both.at(-1)]
+  if (first === undefined || last === undefined) return []
+  const crossings = both.slice(1).flatMap((to, i) => {
+    const from = both[i]!
+    if (from.gain >= 1 === to.gain >= 1) return []
+    // both axes are logarithmic, and so is the way from point to point
+    const part = Math.log(from.gain) / (Math.log(from.gain) - Math.log(to.gain))
+    return [sizeOf(from.x * (to.x / from.x) ** part)]
+  })
+  const better = both.filter(({ gain }) => gain > 1).map(({ x }) => bytes(x))
+  const at = ({ x, y, other }: typeof first): string =>
+    `${bytes(x)}: ${figure(y)}${unit} with method 1, ${figure(other)}${unit} with method 2`
   return [
-    plot('latency', 'p50', 'other', 'lone send, p50 (µs)', true, () => 1),
-    plot('throughput', 'rate', 'others', 'bodies ordered (MB/s)', false, ({ size }) => size / 1e6),
-    plot('wire', 'wire', 'others', 'bytes on the wire per byte of body', true, ({ size }) => 1 / size),
+    `${at(first)}${last === first ? '' : `; ${at(last)}`}.`,
+    better.length === 0
+      ? 'Method 2 is the better one nowhere here.'
+      : better.length === both.length
+        ? 'Method 2 is the better one at every size here.'
+        : `Method 2 is the better one at ${list(better)}.`,
+    crossings.length === 0 ? 'The lines do not cross.' : `The lines cross at about ${list(crossings)}.`,
   ]
+}
+
+/** Between two sizes that were measured. */
+function sizeOf(size: number): string {
+  return size < 1024 ? `${figure(size)} B` : `${figure(size / 1024)} KiB`
 }

@@ -19,6 +19,9 @@ export const metricUnits = {
   /** Packets that the sequencer takes and sends, and the processor time of its process. */
   handled: 'packets/message',
   sequencerCpu: 'µs/message',
+  /** Of all messages in the order, those of the sender that has least and of the one that has most. */
+  leastShare: '%',
+  mostShare: '%',
   /** Members that were expelled; they have come back. */
   expulsions: 'a run',
   /** Of the bench flood: what the flooder sent, what of it came to be looked at and was thrown away, and who was suspected. */
@@ -75,7 +78,14 @@ export function metricsOf(groups: readonly (readonly RunReport[])[], asleep = 0,
     sequencerCpu: (sequencers[0]!.cpuSeconds * 1e6) / sent,
     expulsions: sum(all, ({ expelled = 0 }) => expelled),
     suspicions: sum(all, ({ suspicions = 0 }) => suspicions),
+    ...sharesOf(all, sent),
   }
+}
+
+/** Nothing where but one sends. All that was sent is in the order: the check has said so. */
+function sharesOf(reports: readonly RunReport[], all: number): Metrics {
+  const shares = reports.filter(({ sent }) => sent > 0).map(({ sent }) => (100 * sent) / all)
+  return shares.length < 2 ? {} : { leastShare: Math.min(...shares), mostShare: Math.max(...shares) }
 }
 
 function slowest(reports: readonly RunReport[]): number {

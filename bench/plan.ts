@@ -38,8 +38,6 @@ export interface Bench {
   plan?(options: BenchOptions): readonly Round[]
   /** Where runs must be shorter, because there are many, or longer: what a run takes of `seconds`; default 1. */
   readonly runShare?: number
-  /** Runs of each setting that do not count, before those that do; default 1. */
-  readonly warmUps?: number
   /** About what a run takes beside its own time; default 0.15. */
   readonly runMoreSeconds?: number
   measure?(options: BenchOptions, progress: Progress, signal: AbortSignal, keep: Keep): Promise<void>
@@ -83,7 +81,7 @@ export function floorOf(
   settings: ClusterSettings,
   subject: 'floor' | 'floor-delivered' = 'floor',
 ): ClusterSettings {
-  return { ...settings, subject, resilience: 0, method: 'pb', transport: 'multicast', calls: 'batch' }
+  return { ...settings, subject, resilience: 0, transport: 'multicast', calls: 'batch' }
 }
 
 /** Peers with as many clients; they cut packets as they like. */
@@ -109,7 +107,7 @@ export function secondsOf(bench: Bench, options: BenchOptions): number {
   const rounds = bench.plan?.(options) ?? []
   const starts = rounds.reduce((sum, { clusters }) => sum + startsOf(clusters), 0)
   const timing = timingOf(options, bench.runShare)
-  return starts + secondsOfRuns(runsOf(bench, rounds, options), timing, bench.runMoreSeconds)
+  return starts + secondsOfRuns(runsOf(rounds, options), timing, bench.runMoreSeconds)
 }
 
 export function startsOf(clusters: readonly ClusterSettings[]): number {
@@ -125,11 +123,11 @@ export function secondsOfRuns(
 }
 
 /** All runs of these rounds, those for warming up as well. */
-function runsOf({ warmUps = WARM_UPS }: Bench, rounds: readonly Round[], { runs }: BenchOptions): number {
+function runsOf(rounds: readonly Round[], { runs }: BenchOptions): number {
   const settings = rounds.flatMap(({ clusters, workloads }) =>
     workloads.flatMap((workload) => clusters.filter((each) => isFor(each, workload))),
   )
-  return settings.length * (warmUps + runs)
+  return settings.length * (WARM_UPS + runs)
 }
 
 /** Told before a run and after it, and before a cluster starts. */
@@ -146,7 +144,7 @@ export function turnsOf(progress: Progress, of: number): Turn {
 
 /**
  * Runs every workload on every cluster of its round, run by run in turn, so that what else happens on the machine
- * meets all of them alike. The first run of each is for warming up, and not counted (`warmUps`).
+ * meets all of them alike. The first run of each is for warming up, and not counted: in it every byte is checked.
  */
 export async function carryOut(
   bench: Bench,
@@ -157,7 +155,7 @@ export async function carryOut(
 ): Promise<void> {
   if (bench.measure !== undefined) return bench.measure(options, progress, signal, keep)
   const rounds = bench.plan?.(options) ?? []
-  const turn = turnsOf(progress, runsOf(bench, rounds, options))
+  const turn = turnsOf(progress, runsOf(rounds, options))
   for (const round of rounds) await carryOutRound(bench, round, options, turn, signal, keep)
 }
 
@@ -169,19 +167,19 @@ async function carryOutRound(
   signal: AbortSignal,
   keep: Keep,
 ): Promise<void> {
-  const { warmUps = WARM_UPS } = bench
   const timing = timingOf(options, bench.runShare)
   await withClusters(wanted, options.execArgv, signal, turn, async (clusters) => {
     for (const workload of workloads) {
       const able = clusters.filter(({ settings }) => isFor(settings, workload))
       const measured = new Map<Cluster, Metrics[]>(able.map((cluster) => [cluster, []]))
-      for (let run = -warmUps; run < options.runs; run++) {
+      for (let run = -WARM_UPS; run < options.runs; run++) {
         for (const cluster of able) {
           signal.throwIfAborted()
           const what = nameOfRun(cluster.settings, workload)
           turn(what, false)
-          const metricsOfRun = await cluster.run(workload, timing)
-          if (run >= 0) measured.get(cluster)!.push(metricsOfRun)
+          const isCounted = run >= 0
+          const metricsOfRun = await cluster.run({ ...workload, readsBodies: !isCounted }, timing)
+          if (isCounted) measured.get(cluster)!.push(metricsOfRun)
           turn(what, true)
         }
       }

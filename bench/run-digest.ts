@@ -1,13 +1,16 @@
 /**
- * What one member received in one run, in a form that members can compare: one number over seq, sender and body
- * of every message, cheap enough to be kept at a million messages a second. The bodies of one block lie in one
- * buffer a few bytes apart; they go into the CRC in one native call, with the few bytes between them, which are
- * the same at every member because blocks are immutable.
+ * What one member received in one run, in a form that members can compare. Of every message seq, sender, its sender's
+ * count and its length go into one number: enough to see what was lost, repeated, or in another order, at a few
+ * nanoseconds a message. Where a run does not count for the figures, every byte of the bodies is read as well.
  */
 import { crc32 } from 'node:zlib'
 import { recordOverhead } from '../kernel/block.ts'
 
 const PRIME = 0x01000193
+/** Odd numbers without a pattern, so that what one part of a message adds does not cancel another's. */
+const OF_SENDER = 0x85ebca6b
+const OF_COUNT = 0xc2b2ae35
+const OF_LENGTH = 0x27d4eb2f
 
 export class RunDigest {
   total = 0
@@ -15,9 +18,13 @@ export class RunDigest {
   lastSeq = 0
   private places = 0x811c9dc5
   private bytes = 0
+  private readonly readsBodies: boolean
   private readonly gap: number
-  /** A stretch of bodies that are not in the CRC yet. */
-  private buffer: ArrayBufferLike | undefined
+  /**
+   * Bodies that are not in the CRC yet. Those of one array a few bytes apart go into it in one native call, with what
+   * lies between them, which is the same at every member because blocks are immutable.
+   */
+  private stretch: Uint8Array | undefined
   private from = 0
   private to = 0
   /** Next count of each sender but the last; bounded by the members. */
@@ -25,8 +32,9 @@ export class RunDigest {
   private lastSender = -1
   private nextCount = 0
 
-  /** `gap`: bytes between two bodies of one buffer. */
-  constructor(bodySize: number, gap = recordOverhead(0, bodySize)) {
+  /** `gap`: bytes between two bodies in one array. */
+  constructor(readsBodies: boolean, bodySize: number, gap = recordOverhead(0, bodySize)) {
+    this.readsBodies = readsBodies
     this.gap = gap
   }
 
@@ -36,30 +44,31 @@ export class RunDigest {
 
   /** A message that lies in `bytes` from `from` to `to`. */
   addFrom(seq: number, sender: number, bytes: Uint8Array, from: number, to: number): void {
-    this.place(seq, sender, readCount(bytes, from))
-    const { buffer, byteOffset } = bytes
-    if (buffer !== this.buffer || byteOffset + from - this.to !== this.gap) {
+    this.place(seq, sender, readCount(bytes, from), to - from)
+    if (!this.readsBodies) return
+    if (bytes !== this.stretch || from - this.to !== this.gap) {
       this.flush()
-      this.buffer = buffer
-      this.from = byteOffset + from
+      this.stretch = bytes
+      this.from = from
     }
-    this.to = byteOffset + to
+    this.to = to
   }
 
-  /** A message that is no bytes any more: by its count and its length. */
-  addCounted(seq: number, sender: number, count: number, length: number): void {
-    this.place(seq, sender, count)
-    this.places = Math.imul(this.places ^ length, PRIME)
+  /** A message that is no bytes any more. */
+  addCounted(seq: number, sender: number, count: number, text: string): void {
+    this.place(seq, sender, count, text.length)
+    if (this.readsBodies) this.bytes = crc32(text, this.bytes)
   }
 
-  private place(seq: number, sender: number, count: number): void {
+  private place(seq: number, sender: number, count: number, length: number): void {
     if (sender !== this.lastSender) this.turnTo(sender)
     if (count !== this.nextCount) this.outOfOrder++
     this.nextCount = count + 1
     this.total++
     this.lastSeq = seq
-    this.places = Math.imul(this.places ^ (seq | 0), PRIME)
-    this.places = Math.imul(this.places ^ sender, PRIME)
+    const message =
+      seq + Math.imul(sender, OF_SENDER) + Math.imul(count, OF_COUNT) + Math.imul(length, OF_LENGTH)
+    this.places = Math.imul(this.places ^ (message | 0), PRIME)
   }
 
   /** Messages come in blocks of one sender. */
@@ -80,9 +89,9 @@ export class RunDigest {
   }
 
   private flush(): void {
-    if (this.buffer === undefined) return
-    this.bytes = crc32(new Uint8Array(this.buffer, this.from, this.to - this.from), this.bytes)
-    this.buffer = undefined
+    if (this.stretch === undefined) return
+    this.bytes = crc32(this.stretch.subarray(this.from, this.to), this.bytes)
+    this.stretch = undefined
   }
 }
 

@@ -66,6 +66,8 @@ function ofStream(
 
 function rowOf(results: readonly Result[], p50: Result): string[] {
   const floor = find(results, p50, 'p50', 'floor')
+  const loneCpu = find(results, p50, 'sequencerCpu')
+  const loneFloorCpu = find(results, p50, 'sequencerCpu', 'floor')
   const rate = ofStream(results, p50, 'rate')
   const cpu = ofStream(results, p50, 'sequencerCpu')
   const floorRate = ofStream(results, p50, 'rate', 'floor')
@@ -75,8 +77,9 @@ function rowOf(results: readonly Result[], p50: Result): string[] {
     range(floor),
     ratio(p50.value, floor?.value),
     range(find(results, p50, 'handled')),
-    figure(find(results, p50, 'sequencerCpu')?.value),
-    figure(find(results, p50, 'sequencerCpu', 'floor')?.value),
+    figure(loneCpu?.value),
+    figure(loneFloorCpu?.value),
+    ratio(loneCpu?.value, loneFloorCpu?.value),
     range(rate),
     ratio(rate?.value, floorRate?.value),
     range(ofStream(results, p50, 'handled')),
@@ -92,6 +95,7 @@ const HEADINGS = [
   'lone: packets/message at the sequencer',
   'cpu µs/message there',
   'floor',
+  'ratio',
   'all sending: messages/s',
   'to floor',
   'packets/message at the sequencer',

@@ -7,7 +7,7 @@ import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
 import type { Workload } from './harness.ts'
 import { type Bench, plainCluster } from './plan.ts'
 import type { Figure } from './report/parts.ts'
-import { amount, say, seriesOf, times, valuesOf } from './report/series.ts'
+import { amount, list, say, seriesOf, valuesOf } from './report/series.ts'
 import { find, type Result } from './results.ts'
 import { figure, range, ratio } from './table.ts'
 
@@ -16,41 +16,46 @@ const MEMBERS = 16
 const MEMBERS_LEAST = 4
 const SLEEPERS = [1, 5]
 const SHARES = [0, 0.3, 0.6, 0.9]
-/** Loads in messages a second (0: as many as flow control lets through), with the default history and a small one. */
+/**
+ * A steady load with a history that holds a quarter of a second of it (the default one would hold all of a run, and wait
+ * for nobody); and as much as flow control lets through (0), which fills the default one.
+ */
 const SITUATIONS: readonly Situation[] = [
-  { historySize: undefined, loads: [1000, 0] },
-  { historySize: 256, loads: [1000] },
+  { perSecond: 1000, historySize: 256, shares: SHARES },
+  { perSecond: 0, historySize: undefined, shares: [0, 0.9] },
 ]
-const EXPEL_AFTER_MS = [0, 500]
+/** One nap (nap.ts): who sleeps through it while all wait goes. */
+const EXPEL_AFTER_MS = [0, 100]
+/** Nobody is to be suspected for sleeping, however long. */
+const TRIES = 100
 
 interface Situation {
+  readonly perSecond: number
   readonly historySize: number | undefined
-  readonly loads: readonly number[]
+  readonly shares: readonly number[]
 }
 
 export const slowBench: Bench = {
   name: 'slow',
   describe: 'the rate at healthy members while others stand still for part of the time',
-  // naps take a tenth of a second each: a run must see enough of them
-  runShare: 1.5,
-  // what counts is the pace of the naps
-  warmUps: 0,
+  // naps take a tenth of a second each, and a run must see many of them
+  runShare: 3,
   // sleepers that were expelled come back
   runMoreSeconds: 0.45,
   plan({ members, sizes = [100], packetSizes = [PACKET_BYTES_LOOPBACK], method }) {
     const count = Math.max(MEMBERS_LEAST, members?.[0] ?? MEMBERS)
-    return SITUATIONS.map(({ historySize, loads }) => ({
+    return SITUATIONS.map(({ perSecond, historySize, shares }) => ({
       clusters: EXPEL_AFTER_MS.map((expelAfterMs) =>
-        plainCluster(count, packetSizes[0]!, { method, expelAfterMs, historySize }),
+        plainCluster(count, packetSizes[0]!, { method, expelAfterMs, historySize, tries: TRIES }),
       ),
-      workloads: loads.flatMap((perSecond) => workloadsOf(count, sizes[0]!, perSecond)),
+      workloads: workloadsOf(count, sizes[0]!, perSecond, shares),
       metrics: ['rate', 'expulsions', 'others'],
     }))
   },
   report(results) {
     const rates = results.filter(({ metric }) => metric === 'rate')
     const rows = rates.map((rate) => {
-      const awake = find(results, { ...rate, asleep: { ...rate.asleep!, share: 0 } }, 'rate')
+      const awake = awakeOf(rates, rate)
       return [
         loadName(rate),
         String(rate.historySize ?? parameterDefaults.historySize),
@@ -75,84 +80,147 @@ export const slowBench: Bench = {
       'others %',
     ]
     const members = rates[0]?.members ?? 0
-    const note = `${members} members, one sends. For each tenth of a second it is drawn whether a sleeper's process stands still, program and protocol alike. Members are suspected after 20 unanswered tries, so that a nap is no death; who is expelled comes back (rejoin). Healthy members must have received everything, in one order.`
-    return { tables: [{ headings, rows, note }], figures: figuresOfAll(rates) }
+    const note = `${members} members, one sends. For each tenth of a second it is drawn whether a sleeper's process stands still, program and protocol alike. Members are suspected after ${TRIES} unanswered tries, so that sleep is no death; who is expelled comes back (rejoin), and may be expelled again. Healthy members must have received everything, in one order.`
+    const missed = missedOf(results, rates)
+    return {
+      tables: [{ headings, rows, note: say(note, missed) }],
+      figures: figuresOf(results, rates),
+    }
   },
 }
 
-function workloadsOf(members: number, size: number, perSecond: number): Workload[] {
-  return SLEEPERS.filter((sleepers) => sleepers <= members - 3).flatMap((sleepers) =>
-    SHARES.map((share): Workload => {
-      const asleep = { members: sleepers, share }
-      const pattern = perSecond > 0 ? 'steady' : 'stream'
-      return { pattern, senders: 'other', size, asleep, perSecond }
-    }),
+/** With nobody asleep it does not matter how many sleepers there are: that is measured once. */
+function workloadsOf(
+  members: number,
+  size: number,
+  perSecond: number,
+  shares: readonly number[],
+): Workload[] {
+  return SLEEPERS.filter((sleepers) => sleepers <= members - 3).flatMap((sleepers, i) =>
+    shares
+      .filter((share) => share > 0 || i === 0)
+      .map((share): Workload => {
+        const asleep = { members: sleepers, share }
+        const pattern = perSecond > 0 ? 'steady' : 'stream'
+        return { pattern, senders: 'other', size, asleep, perSecond }
+      }),
   )
 }
 
+/** The same load under the same policy, with nobody asleep. */
+function awakeOf(
+  rates: readonly Result[],
+  { perSecond, historySize, expelAfterMs }: Result,
+): Result | undefined {
+  return rates.find(
+    (each) =>
+      each.asleep?.share === 0 &&
+      each.perSecond === perSecond &&
+      each.historySize === historySize &&
+      each.expelAfterMs === expelAfterMs,
+  )
+}
+
+/** Where somebody stands still nearly always, and ought to have been expelled in every run. */
+function missedOf(results: readonly Result[], rates: readonly Result[]): string | undefined {
+  const most = Math.max(...SHARES)
+  const missed = rates.filter(
+    (rate) =>
+      (rate.expelAfterMs ?? 0) > 0 &&
+      rate.asleep?.share === most &&
+      find(results, rate, 'expulsions')?.min === 0,
+  )
+  if (missed.length === 0) return undefined
+  const where = missed.map((rate) => `${loadName(rate)} with ${rate.asleep!.members} asleep`)
+  return `In a run or more nobody was expelled (${where.join('; ')}): these runs were too short to say what expelAfterMs does there.`
+}
+
 function loadName({ perSecond = 0 }: Result): string {
-  return perSecond > 0 ? `${perSecond} messages/s` : 'full'
+  return perSecond > 0 ? `${figure(perSecond)} messages/s` : 'full'
 }
 
 function policyName({ expelAfterMs = 0 }: Result): string {
   return expelAfterMs > 0 ? `expelAfterMs: ${expelAfterMs}` : 'block'
 }
 
-function figuresOfAll(rates: readonly Result[]): Figure[] {
-  return SITUATIONS.flatMap(({ historySize, loads }) =>
-    loads.flatMap((load) => {
-      const shown = rates.filter((rate) => rate.perSecond === load && rate.historySize === historySize)
-      return shown.length === 0 ? [] : [figureOf(shown, load, historySize)]
+function lineName(line: readonly Result[]): string {
+  const { asleep, ...last } = line.at(-1)!
+  return `${asleep!.members} asleep, ${policyName(last)}`
+}
+
+/** The steady load, as in the paper; what goes at most has two points only, and is in the table and in words. */
+function figuresOf(results: readonly Result[], rates: readonly Result[]): Figure[] {
+  const steady = rates.filter(({ perSecond = 0 }) => perSecond > 0)
+  const first = steady[0]
+  if (first === undefined) return []
+  const share = ({ asleep }: Result): number => 100 * asleep!.share
+  const lines = linesOf(steady)
+  const { perSecond = 0, members, historySize = parameterDefaults.historySize } = first
+  const seconds = historySize / perSecond
+  return [
+    {
+      name: 'slow',
+      plot: {
+        title: `Steadiness: ${figure(perSecond)} messages a second to ${members} members, history of ${historySize}`,
+        x: {
+          label: 'share of the time that sleepers stand still (%)',
+          scale: 'linear',
+          ticks: valuesOf(steady, share),
+        },
+        y: { label: 'messages a second at the slowest healthy member', scale: 'linear' },
+        series: lines.map((line) => seriesOf(lineName(line), 'own', line, share)),
+      },
+      says: say(
+        `A steady load, as in the paper. The history keeps ${figure(seconds * 1000)} ms of it for a sleeper; when it is full, all wait with block, and with expelAfterMs so long at most before the sleeper goes.`,
+        ...compared(results, steady),
+        ...compared(
+          results,
+          rates.filter((each) => each.perSecond === 0),
+        ),
+      ),
+    },
+  ]
+}
+
+/** By sleepers and policy, each from nobody asleep on. */
+function linesOf(rates: readonly Result[]): Result[][] {
+  const asleep = rates.filter((each) => each.asleep!.share > 0)
+  return valuesOf(asleep, (each) => each.asleep!.members).flatMap((count) =>
+    valuesOf(asleep, ({ expelAfterMs = 0 }) => expelAfterMs).flatMap((policy) => {
+      const line = asleep.filter(
+        (each) => each.asleep!.members === count && (each.expelAfterMs ?? 0) === policy,
+      )
+      const first = line[0] && awakeOf(rates, line[0])
+      return line.length === 0 ? [] : [first === undefined ? line : [first, ...line]]
     }),
   )
 }
 
-function figureOf(shown: readonly Result[], load: number, historySize: number | undefined): Figure {
-  const share = ({ asleep }: Result): number => 100 * asleep!.share
-  const sleepers = valuesOf(shown, ({ asleep }) => asleep!.members)
-  const policies = valuesOf(shown, ({ expelAfterMs = 0 }) => expelAfterMs)
-  const lines = sleepers.flatMap((count) =>
-    policies.map((policy) =>
-      shown.filter((each) => each.asleep?.members === count && (each.expelAfterMs ?? 0) === policy),
-    ),
+/** Of one load: what remains of it where sleepers stand still most, under each policy. */
+function compared(results: readonly Result[], rates: readonly Result[]): string[] {
+  const lines = linesOf(rates)
+  const counts = valuesOf(
+    lines.flatMap((line) => line.at(-1) ?? []),
+    ({ asleep }) => asleep!.members,
   )
-  const ends = lines.map((line) => {
-    const [awake, most] = [line[0], line.at(-1)]
-    return `${most?.asleep?.members} asleep ${share(most!)} % of the time, ${policyName(most!)}: ${amount(most)}, ${times(most?.value, awake?.value)} that of none asleep.`
-  })
-  const size = historySize ?? parameterDefaults.historySize
-  const [name, title, meaning] =
-    load === 0
-      ? [
-          'slow-full',
-          `Slow receivers under full load, ${shown[0]!.members} members`,
-          'As much as flow control lets through: the history is full soon, and from then on the group goes at the pace of the sleepers, or without them.',
-        ]
-      : historySize === undefined
-        ? [
-            'slow-steady',
-            `Steadiness: ${load} messages a second to ${shown[0]!.members} members, history of ${size}`,
-            'A steady load, as in the paper: the history holds what sleepers have not taken yet, so that the others need not wait while there is room.',
-          ]
-        : [
-            'slow-small-history',
-            `Steadiness: ${load} messages a second to ${shown[0]!.members} members, history of ${size}`,
-            `The same load, but only ${size} messages may wait for a sleeper: with block all wait for it then, with expelAfterMs so long at most.`,
-          ]
-  return {
-    name: name!,
-    plot: {
-      title: title!,
-      x: {
-        label: 'share of the time that sleepers stand still (%)',
-        scale: 'linear',
-        ticks: valuesOf(shown, share),
-      },
-      y: { label: 'messages a second at the slowest healthy member', scale: 'linear' },
-      series: lines.map((line) =>
-        seriesOf(`${line[0]!.asleep!.members} asleep, ${policyName(line[0]!)}`, 'own', line, share),
-      ),
-    },
-    says: say(meaning, ...ends),
-  }
+  const load = (rates[0]?.perSecond ?? 0) > 0 ? '' : 'as much as goes, '
+  const ofOne = (count: number, say: (line: readonly Result[]) => string): string =>
+    list(lines.filter((line) => line.at(-1)?.asleep?.members === count).map(say))
+  return [
+    ...counts.slice(0, 1).map((count) => {
+      const awake = ofOne(count, ([first]) => `${amount(first)} with ${policyName(first!)}`)
+      return `${load}nobody asleep: ${awake}.`
+    }),
+    ...counts.map((count) => {
+      const most = ofOne(count, (line) => endOf(results, line.at(-1)!))
+      const share = lines.at(-1)?.at(-1)?.asleep?.share ?? 0
+      return `${load}${count} asleep ${Math.round(100 * share)} % of the time: ${most}.`
+    }),
+  ]
+}
+
+function endOf(results: readonly Result[], most: Result): string {
+  const expelled = (most.expelAfterMs ?? 0) > 0 && find(results, most, 'expulsions')
+  const gone = expelled ? ` (${figure(expelled.value)} expelled a run)` : ''
+  return `${amount(most)} with ${policyName(most)}${gone}`
 }

@@ -2,41 +2,48 @@
 import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
 import type { Senders } from './harness.ts'
 import { isPeer } from './messages.ts'
-import { type Bench, floorOf, peersOf, plainCluster } from './plan.ts'
+import { type Bench, floorOf, peersOf, plainCluster, type Round } from './plan.ts'
 import type { Figure, Series, Table } from './report/parts.ts'
 import { amount, list, nameOf, roleOf, say, seriesOf, subjectsOf, times, valuesOf } from './report/series.ts'
 import { find, type Result } from './results.ts'
 import { bytes, figure, range, ratio } from './table.ts'
 
 const SIZES = [100, 1024, 10_240, 102_400]
-const PACKET_SIZES = [1400, PACKET_BYTES_LOOPBACK]
+/** That fit into an Ethernet frame, and into a large one; and the default, which is the largest. */
+const PACKET_SIZES = [1400, 8192, PACKET_BYTES_LOOPBACK]
+
+const METRICS = ['rate', 'leastShare', 'mostShare', 'wire', 'packets', 'cpu', 'repeated', 'others'] as const
 
 export const throughputBench: Bench = {
   name: 'throughput',
   describe: 'messages a second at the slowest receiver, one sender and all, in batches and one by one',
-  // four sizes, two packet sizes, one sender and all, four ways
-  runShare: 0.75,
+  // a packet size has a round of its own, so that few clusters live at once
   plan({ members = [3], sizes = SIZES, packetSizes = PACKET_SIZES, method, against }) {
-    return members.map((count) => ({
-      clusters: [
-        ...packetSizes.flatMap((packetSize) => {
-          const own = plainCluster(count, packetSize, { method })
-          return [own, floorOf(own), floorOf(own, 'floor-delivered'), { ...own, calls: 'each' as const }]
-        }),
-        ...peersOf(
-          against.filter((peer) => peer !== 'etcd'),
-          count,
-        ),
-      ],
-      workloads: sizes.flatMap((size) =>
-        (['other', 'all'] as const).map((senders) => ({ pattern: 'stream' as const, senders, size })),
-      ),
-      metrics: ['rate', 'wire', 'packets', 'cpu', 'repeated', 'others'],
-    }))
+    const last = packetSizes.at(-1)
+    const peers = against.filter((peer) => peer !== 'etcd')
+    const workloads = sizes.flatMap((size) =>
+      (['other', 'all'] as const).map((senders) => ({ pattern: 'stream' as const, senders, size })),
+    )
+    return members.flatMap((count) =>
+      packetSizes.map((packetSize): Round => {
+        const own = plainCluster(count, packetSize, { method })
+        const beside = [{ ...own, calls: 'each' as const }, ...peersOf(peers, count)]
+        return {
+          clusters: [
+            own,
+            floorOf(own),
+            floorOf(own, 'floor-delivered'),
+            ...(packetSize === last ? beside : []),
+          ],
+          workloads,
+          metrics: METRICS,
+        }
+      }),
+    )
   },
   report(results) {
     const rates = results.filter(({ metric }) => metric === 'rate')
-    return { tables: [tableOf(results, rates)], figures: figuresOf(rates) }
+    return { tables: [tableOf(results, rates)], figures: figuresOf(results, rates) }
   },
 }
 
@@ -63,6 +70,7 @@ function tableOf(results: readonly Result[], rates: readonly Result[]): Table {
         ratio(rate.value, bare?.value),
         range(delivered),
         ratio(rate.value, delivered?.value),
+        sharesOf(results, rate),
         figure((rate.value * rate.size) / 1e6),
         isOwn ? ratio(wire?.value, rate.size) : '',
         isOwn ? (find(results, rate, 'packets')?.value.toPrecision(2) ?? '') : '',
@@ -84,6 +92,7 @@ function tableOf(results: readonly Result[], rates: readonly Result[]): Table {
       'ratio',
       'floor, delivered',
       'ratio',
+      'shares of the senders %',
       'MB/s',
       'wire/body',
       'packets/message',
@@ -93,11 +102,17 @@ function tableOf(results: readonly Result[], rates: readonly Result[]): Table {
       'others %',
     ],
     rows,
-    note: "amoebacast: sendMany, receiveEach, binary bodies. One by one: sendToGroup with many calls on their way, `for await`, objects through msgpack. Floor: full packets built once, never looked into. Floor, delivered: each sending process copies its messages into the packets, each receiving one hands every message to a callback and into the digest, as programs do with the library; what remains between it and amoebacast is the protocol. Peers: their servers' processor time is in the cpu column.",
+    note: "amoebacast: sendMany, receiveEach, binary bodies. One by one: sendToGroup with many calls on their way, `for await`, objects through msgpack. Measured with the largest packets. Floor: full packets built once, never looked into, sent by the method that the library takes for their size. Floor, delivered: each sending process copies its messages into the packets, each receiving one takes every message out and into the digest, as programs do with the library; what remains between it and amoebacast is the protocol. Shares: of the order, that of the sender with least and of the one with most. Peers: their servers' processor time is in the cpu column.",
   }
 }
 
-function figuresOf(rates: readonly Result[]): Figure[] {
+/** Of the order, the least and the most that a sender has; nothing where one sends. */
+function sharesOf(results: readonly Result[], rate: Result): string {
+  const [least, most] = [find(results, rate, 'leastShare'), find(results, rate, 'mostShare')]
+  return least === undefined || most === undefined ? '' : `${figure(least.value)}–${figure(most.value)}`
+}
+
+function figuresOf(results: readonly Result[], rates: readonly Result[]): Figure[] {
   const members = rates[0]?.members
   const packetSizes = valuesOf(
     rates.filter(({ subject }) => !isPeer(subject)),
@@ -111,12 +126,17 @@ function figuresOf(rates: readonly Result[]): Figure[] {
           each.senders === senders &&
           (each.packetSize === packetSize || isPeer(each.subject)),
       )
-      return shown.length === 0 ? [] : [figureOf(shown, packetSize, senders)]
+      return shown.length === 0 ? [] : [figureOf(results, shown, packetSize, senders)]
     }),
   )
 }
 
-function figureOf(shown: readonly Result[], packetSize: number, senders: Senders): Figure {
+function figureOf(
+  results: readonly Result[],
+  shown: readonly Result[],
+  packetSize: number,
+  senders: Senders,
+): Figure {
   const of = (subject: Result['subject'], calls: Result['calls'] = 'batch'): Result[] =>
     shown.filter((each) => each.subject === subject && each.calls === calls)
   const line = (name: string, role: Series['role'], results: readonly Result[]): Series =>
@@ -156,6 +176,7 @@ function figureOf(shown: readonly Result[], packetSize: number, senders: Senders
       own &&
         `With messages of ${bytes(least)}, ${who}, each of ${own.members} members receives ${amount(own)}.`,
       ratios.length > 0 && `Of the bare packets' rate that is ${list(ratios)}.`,
+      own && sharesOf(results, own) !== '' && `Each sender has ${sharesOf(results, own)} % of the order.`,
       own &&
         each &&
         `One call and one object a message come to ${amount(each)}, ${times(each.value, own.value)} the rate of batches.`,

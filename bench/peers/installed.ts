@@ -1,5 +1,6 @@
 /** Which peers can be measured here, and why the others cannot. */
 import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import type { PeerName } from '../messages.ts'
 import { launchers } from './launchers.ts'
@@ -10,6 +11,8 @@ export interface PeerHere {
   readonly name: PeerName
   /** The server's own word, one line. */
   readonly version: string
+  /** Its clients on npm, each with its version. */
+  readonly clients: readonly string[]
   readonly settings: string
 }
 
@@ -25,7 +28,8 @@ export async function lookFor(
   const missing: PeerMissing[] = []
   for (const name of names) {
     const { command, versionArgs, clients, debian, settings } = launchers[name]
-    const absent = clients.filter((client) => !isInstalled(client))
+    const versions = clients.map((client) => ({ client, version: versionOf(client) }))
+    const absent = versions.filter((each) => each.version === undefined).map(({ client }) => client)
     const version = await run(command, [...versionArgs]).then(
       ({ stdout }) => stdout.split('\n')[0]!.trim(),
       () => undefined,
@@ -34,16 +38,35 @@ export async function lookFor(
       missing.push({ name, why: `${command} is not installed (Debian: apt-get install ${debian})` })
     else if (absent.length > 0)
       missing.push({ name, why: `its client is not installed (npm install ${absent.join(' ')})` })
-    else here.push({ name, version: version.replace(/ malloc=.*| sha=\S+/g, ''), settings })
+    else
+      here.push({
+        name,
+        version: version.replace(/ malloc=.*| sha=\S+/g, ''),
+        clients: versions.map((each) => `client ${each.client} ${each.version}`),
+        settings,
+      })
   }
   return { here, missing }
 }
 
-function isInstalled(module: string): boolean {
+/** Of an installed module; undefined if it is not. */
+function versionOf(module: string): string | undefined {
   try {
-    import.meta.resolve(module)
-    return true
+    // what it exports need not include its package.json: that lies above what it resolves to
+    for (let at = new URL('.', import.meta.resolve(module)); at.pathname !== '/'; at = new URL('..', at)) {
+      const found = read(new URL('package.json', at))
+      if (found?.name === module) return found.version
+    }
   } catch {
-    return false
+    // not installed
+  }
+  return undefined
+}
+
+function read(file: URL): { readonly name?: string; readonly version?: string } | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch {
+    return undefined
   }
 }

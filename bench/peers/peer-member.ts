@@ -13,6 +13,7 @@ import { cpuSeconds, MeasuringWindow } from '../window.ts'
 import type { PeerLink } from './link.ts'
 
 const UNDER_WAY_LEAST = 16
+/** As many bytes of small messages as a member has on its way make no peer faster (README.md). */
 const UNDER_WAY_MOST = 2048
 const PATIENCE_MS = 60_000
 /** Where there is no common order, the end is when nothing has come for so long. */
@@ -50,7 +51,7 @@ export class PeerMember implements BenchMember {
   }
 
   async prepare(order: RunOrder): Promise<void> {
-    const digest = new RunDigest(order.size, 0)
+    const digest = new RunDigest(order.readsBodies ?? false, order.size)
     const run: Run = {
       order,
       digest,

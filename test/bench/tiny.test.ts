@@ -6,12 +6,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { benches } from '../../bench/all.ts'
-import { checkRun } from '../../bench/check-run.ts'
 import { checkRound, type Next, stagesOf } from '../../bench/failover-group.ts'
 import type { RoundReport } from '../../bench/failover-messages.ts'
-import type { RunReport } from '../../bench/messages.ts'
 import type { Result } from '../../bench/results.ts'
-import { RunDigest, writeCount } from '../../bench/run-digest.ts'
 import { type Origin, sectionsOf } from '../../bench/write-report.ts'
 import { repositoryRoot } from '../support/files.ts'
 
@@ -86,7 +83,7 @@ const PLOTS: Record<string, readonly string[]> = {
   methods: ['methods-multicast-wire', 'methods-unicast-latency'],
   failover: ['failover-3'],
   scale: ['scale-latency', 'scale-sequencer', 'scale-groups'],
-  slow: ['slow-steady', 'slow-full', 'slow-small-history'],
+  slow: ['slow'],
   soak: ['soak-memory', 'soak-latency', 'soak-loop'],
   secure: [],
   flood: ['flood'],
@@ -145,14 +142,16 @@ async function benchAll(out: string): Promise<{ all: Result[]; said: string }> {
 }
 
 /**
- * What a run comes to beside the bare packets of the same run, which do at both ends what a program does. On a quiet
- * machine the library reaches 0.9 of their rate, and its lone send takes twice as long; only a collapse is beyond these
- * bounds in every one of several tries.
+ * What a run comes to beside the bare packets of the same run, which do at both ends what a program does. The library
+ * reaches half of their rate, and its lone send takes four times as long where others have the processors, too: these
+ * bounds are three times worse, and worse than that in every one of several tries is no chance. The first try is a tenth
+ * of a second, in which the library's code, much more than the floor's, is not compiled yet (ratios of 0.06 and 15);
+ * a second is enough, with a second before it for warming up.
  */
-const RATE_LEAST = 0.05
-const LONE_MOST = 25
+const RATE_LEAST = 0.15
+const LONE_MOST = 12
 const TRIES = 4
-const LONGER = ['--seconds', '0.3']
+const LONGER = ['--seconds', '1']
 
 function ratiosOf(results: readonly Result[]): { rate: number; lone: number } {
   const ratio = (
@@ -180,7 +179,7 @@ function ratiosOf(results: readonly Result[]): { rate: number; lone: number } {
 
 describe('npm run bench', () => {
   test('every bench runs, checks the order and writes its results and the page; none has collapsed', {
-    timeout: 300_000,
+    timeout: 400_000,
   }, async () => {
     const out = mkdtempSync(join(tmpdir(), 'amoebacast-bench-'))
     const read = (name: string): string => readFileSync(join(out, name), 'utf8')
@@ -271,51 +270,6 @@ describe('npm run bench', () => {
   })
 })
 
-/** What each of two members saw that had one message to send. */
-const report: RunReport = {
-  messages: 2,
-  seconds: 1,
-  sent: 1,
-  total: 2,
-  bySender: { 1: 1, 2: 1 },
-  digest: 'a-b',
-  outOfOrder: 0,
-  latency: null,
-  cpuSeconds: 0,
-  packetsOut: 0,
-  bytesOut: 0,
-  packetsIn: 0,
-  repeated: 0,
-}
-
-describe('the check of a run', () => {
-  test('takes a run in which all received the same', () => {
-    expect(() => checkRun([report, report])).not.toThrow()
-  })
-
-  test.each([
-    ['a message is missing', { total: 1 }, 'received 1'],
-    ['a sender was not heard in order', { outOfOrder: 1 }, 'out of their'],
-    ['the order was another', { digest: 'a-c' }, 'different orders'],
-    ['senders were mistaken', { bySender: { 1: 2 } }, 'different orders'],
-  ])('fails where %s', (_what, wrong, says) => {
-    expect(() => checkRun([report, { ...report, ...wrong }])).toThrow(says)
-  })
-})
-
-describe('the check of a run that promises less', () => {
-  test('where only senders are in order, another order is right and a missing message is not', () => {
-    expect(() => checkRun([report, { ...report, digest: 'b-a' }], 'sender order')).not.toThrow()
-    expect(() => checkRun([report, { ...report, total: 1 }], 'sender order')).toThrow('received 1')
-  })
-
-  test('who was expelled may miss something, the others may not', () => {
-    const expelled = { ...report, sent: 0, total: 1, digest: 'x', expelled: 1 }
-    expect(() => checkRun([expelled, report, report])).not.toThrow()
-    expect(() => checkRun([expelled, report, { ...report, digest: 'y' }])).toThrow('different orders')
-  })
-})
-
 describe('the check of a kill', () => {
   const report: RoundReport = { sent: 2, bySender: { 1: 3, 2: 2, 3: 2 }, digest: 'a-b', outOfOrder: 0 }
   const victim = { memberId: 1, returned: 3 }
@@ -368,50 +322,5 @@ describe('the check of a kill', () => {
       first: 20,
       attempts: 2,
     })
-  })
-})
-
-describe('the digest of a run', () => {
-  type Message = readonly [seq: number, sender: number, body: Uint8Array]
-  const SIZE = 20
-  /** Messages of one sender as they lie in a block: a few bytes apart. */
-  const block = (from: number, count: number): Uint8Array[] => {
-    const bytes = new Uint8Array(7 + count * (SIZE + 3)).fill(from)
-    return Array.from({ length: count }, (_, i) => {
-      const body = bytes.subarray(10 + i * (SIZE + 3), 10 + i * (SIZE + 3) + SIZE)
-      writeCount(body, from + i)
-      return body
-    })
-  }
-  const digestOf = (messages: readonly Message[]) => {
-    const digest = new RunDigest(SIZE)
-    for (const [seq, sender, body] of messages) digest.add(seq, sender, body)
-    return digest
-  }
-  const placed = (all: readonly Uint8Array[]) => all.map((body, i): Message => [i + 1, 1, body])
-  const bodies = [...block(0, 3), ...block(3, 2)]
-  const right = placed(bodies)
-
-  test('is the same for the same messages, in whatever buffers they came', () => {
-    const same = placed([...block(0, 3), ...block(3, 2)])
-    expect(digestOf(same).value).toBe(digestOf(right).value)
-    expect(digestOf(right)).toMatchObject({ total: 5, outOfOrder: 0, lastSeq: 5, bySender: { 1: 5 } })
-  })
-
-  test.each<[string, Message, number]>([
-    ['a place', [3, 1, bodies[1]!], 0],
-    ['a sender', [2, 2, bodies[1]!], 2],
-    ['the order of bodies', [2, 1, bodies[2]!], 2],
-  ])('tells another %s', (_what, wrong, outOfOrder) => {
-    const digest = digestOf(right.map((message, i) => (i === 1 ? wrong : message)))
-    expect(digest.value).not.toBe(digestOf(right).value)
-    expect(digest.outOfOrder).toBe(outOfOrder)
-  })
-
-  test('tells a single changed byte in the middle of a body', () => {
-    const changed = block(0, 3)
-    changed[1]![SIZE - 1]! ^= 1
-    const digest = digestOf(placed([...changed, ...block(3, 2)]))
-    expect(digest.value).not.toBe(digestOf(right).value)
   })
 })

@@ -202,11 +202,12 @@ describe.skipIf(why !== undefined).each(losses)(
     })
 
     /**
-     * One of those that vote stands still meanwhile: a reset waits for its vote for as long as a suspicion takes, and so it
+     * One of those that vote stands still meanwhile: a reset waits for its vote for as long as a suspicion takes (seconds, with
+     * 'wan': this very process may be kept waiting, too), and so it
      * is not over before its coordinator is found out and dead.
      */
     test('the coordinator is killed during the reset', { timeout: TEST_MS }, async () => {
-      const nodes = await start('coordinator', '--log-level', 'info')
+      const nodes = await start('coordinator', '--log-level', 'info', '--detection', 'wan')
       const [first, ...rest] = nodes
       const slow = rest.at(-1)!
       slow.process.kill('SIGSTOP')
