@@ -258,7 +258,11 @@ export class Composition {
       timers,
       roundTrips,
       silence,
-      host: { sequencer: () => fellows.sequencer, lost: (reason) => host.lost(reason) },
+      host: {
+        sequencer: () => fellows.sequencer,
+        isAutomatic: () => state.parameters.recovery === 'auto',
+        lost: (reason) => host.lost(reason),
+      },
     })
     this.fellowPackets = new FellowPackets(
       {

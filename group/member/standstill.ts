@@ -19,16 +19,17 @@ import { encodeTestimony, type Testimony } from '../../kernel/recovery-packets.t
 import type { Timers } from '../../kernel/timers.ts'
 import type { View, Member as ViewMember } from '../../kernel/view.ts'
 import type { Sequencer } from '../../sequencer/sequencer.ts'
+import { RESET_AWAITED } from './entering.ts'
 import type { Office } from './office.ts'
 import type { Sender } from './sender.ts'
 import type { Silence } from './silence.ts'
 
-/** The word that it is over may be lost: without another one that it is not, it is over after so long. */
+/** The word that it is over may be lost: without another one that it is not, it is over after so long, or longer (PATIENCES). */
 const LASTS_AT_LEAST: Micros = 10_000_000
 /** So often it is repeated within the time of a suspicion. */
 const WORDS_PER_PATIENCE = 2
-/** A joiner that waits for an ack of the silent gives up after so many times that a suspicion takes. */
-const JOINER_PATIENCES = 4
+/** In times that a suspicion takes. */
+const PATIENCES = 4
 
 export interface StandstillHost {
   /** Place of the own join, until that is accepted. */
@@ -108,7 +109,7 @@ export class Standstill {
     const { now } = outbox
     const reason = this.reasonFor(ids)
     const since = this.reason === undefined ? now : this.word!.since
-    const until = now + Math.max(LASTS_AT_LEAST, JOINER_PATIENCES * silence.patience)
+    const until = now + Math.max(LASTS_AT_LEAST, PATIENCES * silence.patience)
     this.word = { reason, view: state.view, accepted: state.accepted, since, until }
     sender.refuseAll(ErrorCode.memberFailed, reason)
   }
@@ -196,7 +197,7 @@ export class Standstill {
     if (isAlive) return this.end()
     if (host.joinSeq() !== undefined) {
       this.stand([about])
-      if (outbox.now - this.word!.since >= JOINER_PATIENCES * silence.patience)
+      if (outbox.now - this.word!.since >= Math.max(RESET_AWAITED, PATIENCES * silence.patience))
         host.lost(
           `${silenceOf([about])}, and this process cannot be let in without it; try again when the group has been reset`,
         )

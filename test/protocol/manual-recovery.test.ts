@@ -195,6 +195,30 @@ describe('a member dies, and somebody leaves', () => {
     group.until(() => sent.seq !== undefined, 'the sequencer goes on')
   })
 
+  test('a joiner whose sequencer dies, and nobody resets, is answered, though it hears others all the time', () => {
+    const group = GroupOf.open(3, {
+      parameters: { recovery: 'manual', resilience: 2 },
+      member: { method: 'bb' },
+    })
+    const [first, second, third] = group.seats
+    // nobody's acks arrive any more
+    let isJoining = false
+    group.isLost = ({ to, kind }) => isJoining && to === first && kind === 'state'
+    first!.onMark = (mark) => {
+      if (mark === 'join-numbered') isJoining = true
+    }
+    const joiner = group.begin()
+    joiner.onMark = (mark) => {
+      if (mark !== 'join-answered') return
+      first!.crash()
+      // repeated to all for as long as nobody has numbered them
+      for (const seat of [second!, third!]) seat.send(100_000)
+    }
+    group.until(() => joiner.openFailed !== undefined, 'the joiner is told')
+    expect(joiner.openFailed).toContain(ErrorCode.memberFailed)
+    expect(joiner.openFailed).toContain('nobody has reset the group')
+  })
+
   test('a joiner whose join waits for the dead is answered', () => {
     const group = manual(2, 0)
     const [first, second] = group.seats
