@@ -97,6 +97,8 @@ field("seq", ProtoField.uint64, "Seq")
 field("from", ProtoField.uint64, "From")
 field("to", ProtoField.uint64, "To")
 field("about", ProtoField.uint64, "About member")
+field("answering", ProtoField.uint64, "Members that answer")
+field("needed", ProtoField.uint64, "Members needed")
 field("alive", ProtoField.bool, "Alive")
 field("cookie", ProtoField.uint32, "Cookie", base.HEX)
 field("ballot_incarnation", ProtoField.uint64, "Ballot: incarnation")
@@ -151,6 +153,8 @@ function Reader:blob(name)
   local length = self:take(2):uint()
   if length > 0 then self.tree:add(f[name], self:take(length)) end
 end
+
+function Reader:left() return self.length - self.at end
 
 function Reader:rest(name)
   if self.at < self.length then self.tree:add(f[name], self:take(self.length - self.at)) end
@@ -371,6 +375,11 @@ local bodies = {
     r:reason(refusals)
     r:ballot("Refused")
     r:ballot("Promised")
+    if r:left() > 0 then
+      r:u64("answering")
+      r:u64("needed")
+      r:u64("about")
+    end
   end,
   inquiry = function(r) r:u64("about") end,
   testimony = function(r)

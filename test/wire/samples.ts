@@ -342,6 +342,16 @@ export const samples: readonly Sample[] = [
       promise: { ...ballot, incarnation: 13 },
     }),
   },
+  {
+    name: 'refusalTooFew',
+    kind: 'refusal',
+    body: encodeRefusal({
+      reason: RefusalReason.tooFew,
+      refused: ballot,
+      promise: ballot,
+      lack: { have: 2, need: 9, askedBy: 4 },
+    }),
+  },
   { name: 'inquiry', kind: 'inquiry', body: encodeInquiry(2) },
   { name: 'testimony', kind: 'testimony', body: encodeTestimony({ about: 2, isAlive: true }) },
   { name: 'probe', kind: 'probe', body: encodeProbe(0xdeadbeef) },
