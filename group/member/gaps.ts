@@ -46,6 +46,8 @@ export class Gaps {
   private askedLastAt: Micros = 0
   /** Highest seq of the question under way; 0 if there is none. */
   private askedTo: Seq = 0
+  /** Of blocks whose places are known: the question under way is for these. */
+  private isForData = false
   private budget: number
   private budgetLeft = 0
   private readonly wholeBytes: number
@@ -66,8 +68,8 @@ export class Gaps {
     this.budget = Math.max(1024, Math.min(BUDGET_MAX, Math.floor(options.window / 2)))
   }
 
-  /** After anything that may have opened, narrowed or closed a gap. */
-  check(repairedBytes = 0): void {
+  /** After anything that may have opened, narrowed or closed a gap. `isRepair`: an answer to a question has come. */
+  check(repairedBytes = 0, isRepair = repairedBytes > 0): void {
     const state = this.host.state()
     if (repairedBytes > 0) this.learn()
     if (this.host.isSequencer() || state.history.received >= state.highest) {
@@ -81,8 +83,7 @@ export class Gaps {
       this.budgetLeft -= repairedBytes
     }
     if (!this.timers.isSet('gap')) {
-      const patience = Math.min(REORDER_MAX, Math.max(REORDER_MIN, this.roundTrips.mean / 4))
-      this.timers.set('gap', this.outbox.now + Math.round(patience))
+      this.timers.set('gap', this.outbox.now + Math.round(this.patience))
     } else if (
       this.askedTo > 0 &&
       (state.history.received >= this.askedTo || this.budgetLeft <= this.budget / 4)
@@ -90,7 +91,21 @@ export class Gaps {
       // the last question has been answered as far as it went, and there is more to ask
       this.timers.set('gap', this.outbox.now)
       this.askedTo = 0
+    } else if (isRepair && this.askedTo > 0 && !this.isForData && this.arePlacesKnown(state)) {
+      // All has come but bytes that nobody has been asked for yet. (They used to be asked for when the timer ran out. A
+      // coordinator that was waited for by a far member lost its patience before that, in each attempt: seed 13000702.)
+      this.timers.set('gap', this.outbox.now + Math.round(this.patience))
+      this.askedTo = 0
     }
+  }
+
+  /** How long packets that overtake each other are waited for. */
+  private get patience(): Micros {
+    return Math.min(REORDER_MAX, Math.max(REORDER_MIN, this.roundTrips.mean / 4))
+  }
+
+  private arePlacesKnown({ history }: OrderState): boolean {
+    return history.missing(this.askedTo, 1, this.wholeBytes).length === 0
   }
 
   /** What was asked for before is not wanted any more. */
@@ -143,6 +158,7 @@ export class Gaps {
       if (target === this.host.sequencer()) this.host.reported()
     }
     this.askedTo = askedTo
+    this.isForData = dataFirst
     if (this.tries === 0) this.askedFirstAt = this.outbox.now
     this.askedLastAt = this.outbox.now
     this.budgetLeft = this.budget

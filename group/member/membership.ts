@@ -293,7 +293,8 @@ export class Membership {
     if (state.view.sequencer !== sequencerBefore) this.parts.succession.onNewSequencer()
     if (this.isClosed) return
     this.parts.holdUp.watch()
-    gaps.check(header.kind === PacketKind.repair && state.history.received > before ? packet.length : 0)
+    const isRepair = header.kind === PacketKind.repair
+    gaps.check(isRepair && state.history.received > before ? packet.length : 0, isRepair)
     reports.onProgress()
   }
 

@@ -413,7 +413,7 @@ export class Renewal {
         if (head === undefined || !receiver.onCollected(head, packet, state.highest)) {
           return this.reject('malformed')
         }
-        gaps.check(state.history.received > before ? packet.length : 0)
+        gaps.check(state.history.received > before ? packet.length : 0, true)
         recovery.onHeld()
         return
       }
