@@ -42,7 +42,7 @@ import { Standstill } from './standstill.ts'
 import { Succession } from './succession.ts'
 
 /** Blocks from this size on go by method 2 where nothing else is said. */
-const METHOD_THRESHOLD = 4 * 1024
+export const METHOD_THRESHOLD = 4 * 1024
 /** Channel and lengths of one record, at most. */
 const RECORD_OVERHEAD_MAX = 11
 

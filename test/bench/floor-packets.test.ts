@@ -5,6 +5,7 @@ import {
   floorBlock,
   isNames,
   isToBeNamed,
+  METHOD_THRESHOLD,
   messagesOf,
   namedBytes,
   writeFloorPacket,
@@ -12,10 +13,16 @@ import {
 } from '../../bench/floor-packets.ts'
 import { FloorProgram } from '../../bench/floor-program.ts'
 import { writeCount } from '../../bench/run-digest.ts'
+import { METHOD_THRESHOLD as MEMBERS_THRESHOLD } from '../../group/member/composition.ts'
 import { BareGroup, type BareSeat } from '../protocol/bare-group.ts'
 
 /** More than packets without messages have: an order that names four blocks has 216. */
 const SMALL = 250
+
+// the floor's processes load nothing of the library, not even a number
+test('the floor changes its method where members do', () => {
+  expect(METHOD_THRESHOLD).toBe(MEMBERS_THRESHOLD)
+})
 
 class Watched extends BareGroup {
   seen: { readonly from: number; readonly isToAll: boolean; readonly bytes: number }[] | undefined
