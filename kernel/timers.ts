@@ -44,64 +44,68 @@ const names = [
 ] as const
 export type TimerName = (typeof names)[number]
 
+const numbers = Object.fromEntries(names.map((name, number) => [name, number])) as Record<TimerName, number>
+/** A deadline that is not set. */
+const NEVER = Number.POSITIVE_INFINITY
+
 export class Timers {
-  private readonly deadlines = new Map<TimerName, Micros>()
-  /** The earliest of them; asked for after every step, and seldom another one. */
-  private earliest: Micros | undefined
+  /** By the place of their names in the list above. */
+  private readonly deadlines = new Float64Array(names.length).fill(NEVER)
+  /** No later than the earliest of them, and just that if it is known; asked for before and after every step. */
+  private earliest: Micros = NEVER
   private isKnown = true
 
   set(name: TimerName, at: Micros): void {
-    const before = this.deadlines.get(name)
-    this.deadlines.set(name, at)
-    if (!this.isKnown) return
-    if (this.earliest === undefined || at <= this.earliest) this.earliest = at
-    else if (before === this.earliest) this.isKnown = false
+    const number = numbers[name]
+    if (this.deadlines[number] === this.earliest) this.isKnown = false
+    this.deadlines[number] = at
+    if (at > this.earliest) return
+    this.earliest = at
+    this.isKnown = true
   }
 
   /** Sets the deadline only if it is earlier than the one that stands. */
   setEarlier(name: TimerName, at: Micros): void {
-    const standing = this.deadlines.get(name)
-    if (standing === undefined || at < standing) this.set(name, at)
+    if (at < this.deadlines[numbers[name]]!) this.set(name, at)
   }
 
   stop(name: TimerName): void {
-    const before = this.deadlines.get(name)
-    if (before === undefined) return
-    this.deadlines.delete(name)
+    const number = numbers[name]
+    const before = this.deadlines[number]!
+    if (before === NEVER) return
+    this.deadlines[number] = NEVER
     if (before === this.earliest) this.isKnown = false
   }
 
   isSet(name: TimerName): boolean {
-    return this.deadlines.has(name)
+    return this.deadlines[numbers[name]] !== NEVER
   }
 
   next(): Micros | undefined {
     if (!this.isKnown) {
       this.isKnown = true
-      this.earliest = undefined
-      for (const at of this.deadlines.values()) {
-        if (this.earliest === undefined || at < this.earliest) this.earliest = at
+      const { deadlines } = this
+      let earliest = NEVER
+      for (let number = 0; number < deadlines.length; number++) {
+        if (deadlines[number]! < earliest) earliest = deadlines[number]!
       }
+      this.earliest = earliest
     }
-    return this.earliest
+    return this.earliest === NEVER ? undefined : this.earliest
   }
 
   /** Takes one deadline that has passed off the table, in the order of the list above. */
   takeExpired(now: Micros): TimerName | undefined {
     const next = this.next()
     if (next === undefined || next > now) return undefined
-    for (const name of names) {
-      const at = this.deadlines.get(name)
-      if (at !== undefined && at <= now) {
-        this.stop(name)
-        return name
-      }
-    }
-    return undefined
+    const name = names[this.deadlines.findIndex((at) => at <= now)]
+    if (name !== undefined) this.stop(name)
+    return name
   }
 
   clear(): void {
-    this.deadlines.clear()
-    this.isKnown = false
+    this.deadlines.fill(NEVER)
+    this.earliest = NEVER
+    this.isKnown = true
   }
 }
