@@ -19,7 +19,7 @@ export function seal(packet: Uint8Array, staysInMemory = false): void {
   if (readU32(packet, CHECKSUM_AT) !== 0) return
   if (!staysInMemory) return writeU32(packet, CHECKSUM_AT, crc32(packet))
   packet[FLAGS_AT]! |= FLAG_HEADER_CHECKSUM
-  writeU32(packet, CHECKSUM_AT, crc32(packet.subarray(0, HEADER_BYTES)))
+  writeU32(packet, CHECKSUM_AT, headerChecksum(packet))
 }
 
 /**
@@ -31,8 +31,26 @@ export function verify(packet: Uint8Array, staysInMemory = false): boolean {
   const headerOnly = (packet[FLAGS_AT]! & FLAG_HEADER_CHECKSUM) !== 0
   if (headerOnly && !staysInMemory) return false
   const found = readU32(packet, CHECKSUM_AT)
+  if (headerOnly) return headerChecksum(packet) === found
   writeU32(packet, CHECKSUM_AT, 0)
-  const computed = crc32(headerOnly ? packet.subarray(0, HEADER_BYTES) : packet)
+  const computed = crc32(packet)
   writeU32(packet, CHECKSUM_AT, found)
   return computed === found
+}
+
+/** CRC-32 of each byte (polynomial 0xedb88320, bits reversed). */
+const table = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte
+  for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0)
+  return crc
+})
+
+/** Of the header, with the checksum's own bytes as zeros. A view of it and a native call cost more than its few bytes do here. */
+function headerChecksum(packet: Uint8Array): number {
+  const end = Math.min(HEADER_BYTES, packet.length)
+  let crc = -1
+  for (let at = 0; at < CHECKSUM_AT; at++) crc = (crc >>> 8) ^ table[(crc ^ packet[at]!) & 0xff]!
+  for (let at = CHECKSUM_AT; at < CHECKSUM_AT + 4; at++) crc = (crc >>> 8) ^ table[crc & 0xff]!
+  for (let at = CHECKSUM_AT + 4; at < end; at++) crc = (crc >>> 8) ^ table[(crc ^ packet[at]!) & 0xff]!
+  return ~crc >>> 0
 }
