@@ -372,19 +372,7 @@ export class Sequencer {
     if (this.room.landed(this.progress.leastReceived(this.state.present)) && this.isWaitingForRoom) {
       this.timers.setEarlier('flush', this.outbox.now)
     }
-    const reach = acceptableUpTo(state, this.progress, this.self.id)
-    if (reach > state.accepted) {
-      const leaving = state.pending[0]?.leave?.member
-      const leaver = leaving === undefined ? undefined : findMember(state.view, leaving)
-      state.accept(reach)
-      if (this.tentativeSince !== undefined) {
-        const { now } = this.outbox
-        if (this.ackTries === 0) this.ackTimes.sample(now - this.tentativeSince)
-        else this.ackTimes.answeredRepeated(now - this.tentativeSince, now - this.askedAt)
-      }
-      this.tentativeSince = undefined
-      this.ackTries = 0
-      if (leaver !== undefined && findMember(state.view, leaver.id) === undefined) this.forget(leaver)
+    if (this.accept()) {
       this.host.accepted()
       this.timers.setEarlier('flush', this.outbox.now)
     }
@@ -398,6 +386,25 @@ export class Sequencer {
     if (state.history.stable > stable && this.isWaitingForRoom) {
       this.timers.setEarlier('flush', this.outbox.now)
     }
+  }
+
+  /** Takes for official what may be by now; whether that is more than before. */
+  private accept(): boolean {
+    const { state } = this
+    const reach = acceptableUpTo(state, this.progress, this.self.id)
+    if (reach <= state.accepted) return false
+    const leaving = state.pending[0]?.leave?.member
+    const leaver = leaving === undefined ? undefined : findMember(state.view, leaving)
+    state.accept(reach)
+    if (this.tentativeSince !== undefined) {
+      const { now } = this.outbox
+      if (this.ackTries === 0) this.ackTimes.sample(now - this.tentativeSince)
+      else this.ackTimes.answeredRepeated(now - this.tentativeSince, now - this.askedAt)
+    }
+    this.tentativeSince = undefined
+    this.ackTries = 0
+    if (leaver !== undefined && findMember(state.view, leaver.id) === undefined) this.forget(leaver)
+    return true
   }
 
   private forget(leaver: Member): void {
@@ -491,10 +498,11 @@ export class Sequencer {
 
   // ---- broadcasts -------------------------------------------------------------------------------------
 
+  /** At r = 0 a broadcast says that what it carries is accepted: one packet, not two. */
   private broadcast(entries: readonly Entry[], report: boolean): void {
     const { state, outbox } = this
-    // at r = 0 a broadcast says itself that what it carries is accepted: one packet, not two
-    if (state.accepted < state.history.received) this.advance()
+    const changes = state.pending.length
+    const isMoreAccepted = state.accepted < state.history.received && this.accept()
     const asksReport = this.room.wantsReport() || report
     const last = entries.at(-1)
     if (last !== undefined && state.accepted < last.seq) this.tentativeSince ??= outbox.now
@@ -507,6 +515,11 @@ export class Sequencer {
       else hasOthers = true
     }
     if (last !== undefined) this.room.sent({ seq: lastSeqOf(last), bytes, ownBytes, hasOthers })
+    if (!isMoreAccepted) return
+    // behind the packet: the others wait for that, and the own program for this
+    this.host.accepted()
+    // the next change may go now
+    if (state.pending.length < changes) this.timers.setEarlier('flush', outbox.now)
   }
 
   /**
