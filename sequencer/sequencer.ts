@@ -3,8 +3,8 @@
  * others, with this beside it for as long as it is the sequencer.
  *
  * What arrives during one turn of the loop is admitted at once and numbered at its end (`flush`), so that
- * waiting requests share a broadcast while a lone one goes out immediately. A block is numbered as a whole;
- * nobody looks at its messages on the way.
+ * waiting requests share a broadcast; a request that is alone is numbered in the step that it comes in. A block
+ * is numbered as a whole; nobody looks at its messages on the way.
  *
  * Start reading at `flush`. Files of their own: admission, room, acceptance, joins and leaves (view-changes.ts), and who
  * is told what (broadcasts.ts).
@@ -66,6 +66,8 @@ export interface SequencerHost {
   numbered(entry: Entry): void
   /** More has become official. */
   accepted(): void
+  /** The end of a turn comes now, if nothing speaks against it. */
+  flush(): void
   /** Everybody has been asked once more, and these have said nothing since the last time. */
   unanswered(silent: readonly Member[]): void
   /** Whether this member has not answered for too long. */
@@ -90,6 +92,11 @@ export class Sequencer {
   private askedAt: Micros = 0
   /** When the first of what is tentative now was broadcast. */
   private tentativeSince: Micros | undefined
+  /**
+   * What was numbered last was the only request there. The next one that is alone does not wait for the end of its turn;
+   * where several come in a turn the first would cost a broadcast of its own.
+   */
+  private wasAlone = true
   /** Bound by a reset: this object says nothing more. */
   isRetired = false
 
@@ -167,6 +174,7 @@ export class Sequencer {
 
   onRequest(from: Member, header: PacketHeader, packet: Uint8Array, blocks: readonly PlacedBlock[]): void {
     if (findMember(this.state.latestView, from.id) === undefined) return
+    this.onReport(from.id, header)
     let wantsAck = false
     const news = blocks.reduce((sum, { head }) => sum + (this.admission.has(head) ? 0 : head.length), 0)
     const asCopies = isWorthCopying(packet, news)
@@ -184,8 +192,8 @@ export class Sequencer {
       if (!this.offer({ head, block, isSpread: false })) wantsAck = true
     }
     if (wantsAck) this.acknowledgeRequests(from)
-    this.timers.setEarlier('flush', this.outbox.now)
-    this.onReport(from.id, header)
+    if (this.wasAlone && this.isAlone) this.host.flush()
+    else this.timers.setEarlier('flush', this.outbox.now)
   }
 
   /**
@@ -264,8 +272,18 @@ export class Sequencer {
 
   // ---- numbering --------------------------------------------------------------------------------------
 
+  /**
+   * One request waits, and its sender, another member, holds everything: nobody else is about to send, as far as can be known.
+   */
+  private get isAlone(): boolean {
+    if (this.admission.length !== 1) return false
+    const { member } = this.admission.first()!.head
+    return member !== this.self.id && this.progress.received(member) === this.state.history.received
+  }
+
   /** The end of a turn: number what waits and has room, broadcast it, and say what else is news. */
   flush(): void {
+    if (this.admission.length > 0) this.wasAlone = this.isAlone
     let broadcasts = 0
     for (const leave of this.admission.takeLeaves()) this.changes.onLeave(leave)
     for (let batch = this.takeBatch(); batch.length > 0; batch = this.takeBatch()) {

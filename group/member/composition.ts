@@ -69,6 +69,10 @@ export interface CompositionHost {
   /** Place of the own join, until that is accepted. */
   joinSeq(): Seq | undefined
   isClosed(): boolean
+  /** The end of a turn. */
+  flush(): void
+  /** Whether sends may leave now. */
+  maySend(): boolean
   onOrder(member: ViewMember, header: PacketHeader, packet: Uint8Array): void
   /** A placed block has become whole. */
   onBlock(data: DataFragment, block: Uint8Array): void
@@ -150,6 +154,7 @@ export class Composition {
           spreadCredit: () => this.office.sequencer?.spreadCredit,
           spread: (bytes) => this.office.sequencer?.onSpread(bytes),
           present: () => this.fellows.present,
+          mayGoAtOnce: () => this.office.sequencer === undefined && host.maySend(),
           memberId: () => self,
           parameters: () => state.parameters,
         },
@@ -293,6 +298,7 @@ export class Composition {
           isSuspect: (id) => silence.suspicion.isSuspect(id),
           asked: (member) => silence.onAsked(member),
           present: () => fellows.present,
+          flush: () => host.flush(),
           taken: () => this.lookout.begin(),
           challengeKey,
         },

@@ -67,6 +67,8 @@ export class Membership {
     this.parts = new Composition(entry, resources, options, {
       joinSeq: () => this.joinSeq,
       isClosed: () => this.isClosed,
+      flush: () => this.flush(),
+      maySend: () => this.mayAct && this.maySend,
       onOrder: (member, header, packet) => this.onOrder(member, header, packet),
       onBlock: (data, block) => this.onBlock(data, block),
       onLeft: (member, packet) => this.onLeft(member, packet),
@@ -175,11 +177,22 @@ export class Membership {
   // ---- time -------------------------------------------------------------------------------------------
 
   flush(): void {
-    if (this.isBound || this.parts.silence.isDoubting) return
-    if (this.joinSeq === undefined && this.failure === undefined) this.sender.flush()
+    if (!this.mayAct) return
+    // this may come before the end of a turn
+    this.resources.timers.stop('flush')
+    if (this.maySend) this.sender.flush()
     this.sequencer?.flush()
     this.parts.holdUp.watch()
     this.parts.standstill.look()
+  }
+
+  /** Neither bound by a reset nor in doubt whether it still belongs to its group. */
+  private get mayAct(): boolean {
+    return !this.isBound && !this.parts.silence.isDoubting
+  }
+
+  private get maySend(): boolean {
+    return this.joinSeq === undefined && this.failure === undefined
   }
 
   onTimer(name: TimerName): void {

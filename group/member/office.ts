@@ -36,6 +36,8 @@ export interface OfficeParts {
     asked(member: ViewMember): void
     /** All that a broadcast is for. */
     present(): readonly ViewMember[]
+    /** The end of a turn. */
+    flush(): void
     /** This member has the office now. */
     taken(): void
   }
@@ -89,6 +91,7 @@ export class Office {
       host: {
         numbered: (entry) => receiver.noteHeld(entry),
         accepted: () => receiver.deliver(),
+        flush: () => host.flush(),
         unanswered: (silent) => {
           for (const member of silent) host.asked(member)
         },

@@ -53,6 +53,8 @@ export interface SenderHost {
   parameters(): GroupParameters
   /** A packet with the piggybacked numbers has gone to the sequencer. */
   reported(): void
+  /** Whether a request may go out before the end of its turn: nothing stops this member, and somebody else numbers. */
+  mayGoAtOnce(): boolean
   /** One more try to reach this member. */
   asked(of: ViewMember): void
 }
@@ -86,6 +88,11 @@ export class Sender {
   private learntAt: Micros = 0
   /** Cancelled on their way, and answered so. BOUNDED by what is outstanding or ordered. */
   private readonly givenUp = new Set<Token>()
+  /**
+   * When a turn ended last with anything to send, that was one message, and no other was on its way. Such a program's next
+   * message goes at once; one that sends several in a turn would have a packet more by that in each.
+   */
+  private wasAlone = true
 
   private readonly outbox: Outbox
   private readonly timers: Timers
@@ -141,6 +148,7 @@ export class Sender {
   /** Messages under the tokens from `token` on; those that are too large are refused, the others go. */
   send(token: Token, channel: number, header: Uint8Array, bodies: readonly Uint8Array[]): void {
     const limit = this.host.parameters().maxMessageSize
+    const isAlone = this.wasAlone && bodies.length === 1 && !this.isWaiting && this.host.mayGoAtOnce()
     let from = 0
     for (let i = 0; i < bodies.length; i++) {
       const size = header.length + bodies[i]!.length
@@ -150,13 +158,14 @@ export class Sender {
       const message = `the message has ${size} bytes and this group takes ${limit}; send less, or create the group with a larger maxMessageSize`
       this.fail(token + i, ErrorCode.tooLarge, message, 'refused')
     }
-    this.wait(new Waiting(token + from, channel, header, bodies, from))
+    this.wait(new Waiting(token + from, channel, header, bodies, from), isAlone)
   }
 
-  private wait(messages: Waiting): void {
+  private wait(messages: Waiting, goesAtOnce = false): void {
     if (messages.count === 0) return
     this.waiting.push(messages)
-    this.timers.setEarlier('flush', this.outbox.now)
+    if (goesAtOnce) this.go()
+    else this.timers.setEarlier('flush', this.outbox.now)
   }
 
   leave(header: Uint8Array): void {
@@ -244,6 +253,11 @@ export class Sender {
 
   /** The end of a turn: whatever waits and may go, goes. */
   flush(): void {
+    if (!this.waiting.isEmpty) this.wasAlone = this.waiting.count === 1 && this.outstanding.length === 0
+    this.go()
+  }
+
+  private go(): void {
     while (!this.waiting.isEmpty && this.mayGo()) {
       const outstanding = this.waiting.first!.isLeave ? this.takeLeave() : this.takeBlock()
       this.outstanding.push(outstanding)

@@ -161,7 +161,8 @@ describe('what a member may do', () => {
         }
       }
       reader.onMark = undefined
-      sender.send(77, 0, new Uint8Array(0), [new Uint8Array(size)])
+      // (one alone would go at once, and no step runs here)
+      sender.send(77, 0, new Uint8Array(0), [new Uint8Array(size), new Uint8Array(size)])
       reader.input({ kind: 'tick' })
       group.advance(500)
       expect(group.first.machine.counters.rejected.right).toBeGreaterThan(0)

@@ -15,6 +15,12 @@ function keepSending(group: GroupOf, seats: readonly Seat[], each: number): void
   group.advance(5)
 }
 
+/** After that the first message of a turn waits for the others: blocks are full, and so becomes the history. */
+function sendTogether(group: GroupOf, seat: Seat): void {
+  keepSending(group, [seat], 2)
+  group.settle()
+}
+
 describe("slowMember: 'block'", () => {
   test.each([
     ['a member', 2],
@@ -22,6 +28,7 @@ describe("slowMember: 'block'", () => {
   ])('%s that does not receive is named, with how far it is behind, once while it lasts', (_who, index) => {
     const group = GroupOf.open(3, { parameters: { historySize } })
     const holder = group.seats[index]!
+    sendTogether(group, group.seats[1]!)
     holder.holds = true
     keepSending(group, [group.seats[1]!], 100)
     group.until(() => slowEvents(group.first).length > 0, 'it is named', 2000)
@@ -46,6 +53,7 @@ describe("slowMember: 'block'", () => {
     let notices = 0
     group.isLost = ({ kind }) => kind === 'slow' && ++notices > 0 && prng.chance(1, 2)
     const holder = group.seats[2]!
+    sendTogether(group, group.seats[1]!)
     for (let episode = 1; episode <= 2; episode++) {
       holder.holds = true
       keepSending(group, [group.seats[1]!], 100)
