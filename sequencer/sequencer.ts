@@ -172,6 +172,14 @@ export class Sequencer {
     if (this.settings.heard(id, header)) this.timers.setEarlier('flush', this.outbox.now)
   }
 
+  /** A packet that says nothing else. What it makes official is told at once where nothing is to be told with it. */
+  onState(id: MemberId, header: PacketHeader): void {
+    this.onReport(id, header)
+    const { state, admission, broadcasts } = this
+    const isAlone = admission.length === 0 && state.accepted === state.history.received
+    if (this.wasAlone && isAlone && broadcasts.hasNews) this.host.flush()
+  }
+
   onRequest(from: Member, header: PacketHeader, packet: Uint8Array, blocks: readonly PlacedBlock[]): void {
     if (findMember(this.state.latestView, from.id) === undefined) return
     this.onReport(from.id, header)
@@ -274,6 +282,7 @@ export class Sequencer {
 
   /**
    * One request waits, and its sender, another member, holds everything: nobody else is about to send, as far as can be known.
+   * (What follows from the own program's sends waits until that has been told.)
    */
   private get isAlone(): boolean {
     if (this.admission.length !== 1) return false

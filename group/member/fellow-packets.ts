@@ -95,7 +95,7 @@ export class FellowPackets {
       }
       case PacketKind.state:
         if ((header.flags & STATE_FLAG_LEAVING) === 0) host.learnSuccession()
-        host.sequencer()?.onReport(member.id, header)
+        host.sequencer()?.onState(member.id, header)
         // it has not heard yet that the result is accepted
         if ((header.flags & STATE_FLAG_RESULT) !== 0) host.sequencer()?.tell(member)
         return

@@ -301,7 +301,8 @@ export class Membership {
     if (!receiver.onOrder(head, packet, isOrder)) this.reject('malformed')
     if (isOrder) {
       gaps.onBroadcast(member.id)
-      reports.onAsked(head.highest, head.ackers, (header.flags & ORDER_FLAG_REPORT) !== 0)
+      const everybody = (header.flags & ORDER_FLAG_REPORT) !== 0
+      reports.onAsked(head.highest, head.ackers, everybody, head.accepted === head.firstSeq - 1)
     }
     if (state.view.sequencer !== sequencerBefore) this.parts.succession.onNewSequencer()
     if (this.isClosed) return

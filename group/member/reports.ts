@@ -54,9 +54,10 @@ export class Reports {
 
   /**
    * A broadcast, up to `seq`: the sequencer asks `ackers` of the lowest-ranked others for an ack, or everybody for a
-   * report; or it may be this member's turn.
+   * report; or it may be this member's turn. One that `isAlone` has only official places before it: its ack goes at once,
+   * while those for several that come in a turn are one packet at its end.
    */
-  onAsked(seq: Seq, ackers: number, everybody: boolean): void {
+  onAsked(seq: Seq, ackers: number, everybody: boolean, isAlone: boolean): void {
     const state = this.host.state()
     const { view } = state
     const rank = rankAmongOthers(state.latestView, this.outbox.identity.memberId)
@@ -73,8 +74,10 @@ export class Reports {
     if (rank >= ackers) return
     this.wanted = Math.max(this.wanted, seq)
     // what is held and reported already is reported again: the ack may have been lost
-    if (state.history.received >= seq)
-      this.timers.setEarlier('report', this.outbox.now + this.stagger(rank, ackers))
+    if (state.history.received < seq) return
+    const wait = this.stagger(rank, ackers)
+    if (isAlone && wait === 0) this.onTimer()
+    else this.timers.setEarlier('report', this.outbox.now + wait)
   }
 
   /**

@@ -23,6 +23,9 @@ function stepsOfLone(resilience: number): number {
 describe('steps of a lone message, at three members together', () => {
   // the call, the request, and two members to whom it comes; beside them timers now and then
   test('r = 0', () => expect(stepsOfLone(0)).toBeLessThan(4.5))
+
+  // the ack, and the acceptance at two members
+  test('r = 1', () => expect(stepsOfLone(1)).toBeLessThan(7.5))
 })
 
 /** How many packets of a kind the group has sent for `run`. */
