@@ -41,6 +41,11 @@ export interface Machine {
   step(now: Micros, input: Input, sink: Sink): void
   nextDeadline(): Micros | undefined
   /**
+   * Takes note of a call that is news for the next step, and asks for none of its own; not while a step runs. False if
+   * the call wants a step, and nothing has been noted. A driver may hand in every call without asking.
+   */
+  note?(call: Call): boolean
+  /**
    * A buffer that a step has given to the sink has been read by everybody it was for: the machine may write the
    * next packet into it. A driver that cannot tell never calls this.
    */

@@ -561,6 +561,8 @@ export class Sequencer {
 
   /** An idle sequencer repeats its highest seq, so that a lost last broadcast is noticed. */
   onHeartbeat(): void {
+    // what the own program has taken is only noted while nobody waits for it
+    this.advance()
     this.broadcasts.repeat(this.ackTries)
   }
 
@@ -577,6 +579,7 @@ export class Sequencer {
   /** How many messages each member has yet to take. */
   lags(): Lag[] {
     const { history, view } = this.state
+    this.noteOwnProgress()
     return view.members.map(({ id }) => ({
       id,
       messages: Math.max(0, history.received - this.progress.taken(id)),

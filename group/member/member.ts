@@ -90,6 +90,12 @@ export class Member implements Machine {
     }
   }
 
+  /** What the program has taken is told with the next packet, unless somebody waits for it. */
+  note(call: Call): boolean {
+    if (call.call !== 'taken' || this.phase !== 'member' || this.leaving !== undefined) return false
+    return this.membership?.noteTaken(call.seq) === true
+  }
+
   nextDeadline(): Micros | undefined {
     return this.phase === 'closed' ? undefined : this.timers.next()
   }

@@ -134,6 +134,17 @@ export class Membership {
 
   // ---- calls ------------------------------------------------------------------------------------------
 
+  /** False if it is waited for, and a step is to do what follows from it; the next one that there is does it else. */
+  noteTaken(seq: Seq): boolean {
+    const { timers, outbox } = this.resources
+    const { receiver, reports } = this.parts
+    if (seq > receiver.delivered || timers.isSet('stall')) return false
+    if (this.sequencer === undefined ? reports.wouldReport(seq) : this.sequencer.isWaitingForRoom)
+      return false
+    if (seq > outbox.taken) outbox.taken = seq
+    return true
+  }
+
   onTaken(seq: Seq): void {
     const { receiver, holdUp } = this.parts
     const { outbox } = this.resources

@@ -95,6 +95,14 @@ export class Reports {
     return Math.max(1, Math.ceil((this.host.state().latestView.members.length - 1) / REPORTERS))
   }
 
+  /** Whether it changes when the next report goes that the program has taken everything up to `seq`. */
+  wouldReport(seq: Seq): boolean {
+    if (seq <= this.reportedTaken) return false
+    const state = this.host.state()
+    if (state.highest - this.reportedTaken >= state.parameters.historySize / 2) return true
+    return (this.hasTurn || this.wasAsked) && !this.timers.isSet('report')
+  }
+
   /** Something has been received or taken. */
   onProgress(): void {
     const state = this.host.state()

@@ -140,6 +140,7 @@ export class Driver {
     return {
       call: (call) => {
         reporter.called(call)
+        if (hosted.attached && machine.note?.(call) === true) return
         this.handIn(hosted, { kind: 'call', call })
       },
       onOutput: (handler) => {

@@ -66,3 +66,39 @@ describe('messages in one turn', () => {
     expect(orders.slice(2)).toEqual(orders.slice(2).map(() => 1))
   })
 })
+
+describe('what a program has taken', () => {
+  const historySize = 32
+
+  /** A group with a member to whom so many messages have come, and which has taken none of them. */
+  function withUntaken(messages: number): { group: GroupOf; reader: Seat; seq: number } {
+    const group = GroupOf.open(3, { parameters: { historySize } })
+    const reader = group.seats[2]!
+    reader.holds = true
+    for (let i = 0; i < messages; i++) sendInOneTurn(group, [group.seats[1]!], 1)
+    group.until(() => reader.messageCount === messages, 'all have come')
+    return { group, reader, seq: reader.delivered.at(-1)!.seq }
+  }
+
+  test('is noted, and told with the next report', () => {
+    const { group, reader, seq } = withUntaken(4)
+    const before = group.counts()
+    expect(reader.machine.note({ call: 'taken', seq })).toBe(true)
+    expect(group.countsSince(before)).toEqual({})
+    group.settle()
+    expect(group.first.machine.info().lags).toContainEqual({ id: reader.memberId, messages: 0 })
+  })
+
+  test('is stepped where the group may be waiting for it', () => {
+    const { group, reader, seq } = withUntaken(historySize / 2)
+    expect(reader.machine.note({ call: 'taken', seq })).toBe(false)
+    reader.resume()
+    group.settle()
+    expect(group.first.machine.info().lags).toContainEqual({ id: reader.memberId, messages: 0 })
+  })
+
+  test('no other call is only noted', () => {
+    const { reader } = withUntaken(1)
+    expect(reader.machine.note({ call: 'leave', token: 99, header: new Uint8Array(0) })).toBe(false)
+  })
+})

@@ -365,6 +365,7 @@ export class Seat {
   }
 
   call(call: Call): void {
+    if (this.machine.note(call)) return
     this.input({ kind: 'call', call })
   }
 

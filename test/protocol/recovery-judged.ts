@@ -80,6 +80,12 @@ export class JudgedGroup {
     this.records.set(seat, record)
     this.marks.set(seat, [])
     const step = machine.step.bind(machine)
+    const note = machine.note.bind(machine)
+    machine.note = (call) => {
+      const isNoted = note(call)
+      if (isNoted) this.judge.call(record, call)
+      return isNoted
+    }
     machine.step = (now, input, sink) => {
       if (input.kind === 'call') this.judge.call(record, input.call)
       const outputs: Output[] = []

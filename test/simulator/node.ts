@@ -264,6 +264,8 @@ export class Life {
    * have sent. The network keeps those of the others, and looks whether they are written to.
    */
   private readonly givesBack: boolean
+  /** Some drivers ask a machine whether a call needs a step, some do not. */
+  private readonly asksFirst: boolean
   /** Handed to the sink in this step. BOUNDED by what one step does. */
   private readonly sent = new Set<Uint8Array>()
   private hasCrashed = false
@@ -284,6 +286,7 @@ export class Life {
     this.world = parts.world
     this.program = parts.program
     this.givesBack = parts.machine.options.nonce % 2n === 0n
+    this.asksFirst = (parts.machine.options.nonce >> 1n) % 2n === 0n
     this.node.begin(this)
   }
 
@@ -297,7 +300,7 @@ export class Life {
     const { judge, trace, queue } = this.world
     judge.call(this.record, call)
     trace?.add(queue.now, this.record.name, describeCall(call))
-    this.input({ kind: 'call', call })
+    if (!this.asksFirst || this.machine.note?.(call) !== true) this.input({ kind: 'call', call })
   }
 
   /** What comes while effects are carried out waits for them: a machine is never re-entered. */
