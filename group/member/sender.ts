@@ -426,8 +426,8 @@ export class Sender {
   /** One answer for the whole block, but for sends that were given up on their way. */
   private answer(token: Token, count: number, seq: Seq): void {
     let from = 0
-    for (let i = 0; i <= count; i++) {
-      if (i < count && (this.givenUp.size === 0 || !this.givenUp.delete(token + i))) continue
+    for (let i = this.givenUp.size === 0 ? count : 0; i <= count; i++) {
+      if (i < count && !this.givenUp.delete(token + i)) continue
       if (i > from)
         this.outbox.output({ output: 'sent', token: token + from, count: i - from, seq: seq + from })
       from = i + 1
@@ -495,7 +495,9 @@ export class Sender {
   /** The block whose answer is overdue first: the oldest that the sequencer is not known to hold, else a held one. */
   private get next(): Outstanding | undefined {
     let next: Outstanding | undefined
-    for (const outstanding of this.outstanding) {
+    // (by index: this is asked for each own block)
+    for (let i = 0; i < this.outstanding.length; i++) {
+      const outstanding = this.outstanding.at(i)!
       if (!outstanding.held) return outstanding
       if (next === undefined || outstanding.lastSentAt < next.lastSentAt) next = outstanding
     }

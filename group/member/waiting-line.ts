@@ -89,7 +89,9 @@ export class WaitingLine {
   }
 
   push(messages: Waiting): void {
-    for (let i = messages.at; i < messages.end; i++) this.bytes += messages.bytesAt(i)
+    let bytes = 0
+    for (let i = messages.at; i < messages.end; i++) bytes += messages.bytesAt(i)
+    this.bytes += bytes
     this.count += messages.count
     this.line.push(messages)
   }
