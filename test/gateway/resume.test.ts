@@ -153,7 +153,7 @@ describe('an expulsion', () => {
     await again.until('what came after', ({ texts }) => texts.includes('after'))
     const names = again.all
       .map(({ event }) => event)
-      .filter((name) => name !== 'suspect' && name !== 'expelled')
+      .filter((name) => name !== 'suspect' && name !== 'stopped' && name !== 'expelled')
     expect(names.slice(0, 3)).toEqual(['open', 'gap', 'rejoin'])
     const later = await client.events(port, { after: rejoin.id! })
     await later.until('what came after', ({ texts }) => texts.includes('after'))

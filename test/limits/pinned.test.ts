@@ -79,7 +79,7 @@ function lossyGroup(seed: number, kinds: readonly Passing['kind'][]): GroupOf {
   group.seats[2]!.holds = true
   asSocketsDo(group)
   group.isLost = ({ kind }) => kinds.includes(kind) && prng.chance(2, 5)
-  for (let i = 0; i < 150; i++) {
+  for (let i = 0; i < 250; i++) {
     for (const seat of [group.seats[1]!, group.seats[2]!]) {
       if (prng.chance(1, 3)) seat.send(8 * KIB)
       for (let k = prng.below(4); k >= 0; k--) seat.send(20)
