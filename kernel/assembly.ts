@@ -119,9 +119,16 @@ export class AssemblyStore {
 
   /**
    * The assembly that a fragment of this block goes into; undefined if there is no room for it. A block whose
-   * place is known has room in any case: the history's bounds are its bounds, and everything waits for it.
+   * place is known has room in any case: the history's bounds are its bounds, and everything waits for it. So has the one
+   * that a member's later ones wait for (`isNext`): these may have taken all the room, and go when it has come.
    */
-  open(member: MemberId, request: RequestNumber, total: number, isPlaced: boolean): Assembly | undefined {
+  open(
+    member: MemberId,
+    request: RequestNumber,
+    total: number,
+    isPlaced: boolean,
+    isNext = false,
+  ): Assembly | undefined {
     if (total > (isPlaced ? Math.max(this.blockBytesMax, CHANGE_BYTES_MAX) : this.blockBytesMax)) {
       return undefined
     }
@@ -132,7 +139,7 @@ export class AssemblyStore {
     }
     const standing = lane.blocks.get(request)
     if (standing !== undefined) return standing.total === total ? standing : undefined
-    if (!isPlaced && lane.bytes > 0 && lane.bytes + total + BLOCK_OVERHEAD > this.bytesPerMember)
+    if (!isPlaced && !isNext && lane.bytes > 0 && lane.bytes + total + BLOCK_OVERHEAD > this.bytesPerMember)
       return undefined
     const assembly = new Assembly(total)
     lane.blocks.set(request, assembly)

@@ -45,8 +45,13 @@ export class Room {
    * be able to go on.
    */
   fits(count: number, bytes: number, wireBytes: number, isSingle: boolean): boolean {
-    const { history, parameters } = this.state
     if ((this.flightBytes > 0 || !isSingle) && this.flightBytes + wireBytes > this.window()) return false
+    return this.hasHistory(count, bytes, isSingle)
+  }
+
+  /** Whether they fit into the history, which members that do not receive keep full. */
+  hasHistory(count: number, bytes: number, isSingle: boolean): boolean {
+    const { history, parameters } = this.state
     if (history.received === history.stable && isSingle) return true
     if (history.received + count - history.stable > parameters.historySize) return false
     return history.bytes + bytes <= parameters.historyBytes

@@ -301,7 +301,7 @@ export class Sequencer {
     }
     if (this.room.fitsChange() && this.changes.numberNext()) broadcasts++
     if (this.numberSettings()) broadcasts++
-    this.laggards.note(this.admission.length > 0, this.state.present, this.outbox.now)
+    this.laggards.note(this.waitsForHistory, this.state.present, this.outbox.now)
     this.advance()
     if (broadcasts === 0 && this.broadcasts.hasNews) this.broadcast([], false)
     this.armAckTimer()
@@ -333,7 +333,7 @@ export class Sequencer {
       const { head } = next
       const size = ENTRY_OVERHEAD + wireBytesOf(next)
       if (batch.length > 0 && bytes + size > this.options.packetSize) break
-      const flight = wireBytes + size + this.spreadBytesOf(next)
+      const flight = wireBytes + size + this.spreadBytesOf(next, head.member)
       if (!this.room.fits(count + head.count, blockBytes + head.length, flight, batch.length === 0)) break
       this.admission.take()
       batch.push(next)
@@ -351,6 +351,15 @@ export class Sequencer {
     const othersWait = this.admission.hasOthersThan(id)
     const isHeld = this.room.isOwnShareUsed(this.options.ownShare, othersWait)
     return this.admission.first(isHeld ? id : undefined)
+  }
+
+  /**
+   * Whether requests wait for members to receive what there is, and not for packets that are on their way. (With five members
+   * that send all they can something is always waiting; the one that had taken least was expelled from a group at full rate.)
+   */
+  private get waitsForHistory(): boolean {
+    const next = this.admission.first()
+    return next !== undefined && !this.room.hasHistory(next.head.count, next.head.length, true)
   }
 
   private number(batch: readonly Request[]): void {
@@ -493,7 +502,7 @@ export class Sequencer {
     this.host.unanswered(silent)
     // a reset may have begun by that
     if (this.isRetired) return
-    this.laggards.note(this.admission.length > 0, this.state.present, this.outbox.now)
+    this.laggards.note(this.waitsForHistory, this.state.present, this.outbox.now)
     this.dealWithLaggards()
     this.room.reportAsked()
     this.broadcast([], true)
@@ -537,7 +546,7 @@ export class Sequencer {
     let ownBytes = 0
     let hasOthers = false
     for (const entry of entries) {
-      bytes += this.spreadBytesOf(entry)
+      bytes += this.spreadBytesOf(entry, entry.member)
       if (entry.member === this.self.id) ownBytes += entry.block.length
       else hasOthers = true
     }
@@ -550,13 +559,14 @@ export class Sequencer {
   }
 
   /**
-   * Bytes that the sender of a block has broadcast itself, in one packet: they lie in the same sockets as what is
-   * broadcast here, and a receiver that is behind loses them like that. (Seen with 10-KiB messages on a busy machine:
-   * a sender and its sequencer went on at full rate past a third member that had no processor for a while.) Blocks of
-   * many packets have a credit of their own (room.ts).
+   * Bytes that the sender of a block has broadcast itself: they lie in the same sockets as what is broadcast here, and
+   * a receiver that is behind loses them like that. (Seen with 10-KiB messages on a busy machine: a sender and its
+   * sequencer went on at full rate past a third member that had no processor for a while; and with 100 KiB, once a sender
+   * alone began a block before the last one had come.) Own blocks of many packets have a credit of their own (room.ts).
    */
-  private spreadBytesOf({ block, isSpread }: Pick<Entry, 'block' | 'isSpread'>): number {
-    return isSpread && block.length <= this.options.packetSize ? block.length : 0
+  private spreadBytesOf({ block, isSpread }: Pick<Entry, 'block' | 'isSpread'>, member: MemberId): number {
+    const hasCredit = member === this.self.id && block.length > this.options.packetSize
+    return isSpread && !hasCredit ? block.length : 0
   }
 
   /** An idle sequencer repeats its highest seq, so that a lost last broadcast is noticed. */

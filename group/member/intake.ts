@@ -81,7 +81,8 @@ export class Intake {
     const sequencer = this.host.sequencer()
     if (sequencer !== undefined && member !== from.id) return this.reject('phase')
     const isOld = !isPlaced && request <= (this.state.requests.get(member) ?? 0)
-    const assembly = isOld ? undefined : this.assemblies.open(member, request, data.total, isPlaced)
+    const isNext = request === sequencer?.admission.expected(member)
+    const assembly = isOld ? undefined : this.assemblies.open(member, request, data.total, isPlaced, isNext)
     if (assembly === undefined && !isOld) return this.reject('overflow')
     if (assembly?.isOnePieceTooMany(data.offset, data.bytes) === true) this.reject('overflow')
     const isNews = assembly?.add(data.offset, data.bytes) === true

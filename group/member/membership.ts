@@ -310,13 +310,14 @@ export class Membership {
     const sequencerBefore = state.view.sequencer
     const isOrder = header.kind === PacketKind.order
     if (!receiver.onOrder(head, packet, isOrder)) this.reject('malformed')
+    if (isOrder) gaps.onBroadcast(member.id)
+    if (state.view.sequencer !== sequencerBefore) this.parts.succession.onNewSequencer()
+    // the packet may have made this member's own leave official: what else it asks is for the others
+    if (this.isClosed) return
     if (isOrder) {
-      gaps.onBroadcast(member.id)
       const everybody = (header.flags & ORDER_FLAG_REPORT) !== 0
       reports.onAsked(head.highest, head.ackers, everybody, head.accepted === head.firstSeq - 1)
     }
-    if (state.view.sequencer !== sequencerBefore) this.parts.succession.onNewSequencer()
-    if (this.isClosed) return
     this.parts.holdUp.watch()
     const isRepair = header.kind === PacketKind.repair
     gaps.check(isRepair && state.history.received > before ? packet.length : 0, isRepair)

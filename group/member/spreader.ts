@@ -108,8 +108,8 @@ export class Spreader {
         else passage = this.finish(passage)
         continue
       }
-      if (passage.sent === 0 && passage !== this.queue.first() && this.blocksAlone < BLOCKS_ALONE) return
       const { inFlight, window } = this
+      if (passage.sent === 0 && passage !== this.queue.first() && !this.mayFollow(passage)) return
       if (credit === undefined ? inFlight >= window : credit <= 0) return
       const { spread, sent } = passage
       const to = Math.min(spread.block.length, sent + this.fragmentBytes)
@@ -117,6 +117,16 @@ export class Spreader {
       const isLast = passage.isOut || inFlight + to - sent >= window
       this.transmit(spread, sent, to, isLast || this.sinceAck >= window / ACKS_PER_WINDOW)
     }
+  }
+
+  /** Whether a block may leave behind those that have not come yet: nobody else spreads, and all fit into the window. */
+  private mayFollow(passage: Passage): boolean {
+    let bytes = passage.spread.block.length
+    for (const before of this.queue) {
+      if (before === passage) break
+      bytes += before.spread.block.length
+    }
+    return this.blocksAlone >= BLOCKS_ALONE && bytes <= this.window
   }
 
   private get nextToLeave(): Passage | undefined {

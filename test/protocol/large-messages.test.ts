@@ -214,6 +214,30 @@ test('who spreads alone begins a block when the one before it has left; beside o
   expect(starts.filter((took) => took < roundTrip)).toEqual([])
 })
 
+test.each(['auto', 'pb'] as const)(
+  'who spreads alone into small sockets: a block lost at the sequencer has room beside a large one behind it, method %s',
+  (method) => {
+    const window = 212_992
+    const group = GroupOf.open(3, { member: { packetSize: 8192, window, sendWindow: window / 4, method } })
+    const sender = group.seats[1]!
+    for (let i = 0; i < 10; i++) {
+      const alone = sender.send(20_000)
+      group.until(() => alone.seq !== undefined, 'one after the other')
+    }
+    const begin = group.queue.now
+    let first = 0
+    group.isLost = ({ kind, from, to, bytes }) => {
+      if (kind !== 'data' || from !== sender || to !== group.first || group.queue.now > begin + 1000)
+        return false
+      const request = readData(bytes)!.request
+      first ||= request
+      return request === first
+    }
+    const both = [sender.send(20_000), sender.send(MIB)]
+    group.until(() => both.every(({ seq }) => seq !== undefined), 'both are ordered', 5_000)
+  },
+)
+
 describe('a message over the limit', () => {
   test('is refused before anything is sent, and what stands behind it goes', () => {
     const group = GroupOf.open(3, { parameters: { maxMessageSize: 1000 } })

@@ -126,3 +126,36 @@ describe('an idle group', () => {
     expect(total(group.countsSince(before))).toBeLessThanOrEqual(n - 1 + 1 + 2 * doublings + perSecond)
   })
 })
+
+test('who has left says nothing more, though the packet that says so asks the others', () => {
+  const group = GroupOf.open(5)
+  const late: string[] = []
+  for (const { machine, name } of group.seats) {
+    const step = machine.step.bind(machine)
+    let isClosed = false
+    const note = (): void => {
+      if (isClosed) late.push(name)
+    }
+    machine.step = (now, input, sink) =>
+      step(now, input, {
+        ...sink,
+        unicast: (to, packet) => {
+          note()
+          sink.unicast(to, packet)
+        },
+        multicast: (packet) => {
+          note()
+          sink.multicast(packet)
+        },
+        output: (output) => {
+          isClosed ||= output.output === 'event' && output.event.event === 'closed'
+          sink.output(output)
+        },
+      })
+  }
+  for (const index of [3, 4, 2]) group.seats[index]!.leave()
+  group.seats[1]!.send(10)
+  group.until(() => group.seats.slice(2).every(({ hasLeft }) => hasLeft), 'they have left')
+  group.settle()
+  expect(late).toEqual([])
+})

@@ -196,3 +196,21 @@ describe('slowMember: { expelAfterMs: 300 }', () => {
     expect(slow.messageCount).toBe(100)
   })
 })
+
+test('with many senders requests always wait for the network: who has taken least is not slow for that', () => {
+  const window = 65_536
+  const member = { packetSize: 4096, window, sendWindow: window / 4 }
+  const parameters = { historySize: 2 ** 20, historyBytes: 2 ** 28, slowMember: { expelAfterMs: 300 } }
+  const group = GroupOf.open(6, { delayMs: 3, parameters, member })
+  const senders = group.seats.slice(0, 5)
+  const last = group.seats[5]!
+  last.holds = true
+  for (const seat of senders) {
+    seat.onAnswered = () => void seat.send(500)
+    for (let i = 0; i < 500; i++) seat.send(500)
+  }
+  group.advance(600)
+  expect(group.first.messageCount).toBeGreaterThan(10_000)
+  expect(last.isOver).toBe(false)
+  expect(group.seats.flatMap(slowEvents)).toEqual([])
+})
