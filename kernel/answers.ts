@@ -4,8 +4,8 @@
  */
 import { readResults, writeResults } from './ballot.ts'
 import { type MemberId, type RequestNumber, Right, type Role } from './identity.ts'
+import { readVersions, writeVersions } from './meeting-packets.ts'
 import type { Baseline } from './order-state.ts'
-import { readVersions, writeVersions } from './packets.ts'
 import { completeParameters, type GroupParameters } from './parameters.ts'
 import type { GroupInspection, Lag } from './port.ts'
 import { readSettings, writeSettings } from './settings.ts'

@@ -7,6 +7,7 @@ import { writeU53, writeU64 } from './bytes.ts'
 import type { Counters } from './counters.ts'
 import type { Address, GroupId, Incarnation, MemberId, Micros, Nonce, Seq } from './identity.ts'
 import type { Sink } from './machine.ts'
+import { hasVersion, ownVersions, type Versions } from './meeting-packets.ts'
 import type { OrderState } from './order-state.ts'
 import {
   DESTINATION_AT,
@@ -22,7 +23,6 @@ import {
   writeSealKey,
 } from './packet.ts'
 import { PacketPool } from './packet-pool.ts'
-import { hasVersion, ownVersions, type Versions } from './packets.ts'
 import type { Output } from './port.ts'
 import type { Agreed, Settings } from './settings.ts'
 import type { Member } from './view.ts'

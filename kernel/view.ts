@@ -13,7 +13,7 @@ import {
   type Role,
   type Seq,
 } from './identity.ts'
-import type { Versions } from './packets.ts'
+import type { Versions } from './meeting-packets.ts'
 
 export interface Member {
   readonly id: MemberId

@@ -13,8 +13,8 @@ import {
   writeResults,
 } from '../kernel/ballot.ts'
 import type { MemberId, Seq } from '../kernel/identity.ts'
+import { ownVersions, writeVersions } from '../kernel/meeting-packets.ts'
 import type { OrderState } from '../kernel/order-state.ts'
-import { ownVersions, writeVersions } from '../kernel/packets.ts'
 import type { Member, View } from '../kernel/view.ts'
 import { Reader, Writer } from '../kernel/wire.ts'
 

@@ -6,7 +6,7 @@
  * BOUNDED: so many are decided about at once, and so many decisions are remembered, for so long.
  */
 import type { Address, Micros, Nonce } from '../kernel/identity.ts'
-import type { JoinRequest } from '../kernel/packets.ts'
+import type { JoinRequest } from '../kernel/meeting-packets.ts'
 
 /** Undecided at once; who comes beyond is told that the sequencer is busy. */
 export const DECIDING_MAX = 64

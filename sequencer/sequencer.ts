@@ -16,13 +16,13 @@ import type { Counters } from '../kernel/counters.ts'
 import { type Entry, lastSeqOf } from '../kernel/history.ts'
 import { type MemberId, type Micros, type Nonce, Right } from '../kernel/identity.ts'
 import { isWorthCopying, keep } from '../kernel/keeping.ts'
+import { LAST_REQUEST_MAX } from '../kernel/meeting-packets.ts'
 import { LeaveReason } from '../kernel/membership.ts'
 import type { OrderState } from '../kernel/order-state.ts'
 import type { Outbox } from '../kernel/outbox.ts'
 import { HEADER_BYTES, PACKET_BYTES_MAX, type PacketHeader, PacketKind } from '../kernel/packet.ts'
 import {
   ENTRY_OVERHEAD,
-  LAST_REQUEST_MAX,
   ORDER_HEAD_BYTES,
   type PlacedBlock,
   REQUEST_ACK_BYTES,

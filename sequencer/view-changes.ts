@@ -11,19 +11,12 @@ import type { Counters } from '../kernel/counters.ts'
 import type { Credentials } from '../kernel/credentials.ts'
 import type { Entry } from '../kernel/history.ts'
 import { type Address, hex64, type MemberId, type Micros, type Nonce, Right } from '../kernel/identity.ts'
+import { encodeJoinRefused, hasVersion, JoinRefusal, type JoinRequest } from '../kernel/meeting-packets.ts'
 import { decodeLeave, encodeJoin, encodeLeave, LeaveReason } from '../kernel/membership.ts'
 import type { OrderState } from '../kernel/order-state.ts'
 import type { Outbox } from '../kernel/outbox.ts'
 import { HEADER_BYTES, PacketKind } from '../kernel/packet.ts'
-import {
-  ENTRY_OVERHEAD,
-  encodeJoinRefused,
-  hasVersion,
-  JoinRefusal,
-  type JoinRequest,
-  ORDER_HEAD_BYTES,
-  StreamPurpose,
-} from '../kernel/packets.ts'
+import { ENTRY_OVERHEAD, ORDER_HEAD_BYTES, StreamPurpose } from '../kernel/packets.ts'
 import type { SipKey } from '../kernel/siphash.ts'
 import type { Streams } from '../kernel/streams.ts'
 import type { Timers } from '../kernel/timers.ts'

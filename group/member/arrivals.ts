@@ -5,10 +5,11 @@
  */
 import type { Counters } from '../../kernel/counters.ts'
 import type { Address, MemberId, Nonce, Seq } from '../../kernel/identity.ts'
+import { decodeJoinRequest, type Locate } from '../../kernel/meeting-packets.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind, type RejectReason, sealKeyOf } from '../../kernel/packet.ts'
-import { decodeJoinRequest, encodeLeft, type Locate, readStreamAck } from '../../kernel/packets.ts'
+import { encodeLeft, readStreamAck } from '../../kernel/packets.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import type { Timers } from '../../kernel/timers.ts'
 import type { Member as ViewMember } from '../../kernel/view.ts'

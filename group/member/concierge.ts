@@ -6,15 +6,11 @@
 import { encodeInspection } from '../../kernel/answers.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import type { Address, Micros } from '../../kernel/identity.ts'
+import { decodeInspect, encodeHereIs, HERE_IS_FLAG_STANDS_STILL } from '../../kernel/meeting-packets.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { HEADER_BYTES, type PacketHeader, PacketKind } from '../../kernel/packet.ts'
-import {
-  decodeInspect,
-  encodeHereIs,
-  HERE_IS_FLAG_STANDS_STILL,
-  StreamPurpose,
-} from '../../kernel/packets.ts'
+import { StreamPurpose } from '../../kernel/packets.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import { findMember } from '../../kernel/view.ts'
 import type { Sequencer } from '../../sequencer/sequencer.ts'

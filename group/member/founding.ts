@@ -1,7 +1,7 @@
 /** CreateGroup (paper, section 3): a group of one, with its creator as sequencer. */
 import { type MemberId, Right, Role } from '../../kernel/identity.ts'
+import { ownVersions } from '../../kernel/meeting-packets.ts'
 import type { Baseline } from '../../kernel/order-state.ts'
-import { ownVersions } from '../../kernel/packets.ts'
 import type { GroupParameters } from '../../kernel/parameters.ts'
 import { lastRequestOf, type MemberOptions } from './options.ts'
 

@@ -8,8 +8,6 @@ import { Counters } from '../../kernel/counters.ts'
 import { ErrorCode } from '../../kernel/errors.ts'
 import type { Address, Micros, Nonce } from '../../kernel/identity.ts'
 import type { Input, Machine, Sink } from '../../kernel/machine.ts'
-import { Outbox } from '../../kernel/outbox.ts'
-import { type PacketHeader, PacketKind, readHeader, readRoute } from '../../kernel/packet.ts'
 import {
   commonVersion,
   decodeHereIs,
@@ -17,11 +15,12 @@ import {
   encodeInspect,
   encodeLocate,
   LocatePurpose,
-  readStreamFragment,
-  StreamPurpose,
   type Versions,
   versionsText,
-} from '../../kernel/packets.ts'
+} from '../../kernel/meeting-packets.ts'
+import { Outbox } from '../../kernel/outbox.ts'
+import { type PacketHeader, PacketKind, readHeader, readRoute } from '../../kernel/packet.ts'
+import { readStreamFragment, StreamPurpose } from '../../kernel/packets.ts'
 import type { Token } from '../../kernel/port.ts'
 import { RoundTrips } from '../../kernel/rtt.ts'
 import { keyText } from '../../kernel/settings.ts'

@@ -17,9 +17,14 @@ import {
   Role,
   type RoleName,
 } from '../../kernel/identity.ts'
+import {
+  encodeJoinRequest,
+  type HereIs,
+  JoinRefusal,
+  type JoinRefused,
+} from '../../kernel/meeting-packets.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind } from '../../kernel/packet.ts'
-import { encodeJoinRequest, type HereIs, JoinRefusal, type JoinRefused } from '../../kernel/packets.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Agreed } from '../../kernel/settings.ts'
 import type { Timers } from '../../kernel/timers.ts'

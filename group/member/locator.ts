@@ -20,9 +20,9 @@
  */
 import type { Counters } from '../../kernel/counters.ts'
 import type { Address, Micros, Nonce } from '../../kernel/identity.ts'
+import { encodeLocate, type Locate, LocatePurpose } from '../../kernel/meeting-packets.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind } from '../../kernel/packet.ts'
-import { encodeLocate, type Locate, LocatePurpose } from '../../kernel/packets.ts'
 import type { Timers } from '../../kernel/timers.ts'
 
 /** Questions of a candidate beyond the k: what meets in this time becomes one group still. */

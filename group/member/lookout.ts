@@ -9,9 +9,9 @@
  */
 import type { Counters } from '../../kernel/counters.ts'
 import type { Address, GroupId, Micros } from '../../kernel/identity.ts'
+import { decodeHereIs, encodeLocate, type Locate, LocatePurpose } from '../../kernel/meeting-packets.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind } from '../../kernel/packet.ts'
-import { decodeHereIs, encodeLocate, type Locate, LocatePurpose } from '../../kernel/packets.ts'
 import type { Timers } from '../../kernel/timers.ts'
 import type { Member as ViewMember } from '../../kernel/view.ts'
 

@@ -12,16 +12,11 @@ import { BlockKind } from '../../kernel/block.ts'
 import type { ErrorCode } from '../../kernel/errors.ts'
 import type { Entry } from '../../kernel/history.ts'
 import type { Address, Micros, Right, Seq } from '../../kernel/identity.ts'
+import type { Locate } from '../../kernel/meeting-packets.ts'
 import { LeaveReason } from '../../kernel/membership.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
-import {
-  type DataFragment,
-  decodeLeft,
-  type Locate,
-  ORDER_FLAG_REPORT,
-  readOrderHead,
-} from '../../kernel/packets.ts'
+import { type DataFragment, decodeLeft, ORDER_FLAG_REPORT, readOrderHead } from '../../kernel/packets.ts'
 import type { Token } from '../../kernel/port.ts'
 import type { TimerName } from '../../kernel/timers.ts'
 import type { Member as ViewMember } from '../../kernel/view.ts'

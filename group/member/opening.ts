@@ -10,19 +10,18 @@ import { decodeJoinAnswer, type JoinAnswer } from '../../kernel/answers.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import { ErrorCode } from '../../kernel/errors.ts'
 import { type Address, type Nonce, Right } from '../../kernel/identity.ts'
-import type { Outbox } from '../../kernel/outbox.ts'
-import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
 import {
   commonVersion,
   decodeHereIs,
   decodeJoinRefused,
   HERE_IS_FLAG_STANDS_STILL,
   type Locate,
-  readStreamFragment,
-  StreamPurpose,
   type Versions,
   versionsText,
-} from '../../kernel/packets.ts'
+} from '../../kernel/meeting-packets.ts'
+import type { Outbox } from '../../kernel/outbox.ts'
+import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
+import { readStreamFragment, StreamPurpose } from '../../kernel/packets.ts'
 import type { Call } from '../../kernel/port.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import { keyText } from '../../kernel/settings.ts'

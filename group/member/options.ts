@@ -10,7 +10,7 @@ import {
   type RoleName,
   type Seq,
 } from '../../kernel/identity.ts'
-import type { Versions } from '../../kernel/packets.ts'
+import type { Versions } from '../../kernel/meeting-packets.ts'
 import type { SipKey } from '../../kernel/siphash.ts'
 
 /** Times of the member itself. All in milliseconds, so that they can be set by people. */

@@ -4,8 +4,8 @@
  * `amoebacast_packets_rejected_total{reason="version"}` has them all.
  */
 import type { Address, Micros } from '../identity.ts'
+import { hasVersion, ownVersions } from '../meeting-packets.ts'
 import { MAGIC, WIRE_VERSION } from '../packet.ts'
-import { hasVersion, ownVersions } from '../packets.ts'
 import type { Clock } from './clock.ts'
 import { type Log, logIncompatible } from './log.ts'
 

@@ -5,6 +5,7 @@
 import { readU32, readU64 } from '../bytes.ts'
 import { Counters } from '../counters.ts'
 import type { Address, Micros } from '../identity.ts'
+import { encodeIncompatible, hasVersion, ownVersions, portAskedFor } from '../meeting-packets.ts'
 import {
   DESTINATION_AT,
   HEADER_BYTES,
@@ -18,7 +19,6 @@ import {
   writeHeader,
   writeSealKey,
 } from '../packet.ts'
-import { encodeIncompatible, hasVersion, ownVersions, portAskedFor } from '../packets.ts'
 import { verify } from './checksum.ts'
 import { GROUP_AT, type Hosted } from './hosted.ts'
 import { isEnvelope } from './secure/envelope.ts'

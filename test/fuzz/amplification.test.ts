@@ -6,6 +6,12 @@
 import { describe, expect, test } from 'vitest'
 import { detectionPresets } from '../../group/member/options.ts'
 import {
+  encodeInspect,
+  encodeJoinRequest,
+  encodeLocate,
+  LocatePurpose,
+} from '../../kernel/meeting-packets.ts'
+import {
   HEADER_BYTES,
   KIND_AT,
   PacketKind,
@@ -14,7 +20,6 @@ import {
   type WrittenHeader,
   writeHeader,
 } from '../../kernel/packet.ts'
-import { encodeInspect, encodeJoinRequest, encodeLocate, LocatePurpose } from '../../kernel/packets.ts'
 import { completeParameters, parameterLimits } from '../../kernel/parameters.ts'
 import { encodeInvite } from '../../kernel/recovery-packets.ts'
 import { BUDGET_MAX } from '../../sequencer/repair.ts'

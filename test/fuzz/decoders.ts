@@ -1,8 +1,8 @@
 /** Every function that reads bytes from outside. None may throw, hang, or give something larger than the bytes pay for. */
 import { isWellFormed, RecordCursor, readBlockHeader } from '../../kernel/block.ts'
+import { portAskedFor } from '../../kernel/meeting-packets.ts'
 import { decodeJoin, decodeLeave } from '../../kernel/membership.ts'
 import { HEADER_BYTES, readHeader, readRoute } from '../../kernel/packet.ts'
-import { portAskedFor } from '../../kernel/packets.ts'
 import { decodeSettings } from '../../kernel/settings.ts'
 import { decodeText } from '../../kernel/wire.ts'
 import { bodyDecoders, type Decoder, readNothing, streamDecoders } from '../wire/decoders.ts'

@@ -5,6 +5,7 @@ import { Assembly, AssemblyStore } from '../../kernel/assembly.ts'
 import { BLOCK_HEADER_BYTES, BlockKind, writeBlockHeader } from '../../kernel/block.ts'
 import { Counters } from '../../kernel/counters.ts'
 import { History } from '../../kernel/history.ts'
+import { ownVersions } from '../../kernel/meeting-packets.ts'
 import { Outbox } from '../../kernel/outbox.ts'
 import { HEADER_BYTES, PacketKind } from '../../kernel/packet.ts'
 import {
@@ -12,7 +13,6 @@ import {
   ENTRY_REFERENCE,
   gapBytes,
   ORDER_HEAD_BYTES,
-  ownVersions,
   writeData,
   writeGap,
   writeOrderHead,

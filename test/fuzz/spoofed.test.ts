@@ -4,19 +4,21 @@
  * until somebody has answered from there. (amplification.test.ts tries packets of every kind, one by one; here each is a story.)
  */
 import { describe, expect, test } from 'vitest'
+import {
+  decodeHereIs,
+  decodeJoinRefused,
+  encodeHereIs,
+  encodeJoinRequest,
+  encodeLocate,
+  LocatePurpose,
+  ownVersions,
+} from '../../kernel/meeting-packets.ts'
 import { HEADER_BYTES, KIND_AT, PacketKind, packetKindNames, readHeader } from '../../kernel/packet.ts'
 import {
   DATA_FLAG_ACK,
   DATA_HEAD_BYTES,
-  decodeHereIs,
-  decodeJoinRefused,
   encodeDataGap,
-  encodeHereIs,
-  encodeJoinRequest,
-  encodeLocate,
   gapBytes,
-  LocatePurpose,
-  ownVersions,
   writeData,
   writeGap,
 } from '../../kernel/packets.ts'

@@ -1,7 +1,7 @@
 /** A joiner that the group has no room for at the moment: it waits, and what it says in the end is true. */
 import { expect, test } from 'vitest'
+import { encodeJoinRefused, JoinRefusal } from '../../kernel/meeting-packets.ts'
 import { HEADER_BYTES, PacketKind, writeHeader } from '../../kernel/packet.ts'
-import { encodeJoinRefused, JoinRefusal } from '../../kernel/packets.ts'
 import { DECIDING_MAX } from '../../sequencer/authorization.ts'
 import { GroupOf, type Seat } from './group-of.ts'
 

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { Counters } from '../../kernel/counters.ts'
 import type { Seq } from '../../kernel/identity.ts'
+import { encodeIncompatible } from '../../kernel/meeting-packets.ts'
 import { type Baseline, OrderState } from '../../kernel/order-state.ts'
 import { Outbox } from '../../kernel/outbox.ts'
 import {
@@ -13,7 +14,6 @@ import {
   writeHeader,
   writeSealKey,
 } from '../../kernel/packet.ts'
-import { encodeIncompatible } from '../../kernel/packets.ts'
 import { parameterDefaults } from '../../kernel/parameters.ts'
 import { decodeSettings, encodeSettings } from '../../kernel/settings.ts'
 import { ProgressTable } from '../../sequencer/progress.ts'

@@ -5,7 +5,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { detectionPresets } from '../../group/member/options.ts'
-import { decodeLocate, LocatePurpose } from '../../kernel/packets.ts'
+import { decodeLocate, LocatePurpose } from '../../kernel/meeting-packets.ts'
 import { completeParameters } from '../../kernel/parameters.ts'
 import { Prng } from '../../kernel/prng.ts'
 import { GroupOf, Seat } from './group-of.ts'

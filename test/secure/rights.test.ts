@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import type { Asked } from '../../kernel/credentials.ts'
 import type { RightName } from '../../kernel/identity.ts'
+import { PROOF_BYTES } from '../../kernel/meeting-packets.ts'
 import { drawKey, parseKeys } from '../../kernel/node/secure/group-key.ts'
 import { type RightSecret, rights } from '../../kernel/node/secure/rights.ts'
-import { PROOF_BYTES } from '../../kernel/packets.ts'
 
 const secretOf = (text: string): RightSecret => parseKeys('the test', text)[0]!.rights
 const text = drawKey()

@@ -6,7 +6,7 @@
  * node's machine says that it can do without it. Another build takes another life.
  */
 import type { Address, Micros } from '../../kernel/identity.ts'
-import type { Versions } from '../../kernel/packets.ts'
+import type { Versions } from '../../kernel/meeting-packets.ts'
 import { Prng } from '../../kernel/prng.ts'
 import type { RunOptions } from './options.ts'
 

@@ -1,6 +1,6 @@
 /** Members of views, and what they tell of themselves, made by hand. */
 import type { MemberId } from '../../kernel/identity.ts'
-import { ownVersions } from '../../kernel/packets.ts'
+import { ownVersions } from '../../kernel/meeting-packets.ts'
 import type { MemberInfo } from '../../kernel/port.ts'
 import type { Member } from '../../kernel/view.ts'
 

@@ -1,16 +1,18 @@
 /** What reads the body of each kind of packet, and what streams carry: the one list, for recorded packets and for hostile ones. */
 import { decodeInspection, decodeJoinAnswer } from '../../kernel/answers.ts'
-import { PacketKind } from '../../kernel/packet.ts'
 import {
-  decodeDataAck,
-  decodeDataGap,
   decodeHereIs,
   decodeIncompatible,
   decodeInspect,
   decodeJoinRefused,
   decodeJoinRequest,
-  decodeLeft,
   decodeLocate,
+} from '../../kernel/meeting-packets.ts'
+import { PacketKind } from '../../kernel/packet.ts'
+import {
+  decodeDataAck,
+  decodeDataGap,
+  decodeLeft,
   decodeSlow,
   type OrderHead,
   type PlacedBlock,

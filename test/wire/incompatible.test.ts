@@ -1,7 +1,5 @@
 /** Two that have no version of the wire format in common: each is told, nobody creates a second group on the port. */
 import { describe, expect, test } from 'vitest'
-import { Driver } from '../../kernel/node/driver.ts'
-import { PacketKind, WIRE_VERSION } from '../../kernel/packet.ts'
 import {
   decodeIncompatible,
   encodeIncompatible,
@@ -9,7 +7,9 @@ import {
   encodeLocate,
   JoinRefusal,
   LocatePurpose,
-} from '../../kernel/packets.ts'
+} from '../../kernel/meeting-packets.ts'
+import { Driver } from '../../kernel/node/driver.ts'
+import { PacketKind, WIRE_VERSION } from '../../kernel/packet.ts'
 import { completeParameters } from '../../kernel/parameters.ts'
 import { reseal } from '../fuzz/mutate.ts'
 import { FakeMachine, FakeTransport, packet } from '../node/support.ts'

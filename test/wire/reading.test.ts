@@ -1,8 +1,8 @@
 /** Packets of every released version are read for ever, and say what they said then. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { decodeIncompatible, portAskedFor } from '../../kernel/meeting-packets.ts'
 import { packetKindNames, WIRE_VERSION } from '../../kernel/packet.ts'
-import { decodeIncompatible, portAskedFor } from '../../kernel/packets.ts'
 import { repositoryRoot } from '../support/files.ts'
 import { fieldsOf, parseHex } from './reading.ts'
 import { packetOf, samples } from './samples.ts'

@@ -6,6 +6,16 @@ import { encodeInspection, encodeJoinAnswer } from '../../kernel/answers.ts'
 import type { Ballot, ResultName } from '../../kernel/ballot.ts'
 import { BLOCK_HEADER_BYTES } from '../../kernel/block.ts'
 import { writeU32 } from '../../kernel/bytes.ts'
+import {
+  encodeHereIs,
+  encodeIncompatible,
+  encodeInspect,
+  encodeJoinRefused,
+  encodeJoinRequest,
+  encodeLocate,
+  JoinRefusal,
+  LocatePurpose,
+} from '../../kernel/meeting-packets.ts'
 import { encodeJoin, encodeLeave, LeaveReason } from '../../kernel/membership.ts'
 import { HEADER_BYTES, PacketKind, type PacketKindName, writeHeader } from '../../kernel/packet.ts'
 import {
@@ -15,17 +25,9 @@ import {
   ENTRY_REFERENCE,
   encodeDataAck,
   encodeDataGap,
-  encodeHereIs,
-  encodeIncompatible,
-  encodeInspect,
-  encodeJoinRefused,
-  encodeJoinRequest,
   encodeLeft,
-  encodeLocate,
   encodeSlow,
   gapBytes,
-  JoinRefusal,
-  LocatePurpose,
   ORDER_FLAG_REPORT,
   ORDER_HEAD_BYTES,
   REQUEST_ACK_BYTES,

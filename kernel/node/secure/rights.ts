@@ -12,7 +12,7 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import type { Asked } from '../../credentials.ts'
 import type { RightName } from '../../identity.ts'
-import { PROOF_BYTES } from '../../packets.ts'
+import { PROOF_BYTES } from '../../meeting-packets.ts'
 
 /** From the most to the least. */
 export const rights = ['all', 'send', 'receive'] as const satisfies readonly RightName[]

@@ -12,7 +12,7 @@ import {
   type Right,
   type Seq,
 } from '../../../kernel/identity.ts'
-import type { Versions } from '../../../kernel/packets.ts'
+import type { Versions } from '../../../kernel/meeting-packets.ts'
 import type { GroupParameters } from '../../../kernel/parameters.ts'
 import type { Token } from '../../../kernel/port.ts'
 import type { Settings } from '../../../kernel/settings.ts'
