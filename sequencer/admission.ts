@@ -8,7 +8,10 @@
  */
 import { type BlockHeader, BlockKind } from '../kernel/block.ts'
 import { Deque } from '../kernel/deque.ts'
-import type { MemberId, RequestNumber } from '../kernel/identity.ts'
+import { type MemberId, type RequestNumber, Right } from '../kernel/identity.ts'
+import { LAST_REQUEST_MAX } from '../kernel/meeting-packets.ts'
+import type { GroupParameters } from '../kernel/parameters.ts'
+import type { Member } from '../kernel/view.ts'
 
 export interface Request {
   readonly head: BlockHeader
@@ -144,4 +147,18 @@ export class AdmissionQueue {
     this.lanes.delete(member)
     this.turns.remove((lane) => lane.member === member)
   }
+}
+
+/** Whether the history could ever hold a block, and its requests have numbers that a member may give. */
+export function isNumberable(
+  { firstRequest, length, kind, count }: BlockHeader,
+  limits: GroupParameters,
+): boolean {
+  if (firstRequest > LAST_REQUEST_MAX || length > limits.historyBytes) return false
+  return kind === BlockKind.leave || (kind === BlockKind.messages && count <= limits.historySize)
+}
+
+/** Who may only receive may leave, too. */
+export function mayAsk({ right }: Member, { kind }: BlockHeader): boolean {
+  return right !== Right.receive || kind === BlockKind.leave
 }

@@ -11,12 +11,11 @@
  */
 
 import { assert } from '../kernel/assert.ts'
-import { type BlockHeader, BlockKind, readBlockHeader } from '../kernel/block.ts'
+import { BlockKind, readBlockHeader } from '../kernel/block.ts'
 import type { Counters } from '../kernel/counters.ts'
 import { type Entry, lastSeqOf } from '../kernel/history.ts'
-import { type MemberId, type Micros, type Nonce, Right } from '../kernel/identity.ts'
+import type { MemberId, Micros, Nonce } from '../kernel/identity.ts'
 import { isWorthCopying, keep } from '../kernel/keeping.ts'
-import { LAST_REQUEST_MAX } from '../kernel/meeting-packets.ts'
 import { LeaveReason } from '../kernel/membership.ts'
 import type { OrderState } from '../kernel/order-state.ts'
 import type { Outbox } from '../kernel/outbox.ts'
@@ -37,7 +36,7 @@ import type { Streams } from '../kernel/streams.ts'
 import type { Timers } from '../kernel/timers.ts'
 import { findMember, type Member } from '../kernel/view.ts'
 import { acceptableUpTo } from './acceptance.ts'
-import { AdmissionQueue, type Request } from './admission.ts'
+import { AdmissionQueue, isNumberable, mayAsk, type Request } from './admission.ts'
 import { Broadcasts, type BroadcastsOptions } from './broadcasts.ts'
 import { Dependence, type HeldUp, NOTHING_HELD_UP } from './held-up.ts'
 import { Laggards } from './laggards.ts'
@@ -188,7 +187,7 @@ export class Sequencer {
     const asCopies = isWorthCopying(packet, news)
     for (const { head, at } of blocks) {
       const isOwn = head.member === from.id && head.session === undefined
-      if (!isOwn || head.length > BLOCK_BYTES_MAX || !this.isNumberable(head)) {
+      if (!isOwn || head.length > BLOCK_BYTES_MAX || !isNumberable(head, this.state.parameters)) {
         this.counters.rejected.malformed++
         return
       }
@@ -210,7 +209,7 @@ export class Sequencer {
    */
   onSpreadBlock(from: Member, block: Uint8Array): void {
     const head = readBlockHeader(block, 0)
-    if (head === undefined || head.session !== undefined || !this.isNumberable(head)) {
+    if (head === undefined || head.session !== undefined || !isNumberable(head, this.state.parameters)) {
       this.counters.rejected.malformed++
       return
     }
@@ -244,16 +243,13 @@ export class Sequencer {
   /** The sequencer's own send takes the same way without a packet. False if there is no room for it yet. */
   submit(block: Uint8Array, isSpread: boolean): boolean {
     const head = readBlockHeader(block, 0)
-    assert(head !== undefined && this.isNumberable(head), 'own blocks can be numbered', block.length)
+    assert(
+      head !== undefined && isNumberable(head, this.state.parameters),
+      'own blocks can be numbered',
+      block.length,
+    )
     this.timers.setEarlier('flush', this.outbox.now)
     return this.admission.offer({ head, block, isSpread }) !== 'overflow'
-  }
-
-  private isNumberable(head: BlockHeader): boolean {
-    if (head.firstRequest > LAST_REQUEST_MAX) return false
-    if (head.length > this.state.parameters.historyBytes) return false
-    if (head.kind === BlockKind.leave) return true
-    return head.kind === BlockKind.messages && head.count <= this.state.parameters.historySize
   }
 
   /**
@@ -595,9 +591,4 @@ export class Sequencer {
       messages: Math.max(0, history.received - this.progress.taken(id)),
     }))
   }
-}
-
-/** Who may only receive may leave, too. */
-function mayAsk({ right }: Member, { kind }: BlockHeader): boolean {
-  return right !== Right.receive || kind === BlockKind.leave
 }
