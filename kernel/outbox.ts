@@ -186,6 +186,17 @@ export class Outbox {
     return bytes
   }
 
+  /**
+   * A packet for one who may have gone on to other keys than this member has heard of: it goes out under each key held.
+   * (One that was cut off before a change of key asked its former companions under the old one, which they had let go of:
+   * seed 40030208.)
+   */
+  packetUnderEachKey(kind: PacketKind, flags: number, destination: Nonce, bodyBytes: number): Uint8Array {
+    const bytes = this.packet(kind, flags, destination, bodyBytes)
+    if (this.keys.length > 1) writeSealKey(bytes, 0)
+    return bytes
+  }
+
   /** A packet around a body that is written already. */
   packetOf(kind: PacketKind, flags: number, destination: Nonce, body: Uint8Array): Uint8Array {
     const bytes = this.packet(kind, flags, destination, body.length)

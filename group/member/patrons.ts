@@ -80,7 +80,8 @@ export class Patrons {
     if (!this.isWaiting) return
     const left = this.left()
     for (const patron of left) {
-      this.outbox.unicast(patron.address, this.outbox.packet(PacketKind.state, 0, patron.nonce, 0))
+      const question = this.outbox.packetUnderEachKey(PacketKind.state, 0, patron.nonce, 0)
+      this.outbox.unicast(patron.address, question)
       this.host.check(patron)
     }
     this.timesAlone = left.length > 0 ? 0 : this.timesAlone + 1
