@@ -26,6 +26,12 @@ describe('the planted faults', () => {
     for (const option of options) expect(() => parseOverride(option)).not.toThrow()
   })
 
+  // a change nearby would else let one slip to the other place, where it may break nothing
+  it.each(mutants)('$name fits in one place only', ({ path }) => {
+    for (const { file, before } of changesOf(readFileSync(path, 'utf8')))
+      expect(readFileSync(`${repositoryRoot}${file}`, 'utf8').split(before).length, before).toBe(2)
+  })
+
   it.each(INVARIANTS)('two or more break %s', (invariant) => {
     expect(mutants.filter(({ expected }) => expected[0] === invariant).length).toBeGreaterThanOrEqual(2)
   })
@@ -107,3 +113,22 @@ describe('the planted faults', () => {
     expect(() => readMutants(['no-such'])).toThrow(/there is no mutant "no-such"/)
   })
 })
+
+/** The lines that each part of a patch finds in the sources. */
+function changesOf(patch: string): { file: string; before: string }[] {
+  return patch
+    .split(/^--- a\//m)
+    .slice(1)
+    .flatMap((ofFile) => {
+      const [file = '', ...rest] = ofFile.split('\n')
+      const parts = rest
+        .join('\n')
+        .split(/^@@.*\n/m)
+        .slice(1)
+      const isBefore = (line: string): boolean => line.startsWith(' ') || line.startsWith('-')
+      return parts.map((part) => {
+        const lines = part.split('\n').filter(isBefore)
+        return { file, before: `\n${lines.map((line) => line.slice(1)).join('\n')}\n` }
+      })
+    })
+}

@@ -172,18 +172,27 @@ function ownResultDropped(): void {
 }
 
 /**
- * Members 3 to 5 have gone on; an address between them and the others refuses on their behalf, so that the old sequencer
- * takes them for dead. They are not, and may have been part of a newer view before they died, if they were.
+ * Members 3 to 5 have gone on; an address between them and the others refuses on their behalf when they are asked, so that
+ * the old sequencer takes them for dead. They are not, and may have been part of a newer view before they died, if they were.
  */
 function goneMayHaveVoted(): void {
-  const it = new JudgedGroup(5, { resilience: 'majority' })
-  it.lead(only([1, 2], [3, 4, 5]))
-  const sent = it.send(3)
-  it.until(() => sent.seq !== undefined, 'the larger side goes on')
-  for (const at of [1, 2]) for (const id of [3, 4, 5]) it.refuse(at, id)
+  const it = new JudgedGroup(5, { resilience: 'majority', recovery: 'manual' })
+  const cutOff = [3, 4, 5]
+  it.lead(only([1, 2], cutOff))
+  it.reset(3)
+  it.until(() => it.hasMarked(3, 'reset'), 'the larger side goes on')
   it.send(1)
   it.send(2)
-  it.advance(2 * LONG_MS)
+  const areGone = it.watch(() => {
+    for (const id of cutOff) it.refuse(1, id)
+    return it.timesMarked(1, 'gone') === cutOff.length
+  }, LONG_MS)
+  check(
+    areGone,
+    'assertion',
+    () => 'the scene is not set: a refusal is not believed of one that has been asked',
+  )
+  it.advance(LONG_MS)
   it.finish()
 }
 
