@@ -1,8 +1,8 @@
 /** Buffers that sealed packets are written to, used again once the transport below has read them all. */
 
-/** Sizes that are kept, in bytes: a network's packets, and loopback's with its envelope. Larger ones are made anew. */
-const SIZES = [2048, 16_448] as const
-/** BOUNDED: buffers lent and kept of each size. */
+/** Sizes that are kept, in bytes: a network's packets, those of small sockets with their envelopes, and any. */
+const SIZES = [2048, 16_448, 65_536] as const
+/** BOUNDED: buffers lent and kept of each size; 10 MiB together at the most. */
 const KEPT = 128
 
 export class SealBuffers {
