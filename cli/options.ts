@@ -136,20 +136,25 @@ export const httpOptions: OptionTable = {
   },
 }
 
-const ENVIRONMENT_PREFIX = 'AMOEBACAST_'
+export const ENVIRONMENT_PREFIX = 'AMOEBACAST_'
 
 export function environmentName(option: string): string {
   return ENVIRONMENT_PREFIX + option.toUpperCase().replaceAll('-', '_')
 }
 
+/** Options that the environment may set: those that several commands share. */
+export const environmentOptions = (): string[] => [
+  ...Object.keys(networkOptions),
+  ...Object.keys(httpOptions),
+]
+
 /**
- * The shared options that the environment sets. Only these are looked for: other variables with the prefix
- * are none of ours (Kubernetes invents AMOEBACAST_PORT for a service called amoebacast). An empty one is kept, and
- * refused: whoever set AMOEBACAST_KEY_FILE to what turned out to be nothing did not mean to go without a key.
+ * The shared options that the environment sets. An empty one is kept, and refused: whoever set AMOEBACAST_KEY_FILE to what
+ * turned out to be nothing did not mean to go without a key.
  */
 export function fromEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
   const found: Record<string, string> = {}
-  for (const name of [...Object.keys(networkOptions), ...Object.keys(httpOptions)]) {
+  for (const name of environmentOptions()) {
     const value = environment[environmentName(name)]
     if (value !== undefined) found[name] = value
   }

@@ -5,6 +5,7 @@ import { nearest } from '../kernel/nearest.ts'
 import type { Command } from './command.ts'
 import { commands } from './commands.ts'
 import { COMPLETION_QUESTION, complete } from './complete.ts'
+import { refuseUnknownVariables } from './environment.ts'
 import { UsageError } from './errors.ts'
 import {
   checkOptions,
@@ -48,11 +49,17 @@ export async function parse(args: readonly string[], environment: NodeJS.Process
       `${command.name} takes options only, and does not know what ${JSON.stringify(extra[0])} is for`,
     )
   }
+  refuseUnknownVariables(environment, onLineOnly())
   return {
     kind: 'run',
     command,
     options: checkOptions(command.options, parsed, fromEnvironment(environment)),
   }
+}
+
+/** Options of any command, whichever is run: the environment is for all of them. */
+function onLineOnly(): string[] {
+  return commands.flatMap(({ options }) => Object.keys(options))
 }
 
 function unknownCommand(given: string | undefined): UsageError {

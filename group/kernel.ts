@@ -4,7 +4,7 @@
  */
 import type { Registry } from 'prom-client'
 import { checkCallOptions } from '../kernel/checks.ts'
-import { ErrorCode, GroupError } from '../kernel/errors.ts'
+import { ErrorCode, GroupError, OpenError } from '../kernel/errors.ts'
 import type { Address, MemberId, Micros, RoleName } from '../kernel/identity.ts'
 import type { GroupParameters } from '../kernel/parameters.ts'
 import type { GroupInspection, Output } from '../kernel/port.ts'
@@ -143,9 +143,9 @@ export class Kernel implements AsyncDisposable {
   /**
    * Joins the group `port` (paper: JoinGroup); the first delivery is the event after the own join. The group's
    * own parameters hold, whatever `options` say of them. ERR_GROUP_NOT_FOUND if nobody answers,
-   * ERR_GROUP_FULL; ERR_GROUP_BUSY if it is alive and takes no joiner for half a minute; ERR_INCOMPATIBLE; ERR_NOT_AUTHORIZED if key or token is not the group's, or its `authorize` function
-   * refuses; ERR_MEMBER_FAILED if crashes have undone the join again
-   * and again; else as createGroup. Names among the peers that do not
+   * ERR_GROUP_FULL; ERR_GROUP_BUSY if it is alive and takes no joiner for half a minute, or does not decide about this one; ERR_INCOMPATIBLE; ERR_NOT_AUTHORIZED if key or token is not the group's, or its `authorize` function
+   * refuses; ERR_MEMBER_FAILED if its sequencer does not answer, if it waits for members that do not, or if crashes have
+   * undone the join again and again; else as createGroup. Names among the peers that do not
    * resolve are waited for (`dnsWaitMs`), and named by the error.
    */
   joinGroup<T = unknown>(port: string, options?: GroupOptions<T>): Promise<Group<T>> {
@@ -333,6 +333,7 @@ export class Kernel implements AsyncDisposable {
           this.enter('join', port, options, signal, entered, contacts),
         )
       },
+      waitsForKey: ({ message }) => this.rim.keys.noteMissing(port, message),
       after: (micros, callback) => this.rim.after(micros, callback),
     }
   }
@@ -409,13 +410,19 @@ function toReport({ view, parameters, settings, newestKeys, ...rest }: GroupInsp
 
 /** A crash has undone the join before it was done: another life asks again (design 4.4). */
 function isUndoneJoin(error: unknown): boolean {
-  return error instanceof GroupError && error.code === ErrorCode.memberFailed
+  const isUndone = error instanceof GroupError && error.code === ErrorCode.memberFailed
+  return isUndone && !(error instanceof OpenError)
 }
 
 /** What the machine says while its open call waits, other than `joined`. */
 function noteRefusal(controls: ControlCalls, output: Output): void {
   if (output.output === 'failed') {
-    controls.fail(output.token, new GroupError(output.code, output.message, { outcome: output.outcome }))
+    const { code, message, outcome, openFailure } = output
+    const error =
+      openFailure === undefined
+        ? new GroupError(code, message, { outcome })
+        : new OpenError(code, message, openFailure)
+    controls.fail(output.token, error)
   } else if (output.output === 'event' && output.event.event === 'closed') {
     const { code = ErrorCode.closed, reason } = output.event
     controls.end(new GroupError(code, reason))

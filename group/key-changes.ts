@@ -83,6 +83,12 @@ export class KeyChanges {
     if (this.watch !== undefined) this.look()
   }
 
+  /** A member that was expelled cannot come back without a key, and waits until it is held here. */
+  noteMissing(port: string, reason: string): void {
+    const { log, file } = this.parts
+    log.warn({ group: port, file }, `cannot come back yet, and goes on trying: ${reason}`)
+  }
+
   /** What a group needs of the keys held that are not among `keys`. */
   private neededBeside(keys: readonly GroupKey[]): KeyInUse[] {
     const { ids } = this.parts.ring

@@ -3,7 +3,7 @@
  * and again, further and further apart, until the group lets this process in as a new member. It only joins:
  * a group that does not answer is waited for, and never created a second time.
  */
-import { ErrorCode, GroupError } from '../kernel/errors.ts'
+import { ErrorCode, GroupError, OpenError } from '../kernel/errors.ts'
 import type { Address, Micros } from '../kernel/identity.ts'
 import type { Entered } from './life.ts'
 import type { OutputHandler } from './member-port.ts'
@@ -19,6 +19,8 @@ export interface Rejoiner {
     signal: AbortSignal,
     enter: (entered: Entered) => OutputHandler,
   ): Promise<void>
+  /** The group seals with a key that this process does not hold yet, as the error says: it goes on asking. */
+  waitsForKey(error: GroupError): void
   /** Calls back after so many microseconds; returns how to call it off. */
   after(micros: Micros, callback: () => void): () => void
 }
@@ -26,7 +28,10 @@ export interface Rejoiner {
 const WAIT_FIRST: Micros = 100_000
 const WAIT_LAST: Micros = 5_000_000
 
-/** What is no matter of time: what a group has decided, or what somebody has to change. */
+/**
+ * What is no matter of time: what a group has decided, or what somebody has to change here. (A key that is missing is not:
+ * key files change while processes live, and this one may be the last that gets it.)
+ */
 const finalCodes: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.incompatible,
   ErrorCode.notAuthorized,
@@ -38,6 +43,8 @@ export class Rejoin {
   private readonly rejoiner: Rejoiner
   private readonly gaveUp: (error: GroupError) => void
   private wake: (() => void) | undefined
+  /** What was said last of a key that is missing. */
+  private told: string | undefined
   private readonly done: Promise<void>
 
   /** `contacts` are the addresses of the members last seen: one of them may know the group without multicast. */
@@ -66,10 +73,18 @@ export class Rejoin {
         return await this.rejoiner.attempt(contacts, signal, enter)
       } catch (error) {
         if (signal.aborted) return
-        if (error instanceof GroupError && finalCodes.has(error.code)) return this.gaveUp(hasEnded(error))
+        if (isMissingKey(error)) this.tellOnce(error)
+        else if (error instanceof GroupError && finalCodes.has(error.code))
+          return this.gaveUp(hasEnded(error))
       }
       await this.sleep(wait)
     }
+  }
+
+  private tellOnce(error: GroupError): void {
+    if (this.told === error.message) return
+    this.told = error.message
+    this.rejoiner.waitsForKey(error)
   }
 
   private async sleep(micros: Micros): Promise<void> {
@@ -82,6 +97,10 @@ export class Rejoin {
     })
     this.wake = undefined
   }
+}
+
+function isMissingKey(error: unknown): error is OpenError {
+  return error instanceof OpenError && error.openFailure === 'missingKey'
 }
 
 /** Whoever set `rejoin` waits for a member that does not come any more, unless it is told so. */

@@ -17,9 +17,10 @@ export const resetBuckets = [
 /**
  * Limits that are met without a packet being dropped for it (those have a reason among the rejected). A closed list: `members`, a
  * joiner was told that the view is full; `starters`, another starter was not counted, or not answered; `repair`, less was
- * given than asked for; `groups`, the sequencer of another group on the port was not asked; `gone`, one who writes to the dead was not told.
+ * given than asked for; `groups`, the sequencer of another group on the port was not asked; `joins`, a sequencer that an answer
+ * names was not asked (again) by one that is opening; `gone`, one who writes to the dead was not told.
  */
-export const limitNames = ['members', 'starters', 'repair', 'groups', 'gone'] as const
+export const limitNames = ['members', 'starters', 'repair', 'groups', 'joins', 'gone'] as const
 export type LimitName = (typeof limitNames)[number]
 
 export class Counters {
@@ -46,7 +47,14 @@ export class Counters {
   splits = 0
 
   /** How often each limit was met. */
-  readonly limited: Record<LimitName, number> = { members: 0, starters: 0, repair: 0, groups: 0, gone: 0 }
+  readonly limited: Record<LimitName, number> = {
+    members: 0,
+    starters: 0,
+    repair: 0,
+    groups: 0,
+    joins: 0,
+    gone: 0,
+  }
 
   constructor() {
     this.rejected = Object.fromEntries(rejectReasons.map((reason) => [reason, 0])) as Record<

@@ -9,11 +9,14 @@ export const ErrorCode = {
   notFound: 'ERR_GROUP_NOT_FOUND',
   /** joinGroup: the group has `maxMembers` members. */
   full: 'ERR_GROUP_FULL',
-  /** joinGroup: the group is alive, and for half a minute it has had no time for this joiner. */
+  /** joinGroup: the group is alive, and for half a minute it has had no time for this joiner, or has not decided about it. */
   busy: 'ERR_GROUP_BUSY',
   /** The member has left, or its kernel is closed. */
   closed: 'ERR_GROUP_CLOSED',
-  /** A member does not answer any more; a reset is needed before the group can go on. */
+  /**
+   * A member does not answer any more; a reset is needed before the group can go on. joinGroup: a group is there, and lets
+   * nobody in at present for that reason.
+   */
   memberFailed: 'ERR_MEMBER_FAILED',
   /** Too few members answered for the group to be rebuilt, or none that may rebuild it. */
   resetFailed: 'ERR_RESET_FAILED',
@@ -52,6 +55,21 @@ export class GroupError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.outcome = options.outcome
+  }
+}
+
+/**
+ * Why a call that opens has failed, where its code alone does not tell whoever may ask again: `missingKey`, the group seals
+ * with a key that this process does not hold yet; `standstill`, a group is there, and lets nobody in at present.
+ */
+export type OpenFailure = 'missingKey' | 'standstill'
+
+export class OpenError extends GroupError {
+  readonly openFailure: OpenFailure
+
+  constructor(code: ErrorCode, message: string, openFailure: OpenFailure) {
+    super(code, message)
+    this.openFailure = openFailure
   }
 }
 

@@ -224,6 +224,8 @@ export const JoinRefusal = {
   deciding: 8,
   /** It has been decided that the joiner may come in: it shows by another question, at once, that it is still there. */
   decided: 9,
+  /** The join waits for its place, and cannot have it as long as members that are gone or suspect do not answer. */
+  heldUp: 10,
 } as const
 export type JoinRefusal = (typeof JoinRefusal)[keyof typeof JoinRefusal]
 
@@ -243,7 +245,7 @@ export function decodeJoinRefused(packet: Uint8Array): JoinRefused | undefined {
   const reason = reader.u8() as JoinRefusal
   const challenge = reader.u64()
   const agreed = readAgreed(reader)
-  const isOne = reader.done && reason >= 1 && reason <= JoinRefusal.decided
+  const isOne = reader.done && reason >= 1 && reason <= JoinRefusal.heldUp
   return isOne ? { reason, challenge, agreed } : undefined
 }
 

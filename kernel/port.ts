@@ -7,7 +7,7 @@
  * `taken`. What lies between is bounded by the group's history, because the sequencer numbers nothing that
  * would not fit into the history of the member that has taken least.
  */
-import type { ErrorCode, Outcome } from './errors.ts'
+import type { ErrorCode, OpenFailure, Outcome } from './errors.ts'
 import type { Address, GroupId, Incarnation, MemberId, Nonce, RightName, RoleName, Seq } from './identity.ts'
 import type { GroupParameters } from './parameters.ts'
 import type { Settings } from './settings.ts'
@@ -85,6 +85,7 @@ export type Output =
       readonly code: ErrorCode
       readonly message: string
       readonly outcome?: Outcome
+      readonly openFailure?: OpenFailure
     }
   /** In the group's order; never empty. */
   | { readonly output: 'deliveries'; readonly deliveries: readonly OrderedEvent[] }
@@ -159,7 +160,12 @@ export type MemberEvent =
    */
   | { readonly event: 'settings'; readonly settings: Settings; readonly before: Settings }
   /** The member's life is over; nothing follows. `code` is undefined after an orderly leave. */
-  | { readonly event: 'closed'; readonly code: ErrorCode | undefined; readonly reason: string }
+  | {
+      readonly event: 'closed'
+      readonly code: ErrorCode | undefined
+      readonly reason: string
+      readonly openFailure?: OpenFailure
+    }
 
 /** How many messages a member has yet to take. */
 export interface Lag {

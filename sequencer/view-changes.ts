@@ -194,7 +194,13 @@ export class ViewChanges {
   }
 
   private admit(applicant: Applicant, heardAt: Micros): void {
-    if (this.waiting.addJoin({ change: 'join', ...applicant, heardAt })) return
+    const hasWaited = this.waiting.hasJoin(applicant.nonce)
+    if (this.waiting.addJoin({ change: 'join', ...applicant, heardAt })) {
+      // it has asked again: without a word it would take this sequencer for dead
+      const why = this.dependence.isAnybodySilent ? JoinRefusal.heldUp : JoinRefusal.busy
+      if (hasWaited) this.refuseJoin(applicant.address, applicant.nonce, why)
+      return
+    }
     this.counters.rejected.overflow++
     this.refuseJoin(applicant.address, applicant.nonce, JoinRefusal.busy)
   }

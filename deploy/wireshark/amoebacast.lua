@@ -23,7 +23,7 @@ local entryTypes = { [0] = "inline", [1] = "reference" }
 local purposes = { [1] = "create", [2] = "join", [3] = "candidate", [4] = "inspect" }
 local streamPurposes = { [1] = "joinAnswer", [2] = "inspection", [3] = "vote", [4] = "result" }
 local joinRefusals = { [1] = "full", [2] = "challenge", [3] = "notSequencer", [4] = "busy", [5] = "version",
-  [6] = "notAuthorized", [7] = "key", [8] = "deciding",
+  [6] = "notAuthorized", [7] = "key", [8] = "deciding", [9] = "decided", [10] = "heldUp",
   [9] = "decided" }
 local rights = { [0] = "all", [1] = "send", [2] = "receive" }
 local refusals = { [1] = "promised", [2] = "alive", [3] = "tooFew" }

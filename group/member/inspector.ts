@@ -14,6 +14,7 @@ import {
   decodeIncompatible,
   encodeInspect,
   encodeLocate,
+  type HereIs,
   LocatePurpose,
   type Versions,
   versionsText,
@@ -26,6 +27,7 @@ import { RoundTrips } from '../../kernel/rtt.ts'
 import { keyText } from '../../kernel/settings.ts'
 import { Streams } from '../../kernel/streams.ts'
 import { Timers } from '../../kernel/timers.ts'
+import { Knocking } from './knocking.ts'
 import { type MemberOptions, timesOf } from './options.ts'
 
 export class Inspector implements Machine {
@@ -36,7 +38,8 @@ export class Inspector implements Machine {
   private readonly streams: Streams
   private readonly roundTrips: RoundTrips
   private asking: { token: Token; port: string } | undefined
-  private target: { address: Address; nonce: Nonce; challenge: bigint } | undefined
+  private target: { address: Address; nonce: Nonce; challenge: bigint; answeredFrom: Address } | undefined
+  private readonly knocking: Knocking
   private tries = 0
   private incompatible: Versions | undefined
 
@@ -44,6 +47,7 @@ export class Inspector implements Machine {
     this.options = options
     const times = timesOf(options.detection)
     this.outbox = new Outbox(options, this.counters, () => undefined)
+    this.knocking = new Knocking(options.detection.tries, this.counters)
     this.roundTrips = new RoundTrips(times.initialRtt, times.minRto, times.maxRto)
     this.streams = new Streams(this.outbox, this.timers, options.packetSize, this.roundTrips, () => {})
   }
@@ -115,7 +119,8 @@ export class Inspector implements Machine {
       this.timers.set('locate', outbox.now + locateIntervalMs * 1000)
     } else {
       const body = encodeInspect(asking.port, target.challenge)
-      outbox.unicast(target.address, outbox.packetOf(PacketKind.inspect, 0, target.nonce, body))
+      const to = this.knocking.where(target.address, target.answeredFrom)
+      if (to !== undefined) outbox.unicast(to, outbox.packetOf(PacketKind.inspect, 0, target.nonce, body))
       this.timers.set('locate', outbox.now + this.roundTrips.timeout(this.tries))
     }
   }
@@ -148,15 +153,14 @@ export class Inspector implements Machine {
     }
     this.counters.packet('in', header.kind, packet.length)
     if (this.asking === undefined || header.destination !== this.options.nonce) return
-    if (header.kind === PacketKind.hereIs) this.onHereIs(header, packet)
+    if (header.kind === PacketKind.hereIs) this.onHereIs(from, header, packet)
     else if (header.kind === PacketKind.streamData) this.onStreamData(from, header, packet)
   }
 
-  private onHereIs(header: PacketHeader, packet: Uint8Array): void {
+  private onHereIs(from: Address, header: PacketHeader, packet: Uint8Array): void {
     const hereIs = decodeHereIs(packet)
     if (hereIs === undefined || hereIs.port !== this.asking?.port) return
-    const isNews = this.target === undefined || hereIs.challenge !== this.target.challenge
-    if (!isNews) return
+    if (this.target !== undefined && !this.mayTurnTo(hereIs, this.target)) return
     const { version, keyId } = hereIs.agreed
     const lack = this.outbox.goBy(hereIs.agreed)
     if (lack === 'version') {
@@ -177,9 +181,21 @@ export class Inspector implements Machine {
       address: hereIs.sequencerAddress,
       nonce: hereIs.sequencerNonce,
       challenge: hereIs.challenge,
+      answeredFrom: from,
     }
     this.tries = 0
     this.ask()
+    this.knocking.answered(from)
+  }
+
+  /** Whether to begin anew with another answer: a challenge to repeat is one, and where somebody says that the sequencer is. */
+  private mayTurnTo(
+    { challenge, sequencerNonce }: HereIs,
+    target: { readonly nonce: Nonce; readonly challenge: bigint },
+  ): boolean {
+    const isKnown = sequencerNonce === target.nonce && challenge === 0n
+    if (isKnown || challenge === target.challenge) return false
+    return this.knocking.mayRedirect() && this.knocking.mayFollow(this.outbox.now)
   }
 
   private onStreamData(from: Address, header: PacketHeader, packet: Uint8Array): void {

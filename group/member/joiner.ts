@@ -10,7 +10,6 @@ import {
   type GroupId,
   type Incarnation,
   type MemberId,
-  type Micros,
   type Nonce,
   type RequestNumber,
   Right,
@@ -28,9 +27,7 @@ import { type PacketHeader, PacketKind } from '../../kernel/packet.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Agreed } from '../../kernel/settings.ts'
 import type { Timers } from '../../kernel/timers.ts'
-
-/** A sequencer that says for so long that it is busy is waited for no longer. */
-export const BUSY_PATIENCE: Micros = 30_000_000
+import type { Knocking, WaitingWord } from './knocking.ts'
 
 export interface JoinerOptions {
   readonly name: string
@@ -52,8 +49,8 @@ export interface JoinerHost {
   lacksKey(keyId: number): void
   /** Who admits does not let this process in as what it wants to be. */
   notAuthorized(): void
-  /** The sequencer has answered for long, and only that it has no time. */
-  busy(): void
+  /** The sequencer has answered for long, and only that this process has to wait. */
+  keptWaiting(word: WaitingWord): void
   /** The group is full. */
   full(maxMembers: number): void
 }
@@ -71,19 +68,20 @@ export class Joiner {
   private tries = 0
   /** Questions since the sequencer's last word that this process has to wait. */
   private unanswered = 0
-  /** Since when it has said nothing but that it is busy. */
-  private busySince: Micros | undefined
+  /** Where the sequencer's last answer came from. */
+  private answeredFrom: Address | undefined
   private readonly port: string
   private readonly header: Uint8Array
   private readonly outbox: Outbox
   private readonly timers: Timers
   private readonly times: RoundTrips
+  private readonly knocking: Knocking
   private readonly options: JoinerOptions
   private readonly host: JoinerHost
 
   constructor(
     request: { port: string; header: Uint8Array; found: Found },
-    parts: { outbox: Outbox; timers: Timers; roundTrips: RoundTrips; host: JoinerHost },
+    parts: { outbox: Outbox; timers: Timers; roundTrips: RoundTrips; knocking: Knocking; host: JoinerHost },
     options: JoinerOptions,
   ) {
     this.port = request.port
@@ -95,6 +93,7 @@ export class Joiner {
     this.host = parts.host
     this.options = options
     this.times = parts.roundTrips
+    this.knocking = parts.knocking
   }
 
   get sequencerNonce(): Nonce {
@@ -123,8 +122,19 @@ export class Joiner {
   }
 
   private ask(): void {
+    const to = this.knocking.where(this.found.hereIs.sequencerAddress, this.answeredFrom)
+    if (to !== undefined) this.request(to)
+    this.timers.set('join', this.outbox.now + this.times.timeout(this.tries))
+  }
+
+  /** At once, because a packet has asked for it: where there have been too many of those the timer will. */
+  private askPrompted(): void {
+    if (this.knocking.mayFollow(this.outbox.now)) this.ask()
+  }
+
+  private request(to: Address): void {
     const { name, address, role, lastRequest, nonce, credentials, token = NO_BYTES } = this.options
-    const { sequencerNonce, sequencerAddress } = this.found.hereIs
+    const { sequencerNonce } = this.found.hereIs
     const { port, challenge, header } = this
     const { groupId } = this.found
     const proof = credentials?.prove({ groupId, nonce, challenge, address }, this.outbox.ownSettings.keyId)
@@ -141,11 +151,7 @@ export class Joiner {
       token,
       versions: this.outbox.versions,
     })
-    this.outbox.unicast(
-      sequencerAddress,
-      this.outbox.packetOf(PacketKind.joinRequest, 0, sequencerNonce, body),
-    )
-    this.timers.set('join', this.outbox.now + this.times.timeout(this.tries))
+    this.outbox.unicast(to, this.outbox.packetOf(PacketKind.joinRequest, 0, sequencerNonce, body))
   }
 
   /** The `join` timer has run out. */
@@ -155,13 +161,15 @@ export class Joiner {
     else this.ask()
   }
 
-  onRefused(header: PacketHeader, refusal: JoinRefused): void {
+  onRefused(from: Address, header: PacketHeader, refusal: JoinRefused): void {
     if (header.senderNonce !== this.sequencerNonce) return
+    this.answeredFrom = from
+    this.knocking.answered(from)
     switch (refusal.reason) {
       case JoinRefusal.challenge:
         if (refusal.challenge === this.challenge) return
         this.challenge = refusal.challenge
-        this.ask()
+        this.askPrompted()
         return
       case JoinRefusal.full:
         this.host.full(this.found.hereIs.maxMembers)
@@ -171,12 +179,16 @@ export class Joiner {
         return
       case JoinRefusal.deciding:
         // a person may have been asked: the timer goes on asking, ever more slowly
-        this.unanswered = 0
-        this.busySince = undefined
+        this.wait('deciding')
         return
       case JoinRefusal.decided:
-        this.unanswered = 0
-        this.ask()
+        if (this.wait('deciding')) this.askPrompted()
+        return
+      case JoinRefusal.heldUp:
+        this.wait('heldUp')
+        return
+      case JoinRefusal.busy:
+        this.wait('busy')
         return
       case JoinRefusal.version:
       case JoinRefusal.key: {
@@ -185,20 +197,20 @@ export class Joiner {
         const { agreed } = refusal
         const isNews = agreed.version !== version || agreed.keyId !== keyId
         if (refusal.reason === JoinRefusal.version && !isNews) this.host.incompatible(agreed.version)
-        else if (this.goBy(agreed) && isNews) this.ask()
+        else if (this.goBy(agreed) && isNews) this.askPrompted()
         return
       }
       case JoinRefusal.notSequencer:
         this.host.lost()
         return
-      case JoinRefusal.busy: {
-        // the timer asks again
-        const { now } = this.outbox
-        this.unanswered = 0
-        this.busySince ??= now
-        if (now - this.busySince >= BUSY_PATIENCE) this.host.busy()
-        return
-      }
     }
+  }
+
+  /** It answers, so it is not lost, and the timer asks again; false if that is over. */
+  private wait(word: WaitingWord): boolean {
+    this.unanswered = 0
+    const mayWait = this.knocking.mayWait(word, this.outbox.now)
+    if (!mayWait) this.host.keptWaiting(word)
+    return mayWait
   }
 }

@@ -8,7 +8,7 @@ import type { JoinAnswer } from '../../kernel/answers.ts'
 import { assert } from '../../kernel/assert.ts'
 import { NO_BYTES } from '../../kernel/bytes.ts'
 import { Counters } from '../../kernel/counters.ts'
-import { ErrorCode, type Outcome } from '../../kernel/errors.ts'
+import { ErrorCode, type OpenFailure, type Outcome } from '../../kernel/errors.ts'
 import { type Address, type Micros, Right, rightNames, type Seq } from '../../kernel/identity.ts'
 import type { Input, Machine, Sink } from '../../kernel/machine.ts'
 import { decodeIncompatible, decodeLocate, type Versions } from '../../kernel/meeting-packets.ts'
@@ -226,14 +226,21 @@ export class Member implements Machine {
       peers: () => this.peers,
       create: () => this.create(call),
       enter: (answer) => this.enterByJoin(answer),
-      failed: (code, message) => this.failOpen(call.token, code, message),
+      failed: (...why) => this.failOpen(call.token, ...why),
     })
     this.opening.begin()
   }
 
-  private failOpen(token: Token, code: ErrorCode | undefined, message: string): void {
-    if (code !== undefined && this.opening?.isAbandoned === false) this.fail(token, code, message)
-    this.close(code, message)
+  private failOpen(
+    token: Token,
+    code: ErrorCode | undefined,
+    message: string,
+    openFailure?: OpenFailure,
+  ): void {
+    const why = openFailure === undefined ? {} : { openFailure }
+    if (code !== undefined && this.opening?.isAbandoned === false)
+      this.outbox.output({ output: 'failed', token, code, message, ...why })
+    this.close(code, message, why)
   }
 
   private cancelOpen(opening: Opening): void {
@@ -392,13 +399,17 @@ export class Member implements Machine {
     this.close(ErrorCode.resetFailed, reason)
   }
 
-  private close(code: ErrorCode | undefined, reason: string): void {
+  private close(
+    code: ErrorCode | undefined,
+    reason: string,
+    why: { readonly openFailure?: OpenFailure } = {},
+  ): void {
     this.phase = 'closed'
     this.leaving = undefined
     this.opening = undefined
     this.timers.clear()
     this.membership?.close(ErrorCode.closed, 'this member has left its group')
-    this.outbox.output({ output: 'event', event: { event: 'closed', code, reason } })
+    this.outbox.output({ output: 'event', event: { event: 'closed', code, reason, ...why } })
     this.outbox.close()
   }
 

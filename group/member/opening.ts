@@ -8,7 +8,7 @@
  */
 import { decodeJoinAnswer, type JoinAnswer } from '../../kernel/answers.ts'
 import type { Counters } from '../../kernel/counters.ts'
-import { ErrorCode } from '../../kernel/errors.ts'
+import type { ErrorCode, OpenFailure } from '../../kernel/errors.ts'
 import { type Address, type Nonce, Right } from '../../kernel/identity.ts'
 import {
   commonVersion,
@@ -17,25 +17,24 @@ import {
   HERE_IS_FLAG_STANDS_STILL,
   type Locate,
   type Versions,
-  versionsText,
 } from '../../kernel/meeting-packets.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind, type RejectReason } from '../../kernel/packet.ts'
 import { readStreamFragment, StreamPurpose } from '../../kernel/packets.ts'
 import type { Call } from '../../kernel/port.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
-import { keyText } from '../../kernel/settings.ts'
 import type { Streams } from '../../kernel/streams.ts'
 import type { Timers } from '../../kernel/timers.ts'
-import { BUSY_PATIENCE, Joiner } from './joiner.ts'
+import { Joiner } from './joiner.ts'
+import { Knocking } from './knocking.ts'
 import { Locator } from './locator.ts'
+import { type Failure, Failures, fullOf, notLetIn, wentOnWithoutIt } from './opening-failures.ts'
 import { lastRequestOf, type MemberOptions, rightOf } from './options.ts'
 
 export type OpenCall = Extract<Call, { call: 'open' }>
 
 /** How often a joiner whose sequencer got lost looks for the group again. */
 const LOCATE_ROUNDS = 4
-const STANDS_STILL = 'it is being rebuilt, or waits for members that do not answer'
 
 export interface OpeningHost {
   peers(): readonly Address[]
@@ -44,7 +43,7 @@ export interface OpeningHost {
   /** The sequencer's answer is here: this process is a member from now on. */
   enter(answer: JoinAnswer): void
   /** The call has failed; a program that has given up is not told. */
-  failed(code: ErrorCode | undefined, message: string): void
+  failed(code: ErrorCode | undefined, message: string, openFailure?: OpenFailure): void
 }
 
 export interface OpeningParts {
@@ -64,8 +63,12 @@ export class Opening {
   private incompatible: Versions | undefined
   /** The group that was found last stood still. */
   private standsStill = false
+  /** Where the sequencer of that one is. */
+  private heardOf: Address | undefined
   private locator: Locator | undefined
   private joiner: Joiner | undefined
+  private readonly knocking: Knocking
+  private readonly failures: Failures
   private readonly parts: OpeningParts
   private readonly options: MemberOptions
   private readonly host: OpeningHost
@@ -75,6 +78,8 @@ export class Opening {
     this.parts = parts
     this.options = options
     this.host = host
+    this.knocking = new Knocking(options.detection.tries + 1, parts.counters)
+    this.failures = new Failures(call.port)
   }
 
   begin(): void {
@@ -87,17 +92,8 @@ export class Opening {
     return rightOf(this.options) === Right.all
   }
 
-  /** The port as people are told of it. */
-  private get portName(): string {
-    return JSON.stringify(this.call.port)
-  }
-
   private refuseCreation(): void {
-    const asked = this.call.how === 'create' ? '' : `no group answered for port ${this.portName}, and `
-    this.fail(
-      ErrorCode.notAuthorized,
-      `${asked}this process may not create ${this.portName}: its token does not give every right; let a process with the group key create it, and join then`,
-    )
+    this.fail(this.failures.mayNotCreate(this.call.how !== 'create'))
   }
 
   get phase(): 'locating' | 'joining' {
@@ -139,7 +135,7 @@ export class Opening {
   abandon(): void {
     this.isAbandoned = true
     if (this.phase === 'locating' && this.rounds === 0) {
-      this.fail(undefined, 'cancelled before it had asked to join')
+      this.giveUp('cancelled before it had asked to join')
     }
   }
 
@@ -163,36 +159,26 @@ export class Opening {
   }
 
   private failIncompatible(theirs: Versions): void {
-    this.fail(
-      ErrorCode.incompatible,
-      `the group on port ${this.portName} speaks ${versionsText(theirs)} of the wire format, and this process ${versionsText(this.parts.outbox.versions)}; upgrade the older of the two`,
-    )
+    this.fail(this.failures.incompatible(theirs, this.parts.outbox.versions))
   }
 
-  private failKey(keyId: number): void {
-    const held = this.parts.outbox.keys.map(keyText).join(', ')
-    this.fail(
-      ErrorCode.notAuthorized,
-      `the group on port ${this.portName} seals with the key ${keyText(keyId)}, which this process does not hold (it holds ${held || 'none'}); put that key into its key file (--key-file), as the members of the group have it`,
-    )
+  private failNotFound(): void {
+    this.fail(this.failures.notFound(this.heardOf, this.standsStill))
   }
 
   onPacket(from: Address, header: PacketHeader, packet: Uint8Array): void {
     const { joiner } = this
     if (joiner === undefined) {
-      if (header.kind === PacketKind.hereIs) this.onHereIs(header, packet)
+      if (header.kind === PacketKind.hereIs) this.onHereIs(from, header, packet)
       else this.reject('phase')
     } else if (header.groupId !== joiner.found.groupId) {
       this.reject('group')
     } else if (header.kind === PacketKind.expelled) {
-      this.fail(
-        ErrorCode.memberFailed,
-        'the group had let this process in, and has gone on without it; join again',
-      )
+      this.fail(wentOnWithoutIt)
     } else if (header.kind === PacketKind.joinRefused) {
       const refusal = decodeJoinRefused(packet)
       if (refusal === undefined) this.reject('malformed')
-      else joiner.onRefused(header, refusal)
+      else joiner.onRefused(from, header, refusal)
     } else if (header.kind === PacketKind.hereIs) {
       this.onRedirect(header, packet)
     } else if (header.kind === PacketKind.streamData) {
@@ -204,14 +190,27 @@ export class Opening {
 
   /** The one that was asked to let us in lives no more. */
   onGone(nonce: Nonce): void {
-    if (this.joiner?.sequencerNonce === nonce) this.onLost()
+    if (this.joiner?.sequencerNonce !== nonce) return
+    // where nobody else answers there is no group any more
+    this.heardOf = undefined
+    this.onLost()
   }
 
   /** The call has failed: nothing is asked any more. */
-  private fail(code: ErrorCode | undefined, message: string): void {
+  private fail([code, message, openFailure]: Failure): void {
+    this.stop()
+    this.host.failed(code, message, openFailure)
+  }
+
+  /** The program has given up, and nobody waits to be told. */
+  private giveUp(reason: string): void {
+    this.stop()
+    this.host.failed(undefined, reason)
+  }
+
+  private stop(): void {
     this.locator?.stop()
     this.joiner?.stop()
-    this.host.failed(code, message)
   }
 
   private reject(reason: RejectReason): void {
@@ -220,14 +219,11 @@ export class Opening {
 
   private onNotFound(): void {
     if (this.isAbandoned) {
-      this.fail(undefined, 'given up before it had joined')
+      this.giveUp('given up before it had joined')
     } else if (this.incompatible !== undefined) {
       this.failIncompatible(this.incompatible)
     } else if (this.call.how === 'join') {
-      this.fail(
-        ErrorCode.notFound,
-        `no group answered for port ${this.portName}; check the port's name, the interface, the peers and the group key, or create it`,
-      )
+      this.failNotFound()
     } else if (this.mayCreate) {
       this.host.create()
     } else {
@@ -236,13 +232,10 @@ export class Opening {
   }
 
   private onOutrun(): void {
-    this.fail(
-      ErrorCode.exists,
-      `somebody else is creating port ${this.portName} at this moment; join it, or choose another port`,
-    )
+    this.fail(this.failures.outrun())
   }
 
-  private onHereIs(header: PacketHeader, packet: Uint8Array): void {
+  private onHereIs(from: Address, header: PacketHeader, packet: Uint8Array): void {
     const hereIs = decodeHereIs(packet)
     if (hereIs === undefined || hereIs.port !== this.call.port) {
       this.reject('malformed')
@@ -254,15 +247,13 @@ export class Opening {
     this.standsStill = (header.flags & HERE_IS_FLAG_STANDS_STILL) !== 0
     if (this.call.how === 'create') {
       const { members } = hereIs
-      const state = this.standsStill
-        ? `has port ${this.portName}, and stands still: ${STANDS_STILL}`
-        : `is alive on port ${this.portName}`
-      const advice = this.standsStill ? 'join it when it goes on' : 'join it'
-      this.fail(ErrorCode.exists, `a group of ${members} ${state}; ${advice}, or choose another port`)
+      this.fail(this.failures.exists(members, this.standsStill))
       return
     }
     const { groupId, incarnation, coordinator } = header
+    this.heardOf = hereIs.sequencerAddress
     this.join({ groupId, incarnation, coordinator, hereIs })
+    this.knocking.answered(from)
   }
 
   /** The one that was asked is not the sequencer any more, and says who is. */
@@ -272,7 +263,9 @@ export class Opening {
     if (hereIs === undefined || joiner === undefined || hereIs.port !== this.call.port) return
     if (header.senderNonce !== joiner.sequencerNonce || hereIs.sequencerNonce === joiner.sequencerNonce)
       return
+    if (!this.knocking.mayRedirect() || !this.knocking.mayFollow(this.parts.outbox.now)) return
     const { groupId, incarnation, coordinator } = header
+    this.heardOf = hereIs.sequencerAddress
     this.join({ groupId, incarnation, coordinator, hereIs })
   }
 
@@ -286,25 +279,14 @@ export class Opening {
         outbox,
         timers,
         roundTrips: this.parts.roundTrips,
+        knocking: this.knocking,
         host: {
           lost: () => this.onLost(),
           incompatible: (version) => this.failIncompatible({ lowest: version, highest: version }),
-          lacksKey: (keyId) => this.failKey(keyId),
-          notAuthorized: () =>
-            this.fail(
-              ErrorCode.notAuthorized,
-              'the group does not let this process in; check that its key or token is one that the group was made with, and that the authorize function of the group wants it (it sees the option token, of a shell --join-token-file)',
-            ),
-          busy: () =>
-            this.fail(
-              ErrorCode.busy,
-              `the group is alive, and has been too busy to let this process in for ${BUSY_PATIENCE / 1e6} s: too many join at once, or its authorize function has too many to decide about; try again in a while`,
-            ),
-          full: (maxMembers) =>
-            this.fail(
-              ErrorCode.full,
-              `the group has its ${maxMembers} members already; let one leave, or create it with a larger maxMembers`,
-            ),
+          lacksKey: (keyId) => this.fail(this.failures.missingKey(keyId, outbox.keys)),
+          notAuthorized: () => this.fail(notLetIn),
+          keptWaiting: (word) => this.fail(this.failures.keptWaiting(word)),
+          full: (maxMembers) => this.fail(fullOf(maxMembers)),
         },
       },
       {
@@ -322,10 +304,9 @@ export class Opening {
   }
 
   private onLost(): void {
-    if (++this.rounds < LOCATE_ROUNDS) return this.locate('after a while')
-    const why = this.standsStill ? `it stands still: ${STANDS_STILL}` : 'its sequencer does not answer'
-    const when = this.standsStill ? ' when it goes on' : ''
-    this.fail(ErrorCode.notFound, `the group was found, but ${why}; try again${when}`)
+    this.knocking.nextRound()
+    if (++this.rounds < LOCATE_ROUNDS) this.locate('after a while')
+    else this.failNotFound()
   }
 
   private onStreamData(from: Address, header: PacketHeader, packet: Uint8Array): void {

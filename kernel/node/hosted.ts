@@ -2,12 +2,10 @@
 import { readU32 } from '../bytes.ts'
 import type { GroupId, Micros, Nonce } from '../identity.ts'
 import type { Machine } from '../machine.ts'
+import { GROUP_AT } from '../packet.ts'
 import type { Output } from '../port.ts'
 import type { Reporter } from './reporter.ts'
 import type { RefusedHandler } from './transport.ts'
-
-/** Where a packet's header has the group id (packet.ts). */
-export const GROUP_AT = 8
 
 export type OutputHandler = (output: Output) => void
 

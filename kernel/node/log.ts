@@ -130,7 +130,9 @@ export function logReturn(log: Log, group: string, output: Output): void {
     const { memberId, view } = output
     log.warn({ group, member: memberId, ...viewFields(view) }, 'has come back as a new member')
   } else if (output.output === 'event' && output.event.event === 'closed') {
-    const { code, reason } = output.event
+    const { code, reason, openFailure } = output.event
+    // it goes on trying, which is said once where it is known
+    if (openFailure === 'missingKey') return
     if (code === ErrorCode.notAuthorized || code === ErrorCode.incompatible)
       log.error({ group, code, reason }, 'the group does not let it come back')
   }

@@ -2,34 +2,34 @@
  * Which machines of this process a packet is for, and the answer to one for a machine that lives no more.
  * It reads the four fields of a packet that say so, and knows nothing else of the protocol.
  */
+import { Allowance } from '../allowance.ts'
 import { readU32, readU64 } from '../bytes.ts'
 import { Counters } from '../counters.ts'
 import type { Address, Micros } from '../identity.ts'
 import { encodeIncompatible, hasVersion, ownVersions, portAskedFor } from '../meeting-packets.ts'
 import {
   DESTINATION_AT,
+  GROUP_AT,
   HEADER_BYTES,
   KIND_AT,
   MAGIC,
   PacketKind,
   packetKindNames,
   type RejectReason,
+  SENDER_AT,
+  SENDER_NONCE_AT,
   sealKeyOf,
   VERSION_AT,
   writeHeader,
   writeSealKey,
 } from '../packet.ts'
 import { verify } from './checksum.ts'
-import { GROUP_AT, type Hosted } from './hosted.ts'
+import type { Hosted } from './hosted.ts'
 import { isEnvelope } from './secure/envelope.ts'
 
 /** Answers to the dead's mail: so many at once, and one more each so many microseconds. */
-const GONE_BURST = 64
-const GONE_INTERVAL = 5_000
-
-/** Where a packet's header has its other fields (packet.ts). */
-const SENDER_AT = 32
-const SENDER_NONCE_AT = 40
+const ANSWERS_AT_ONCE = 64
+const ANSWER_EVERY: Micros = 5_000
 
 const NOBODY = {
   flags: 0,
@@ -47,8 +47,7 @@ export class Router {
   readonly counters = new Counters()
   /** Bounded by the memberships of this process. */
   private readonly hosted: Hosted[] = []
-  private goneTokens = GONE_BURST
-  private goneAt: Micros = 0
+  private readonly answers = new Allowance(ANSWERS_AT_ONCE, ANSWER_EVERY)
 
   get machines(): readonly Hosted[] {
     return this.hosted
@@ -124,7 +123,7 @@ export class Router {
     const senderLow = readU32(bytes, SENDER_NONCE_AT + 4)
     const groupHigh = readU32(bytes, GROUP_AT)
     const groupLow = readU32(bytes, GROUP_AT + 4)
-    const toAll = bytes[2] === PacketKind.locate || (groupHigh === 0 && groupLow === 0)
+    const toAll = bytes[KIND_AT] === PacketKind.locate || (groupHigh === 0 && groupLow === 0)
     let found = toAll
     for (const hosted of this.hosted) {
       const own = hosted.hasNonce(senderHigh, senderLow)
@@ -142,7 +141,7 @@ export class Router {
    * nor for one who is nobody, and never larger than the question, so that a forged source gains nothing.
    */
   private gone(question: Uint8Array, now: Micros): Uint8Array | undefined {
-    const kind = question[2]
+    const kind = question[KIND_AT]
     if (kind === PacketKind.gone || kind === PacketKind.locate) return undefined
     const asker = readU64(question, SENDER_NONCE_AT)
     if (asker === 0n || !this.mayAnswer(now)) return undefined
@@ -157,17 +156,9 @@ export class Router {
   }
 
   private mayAnswer(now: Micros): boolean {
-    const earned = Math.floor((now - this.goneAt) / GONE_INTERVAL)
-    if (earned > 0) {
-      this.goneTokens = Math.min(GONE_BURST, this.goneTokens + earned)
-      this.goneAt = now
-    }
-    if (this.goneTokens === 0) {
-      this.counters.limited.gone++
-      return false
-    }
-    this.goneTokens--
-    return true
+    if (this.answers.take(now)) return true
+    this.counters.limited.gone++
+    return false
   }
 }
 
@@ -184,5 +175,5 @@ function faultOf(bytes: Uint8Array, staysInMemory: boolean, isAuthentic: boolean
   if (!isReadable) return 'version'
   if (bytes.length < HEADER_BYTES) return 'malformed'
   if (!isAuthentic && !verify(bytes, staysInMemory)) return 'corrupt'
-  return packetKindNames[bytes[2]!] === undefined ? 'kind' : undefined
+  return packetKindNames[bytes[KIND_AT]!] === undefined ? 'kind' : undefined
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { refuseUnknownVariables } from '../../cli/environment.ts'
 import {
   checkOptions,
   fromEnvironment,
@@ -20,7 +21,7 @@ describe('options', () => {
     expect(given.text('peers')).toBeUndefined()
   })
 
-  test('every shared option can come from the environment; nothing else with the prefix is looked at', () => {
+  test('every shared option can come from the environment, and nothing else', () => {
     const environment = {
       AMOEBACAST_PORT: 'tcp://10.0.0.1:1',
       AMOEBACAST_SERVICE_HOST: 'x',
@@ -118,6 +119,54 @@ describe('the environment', () => {
     const options = checkOptions(networkOptions, { 'key-file': 'group.key' }, environment)
     expect(options.text('key-file')).toBe('group.key')
     expect([options.isOnLine('key-file'), options.isOnLine('interface')]).toEqual([true, false])
+  })
+})
+
+describe('variables with the prefix that are not known', () => {
+  const refused = (environment: NodeJS.ProcessEnv) => () =>
+    refuseUnknownVariables(environment, ['metrics-port', 'group', 'peers'])
+
+  test.each([
+    ['AMOEBACAST_KEYFILE', 'did you mean AMOEBACAST_KEY_FILE?'],
+    ['AMOEBACAST_PEER', 'did you mean AMOEBACAST_PEERS?'],
+    ['AMOEBACAST_UPD_PORT', 'did you mean AMOEBACAST_UDP_PORT?'],
+    ['AMOEBACAST_HTTP_TOKEN', 'did you mean AMOEBACAST_HTTP_TOKEN_FILE?'],
+    ['AMOEBACAST_interface', 'did you mean AMOEBACAST_INTERFACE?'],
+    ['AMOEBACAST_FROBNICATE', 'unset it'],
+    ['AMOEBACAST_', 'unset it'],
+  ])('%s: %s', (name, says) => {
+    for (const value of ['x', ''])
+      expect(refused({ PATH: '/bin', [name]: value })).toThrow(
+        `unknown environment variable ${name}; ${says}`,
+      )
+  })
+
+  test('an option of the command line only is named as such', () => {
+    expect(refused({ AMOEBACAST_METRICS_PORT: '9400' })).toThrow(
+      'AMOEBACAST_METRICS_PORT is not read from the environment; give --metrics-port on the command line',
+    )
+  })
+
+  test('known ones, and those of others, are let pass', () => {
+    expect(refused({ AMOEBACAST_PEERS: 'a:1', AMOEBACAST_HTTP_TOKEN_FILE: 'x', AMOEBA: 'y' })).not.toThrow()
+    expect(refused({ AMOEBACAST_SCREENSHOTS: 'x', AMOEBACAST_SIM_BASE: '1' })).not.toThrow()
+  })
+
+  test('what Kubernetes invents for services called amoebacast and amoebacast-pages is let pass', () => {
+    for (const service of ['AMOEBACAST', 'AMOEBACAST_PAGES'])
+      expect(
+        refused({
+          [`${service}_SERVICE_HOST`]: '10.0.0.1',
+          [`${service}_SERVICE_PORT`]: '7788',
+          [`${service}_SERVICE_PORT_GROUP`]: '7788',
+          [`${service}_PORT`]: 'udp://10.0.0.1:7788',
+          [`${service}_PORT_7788_UDP`]: 'udp://10.0.0.1:7788',
+          [`${service}_PORT_7788_UDP_PROTO`]: 'udp',
+          [`${service}_PORT_7788_UDP_PORT`]: '7788',
+          [`${service}_PORT_7788_UDP_ADDR`]: '10.0.0.1',
+        }),
+      ).not.toThrow()
+    expect(refused({ AMOEBACAST_PORT: '7788' })).toThrow('unknown environment variable AMOEBACAST_PORT')
   })
 })
 

@@ -85,6 +85,14 @@ describe('wrong usage: exit status 2 and one line that says what to do', () => {
     expect(code).toBe(2)
   })
 
+  test('a misspelt variable is no way to go without what it says', async () => {
+    const { code, stdout, stderr } = await run(['node', '--group', 'x'], { AMOEBACAST_KEYFILE: 'group.key' })
+    expect(stderr).toBe(
+      'amoebacast: unknown environment variable AMOEBACAST_KEYFILE; did you mean AMOEBACAST_KEY_FILE?\n',
+    )
+    expect([code, stdout]).toEqual([2, ''])
+  })
+
   test.each(['AMOEBACAST_KEY_FILE', 'AMOEBACAST_PEERS', 'AMOEBACAST_HTTP_TOKEN_FILE'])(
     'an empty %s is no way to say none',
     async (variable) => {

@@ -107,6 +107,20 @@ describe('opening', () => {
     expect(rim.machines).toHaveLength(3 + 8)
   })
 
+  test('a group that lets nobody in at present is told of at once', async () => {
+    const { kernel, rim } = fakeKernel((machine, call) => {
+      if (call.call !== 'open') return
+      const failure = { code: 'ERR_MEMBER_FAILED', message: 'it waits', openFailure: 'standstill' } as const
+      machine.emit({ output: 'failed', token: call.token, ...failure })
+    })
+    await expect(kernel.joinGroup('orders')).rejects.toMatchObject({
+      name: 'GroupError',
+      code: 'ERR_MEMBER_FAILED',
+      message: 'it waits',
+    })
+    expect([rim.machines.length, rim.wakeups.length]).toEqual([1, 0])
+  })
+
   test('bad arguments are refused before a machine is made', async () => {
     const { kernel, rim } = fakeKernel()
     await expect(kernel.createGroup('')).rejects.toThrow('port is ""')

@@ -1,9 +1,12 @@
 /** Members that were expelled and come back by themselves: over the test network, and over a fake machine. */
+import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
 import type { Delivery, Group, GroupOptions, Kernel } from '../../group/index.ts'
 import { createTestNetwork, type TestNetwork } from '../../group/testing.ts'
 import type { ErrorCode } from '../../kernel/errors.ts'
+import { drawKey } from '../../kernel/node/secure/group-key.ts'
 import { completeParameters } from '../../kernel/parameters.ts'
+import { idOf } from '../secure/key-texts.ts'
 import { bytes, type FakeMachine, type FakeRim, fakeKernel, givesUp, messages, turn, viewOf } from './fake.ts'
 
 interface Three {
@@ -136,6 +139,39 @@ describe('over the test network', () => {
     await expect(third.sendToGroup('out')).rejects.toMatchObject({ code: 'ERR_NOT_AUTHORIZED' })
     await network.advance(30_000)
     expect(asked).toHaveLength(1)
+    await network[Symbol.asyncDispose]()
+  })
+
+  test('who lacks the group’s key by now goes on trying, says so once, and is let in when it has the key', async () => {
+    const [old, fresh] = [drawKey(), drawKey()]
+    const said: string[] = []
+    const write = (line: string) => said.push(JSON.parse(line).msg)
+    const logger = pino({ level: 'warn' }, { write })
+    const network = createTestNetwork({ seed: 6 })
+    const kernels = [
+      await network.startKernel({ key: old }),
+      await network.startKernel({ key: old }),
+      await network.startKernel({ key: old, logger }),
+    ] as const
+    const first = await network.run(kernels[0].createGroup<string>('orders'))
+    const second = await network.run(kernels[1].joinGroup<string>('orders'))
+    const third = await network.run(kernels[2].joinGroup<string>('orders', { rejoin: true }))
+    await network.advance(500)
+    await cutOff({ network, kernels, first, second, third })
+    for (const kernel of [kernels[0], kernels[1]]) kernel.setKeys([fresh, old])
+    await network.advance(3000)
+    expect(first.getInfoGroup().keyId).toBe(idOf(fresh))
+    network.heal()
+    await network.advance(60_000)
+    expect(third.getInfoGroup().phase).toBe('rejoining')
+    const waits = said.filter((text) => text.includes('cannot come back yet'))
+    expect(waits).toEqual([expect.stringMatching(new RegExp(`goes on trying: .*key ${idOf(fresh)}`))])
+    expect(said.filter((text) => text.includes('does not let it'))).toEqual([])
+    const back = rejoinedOf(third)
+    kernels[2].setKeys([fresh, old])
+    await network.run(back)
+    expect(third.view.members.map(({ id }) => id)).toEqual([1, 2, third.memberId])
+    expect(await network.run(third.sendToGroup('back'))).toBeGreaterThan(0)
     await network[Symbol.asyncDispose]()
   })
 

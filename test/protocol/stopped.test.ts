@@ -87,7 +87,7 @@ describe('who comes to a group that stands still', () => {
     group.until(() => stopped(group.living[0]!).length > 0, 'the group has stopped')
     const newcomer = group.begin({}, how)
     group.until(() => newcomer.openFailed !== undefined, 'it is told')
-    expect(newcomer.openFailed).toContain(how === 'create' ? ErrorCode.exists : ErrorCode.notFound)
+    expect(newcomer.openFailed).toContain(how === 'create' ? ErrorCode.exists : ErrorCode.memberFailed)
     expect(newcomer.openFailed).toContain('stands still')
   })
 })

@@ -3,7 +3,7 @@
  * does not find the group tries again, as a new machine, as long as there is somebody to find.
  */
 import { detectionPresets, type MemberOptions } from '../../group/member/options.ts'
-import { ErrorCode } from '../../kernel/errors.ts'
+import { ErrorCode, type OpenFailure } from '../../kernel/errors.ts'
 import { type Address, type Micros, Right } from '../../kernel/identity.ts'
 import type { Prng } from '../../kernel/prng.ts'
 import { Abilities, type Moment } from './abilities.ts'
@@ -194,7 +194,8 @@ export class Cluster {
     const host = {
       call: (call: Parameters<Life['call']>[0]) => life.call(call),
       joined: () => {},
-      ended: (code: ErrorCode | undefined) => this.onEnded(participant, plan, life, code),
+      ended: (code: ErrorCode | undefined, openFailure?: OpenFailure) =>
+        this.onEnded(participant, plan, life, code, openFailure),
     }
     const dice = { prng: prng.fork(), faultPrng: this.faultPrng.fork() }
     const mayReset = record.right === Right.all
@@ -257,6 +258,7 @@ export class Cluster {
     plan: ProgramPlan,
     life: Life,
     code: ErrorCode | undefined,
+    openFailure: OpenFailure | undefined,
   ): void {
     const { queue, options } = this.world
     const { record } = life
@@ -272,6 +274,7 @@ export class Cluster {
       (code === ErrorCode.notFound ||
         code === ErrorCode.full ||
         code === ErrorCode.busy ||
+        openFailure === 'standstill' ||
         (code === ErrorCode.notAuthorized && options.keys > 0) ||
         (code === ErrorCode.incompatible && options.upgrades > 0) ||
         ((code === ErrorCode.memberFailed || code === ErrorCode.expelled) && this.isDisturbed))

@@ -2,7 +2,7 @@
  * The simulated program above one machine: sends what its plan says, takes deliveries at its own pace, gives
  * some sends up, leaves. All dice are its own, so that one program's doings do not shift another's.
  */
-import { ErrorCode } from '../../kernel/errors.ts'
+import { ErrorCode, type OpenFailure } from '../../kernel/errors.ts'
 import type { Micros, Seq } from '../../kernel/identity.ts'
 import { completeParameters, type GroupParameters } from '../../kernel/parameters.ts'
 import type { Call, Output } from '../../kernel/port.ts'
@@ -22,7 +22,7 @@ export interface ProgramPlan {
 export interface ProgramHost {
   call(call: Call): void
   /** The machine's life is over, or never began: `code` says why; undefined after a leave. */
-  ended(code: ErrorCode | undefined): void
+  ended(code: ErrorCode | undefined, openFailure?: OpenFailure): void
   joined(): void
 }
 
@@ -121,6 +121,7 @@ export class Program {
         this.unanswered -= output.count
         return this.sendSoon()
       case 'failed':
+        if (output.token === OPEN_TOKEN) return this.end(output.code, output.openFailure)
         return this.onFailed(output.token, output.code)
       case 'reset':
         this.hasResetOpen = false
@@ -142,7 +143,6 @@ export class Program {
   }
 
   private onFailed(token: number, code: ErrorCode): void {
-    if (token === OPEN_TOKEN) return this.end(code)
     if (token <= RESET_TOKENS) {
       this.hasResetOpen = false
       this.resetsFailed++
@@ -216,10 +216,10 @@ export class Program {
     this.isOver = true
   }
 
-  private end(code: ErrorCode | undefined): void {
+  private end(code: ErrorCode | undefined, openFailure?: OpenFailure): void {
     if (this.isOver) return
     this.isOver = true
-    this.host.ended(code)
+    this.host.ended(code, openFailure)
   }
 
   private leave(): void {

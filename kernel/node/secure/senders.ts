@@ -7,6 +7,7 @@
  * so it is rationed; those who are in already are not touched by a flood of new salts.
  */
 import type { KeyObject } from 'node:crypto'
+import { Allowance } from '../../allowance.ts'
 import { readU32 } from '../../bytes.ts'
 import type { Micros } from '../../identity.ts'
 import { KEY_ID_AT, SALT_AT, SALT_BYTES } from './envelope.ts'
@@ -17,7 +18,7 @@ import { ReplayWindow } from './replay-window.ts'
 export const SENDERS_MAX = 2048
 /** Unknown salts at once: a whole group that starts together; and one more each so many microseconds (500 a second). */
 export const DERIVE_BURST = 1024
-const DERIVE_INTERVAL: Micros = 2_000
+const DERIVE_EVERY: Micros = 2_000
 
 export interface Sender {
   readonly keyId: number
@@ -36,8 +37,7 @@ export class Senders {
   /** Senders forgotten because too many others were heard later. */
   evictions = 0
   private readonly max: number
-  private rations = DERIVE_BURST
-  private rationedAt: Micros = 0
+  private readonly derivations = new Allowance(DERIVE_BURST, DERIVE_EVERY)
 
   constructor(max = SENDERS_MAX) {
     this.max = max
@@ -57,7 +57,7 @@ export class Senders {
 
   /** One that is not known yet; undefined when too many have been of late. It is not kept before `add`. */
   derive(sealed: Uint8Array, key: GroupKey, now: Micros): Sender | undefined {
-    if (!this.mayDerive(now)) return undefined
+    if (!this.derivations.take(now)) return undefined
     // a copy (`slice` of a Buffer is a view): it outlives the packet by far
     const salt = new Uint8Array(sealed.subarray(SALT_AT, SALT_AT + SALT_BYTES))
     const window = new ReplayWindow()
@@ -76,17 +76,6 @@ export class Senders {
 
   hear(sender: Sender): void {
     sender.heardAt = ++this.heard
-  }
-
-  private mayDerive(now: Micros): boolean {
-    const earned = Math.floor((now - this.rationedAt) / DERIVE_INTERVAL)
-    if (earned > 0) {
-      this.rations = Math.min(DERIVE_BURST, this.rations + earned)
-      this.rationedAt = now
-    }
-    if (this.rations === 0) return false
-    this.rations--
-    return true
   }
 
   private removeQuietest(): void {
