@@ -98,10 +98,10 @@ export class Dependence {
     return (progress.takenByAll(others) ?? 0) > (progress.takenByAll(present) ?? 0)
   }
 
-  /** Since when the one of the others that has been silent longest was heard, if the silent alone have not been since then. */
+  /** Whether the others have all reported since they were asked, and the silent alone have not. */
   holdsUpSpread(askedAt: number): boolean {
     const others = this.state.present.filter(({ id }) => !this.isSilent(id))
-    return this.progress.heardSince(others, this.self) > askedAt
+    return this.progress.reportedSince(others, this.self) > askedAt
   }
 
   /** Whether the change to `after` could become official without the silent, once it is numbered. */

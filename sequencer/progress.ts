@@ -3,7 +3,7 @@
  * fed by the numbers piggybacked on every packet to the sequencer.
  */
 import type { MemberId, Micros, Seq } from '../kernel/identity.ts'
-import type { PacketHeader } from '../kernel/packet.ts'
+import { type PacketHeader, PacketKind } from '../kernel/packet.ts'
 import type { Member } from '../kernel/view.ts'
 
 export interface MemberProgress {
@@ -14,6 +14,8 @@ export interface MemberProgress {
   /** Bytes that its socket can buffer. */
   window: number
   heardAt: Micros
+  /** When it last said nothing but how far it is. */
+  reportedAt: Micros
 }
 
 export class ProgressTable {
@@ -27,7 +29,7 @@ export class ProgressTable {
   private readonly gone = new Set<MemberId>()
 
   begin(id: MemberId, seq: Seq, window: number, now: Micros): void {
-    this.members.set(id, { received: seq, taken: seq, window, heardAt: now })
+    this.members.set(id, { received: seq, taken: seq, window, heardAt: now, reportedAt: now })
   }
 
   forget(id: MemberId): void {
@@ -56,6 +58,7 @@ export class ProgressTable {
     const progress = this.members.get(id)
     if (progress === undefined) return false
     progress.heardAt = now
+    if (header.kind === PacketKind.state) progress.reportedAt = now
     if (header.window > 0) progress.window = header.window
     const rose = header.received > progress.received || header.taken > progress.taken
     progress.received = Math.max(progress.received, header.received)
@@ -84,11 +87,14 @@ export class ProgressTable {
     return least
   }
 
-  /** When the one of them that has been silent longest was last heard. */
-  heardSince(members: Iterable<Member>, self: MemberId): Micros {
+  /**
+   * Since when all of them have reported. Other packets may have been on their way before whatever is asked: a sender's
+   * data answered every question at once, and a sequencer went on past sockets that it had filled.
+   */
+  reportedSince(members: Iterable<Member>, self: MemberId): Micros {
     let least = Number.POSITIVE_INFINITY
     for (const { id } of members) {
-      if (id !== self && !this.gone.has(id)) least = Math.min(least, this.members.get(id)?.heardAt ?? 0)
+      if (id !== self && !this.gone.has(id)) least = Math.min(least, this.members.get(id)?.reportedAt ?? 0)
     }
     return least
   }

@@ -87,16 +87,21 @@ export class Room {
 
   /**
    * Data spread apart from its order, which no seq acknowledges: after half a window of it everybody is asked
-   * for a report, and a report sent later means that everything before it has left the socket.
+   * for a report, and a report sent later means that everything before it has left the socket. After less of it, `share`,
+   * where the others have a share, too.
    */
-  get spreadCredit(): number {
-    return this.spreadAskedAt === undefined ? Math.max(1, this.window() / 2 - this.spreadBytes) : 0
+  spreadCredit(share: number): number {
+    return this.spreadAskedAt === undefined ? Math.max(1, this.spreadLimit(share) - this.spreadBytes) : 0
+  }
+
+  private spreadLimit(share: number): number {
+    return Math.min(this.window() / 2, share)
   }
 
   /** True when it is time to ask for reports. */
-  spread(bytes: number, now: Micros): boolean {
+  spread(bytes: number, share: number, now: Micros): boolean {
     this.spreadBytes += bytes
-    if (this.spreadBytes < this.window() / 2 || this.spreadAskedAt !== undefined) return false
+    if (this.spreadBytes < this.spreadLimit(share) || this.spreadAskedAt !== undefined) return false
     this.spreadAskedAt = now
     return true
   }
@@ -105,14 +110,14 @@ export class Room {
     return this.spreadAskedAt !== undefined
   }
 
-  /** Who has not been heard since then keeps what was spread from having landed. */
+  /** Who has not reported since then keeps what was spread from having landed. */
   get waitsSince(): Micros {
     return this.spreadAskedAt ?? Number.POSITIVE_INFINITY
   }
 
-  /** Everybody has been heard since `now`: what was spread before has landed. True if that gives new credit. */
-  spreadLanded(heardSince: Micros): boolean {
-    if (this.spreadAskedAt === undefined || heardSince <= this.spreadAskedAt) return false
+  /** Everybody has reported since then: what was spread before everybody was asked has landed. True if that gives new credit. */
+  spreadLanded(reportedSince: Micros): boolean {
+    if (this.spreadAskedAt === undefined || reportedSince <= this.spreadAskedAt) return false
     this.spreadAskedAt = undefined
     this.spreadBytes = 0
     return true

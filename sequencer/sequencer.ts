@@ -229,13 +229,14 @@ export class Sequencer {
     return admission === 'admitted'
   }
 
-  /** How many bytes may be spread now; asks everybody for a report when it is used up. */
-  get spreadCredit(): number {
-    return this.room.spreadCredit
+  /** How many own bytes may be spread now, of `share` at once. */
+  spreadCredit(share: number): number {
+    return this.room.spreadCredit(share)
   }
 
-  onSpread(bytes: number): void {
-    if (!this.room.spread(bytes, this.outbox.now)) return
+  /** Asks everybody for a report when that is used up. */
+  onSpread(bytes: number, share: number): void {
+    if (!this.room.spread(bytes, share, this.outbox.now)) return
     this.broadcast([], true)
     this.armAckTimer()
   }
@@ -410,7 +411,7 @@ export class Sequencer {
     }
     const { present } = state
     const { room, progress } = this
-    if (room.waitsForSpread && room.spreadLanded(progress.heardSince(present, this.self.id))) {
+    if (room.waitsForSpread && room.spreadLanded(progress.reportedSince(present, this.self.id))) {
       this.timers.setEarlier('flush', this.outbox.now)
     }
     const { stable } = state.history

@@ -151,8 +151,8 @@ export class Composition {
             const { sequencer } = this.office
             return sequencer && ((block, isSpread) => sequencer.submit(block, isSpread))
           },
-          spreadCredit: () => this.office.sequencer?.spreadCredit,
-          spread: (bytes) => this.office.sequencer?.onSpread(bytes),
+          spreadCredit: (share) => this.office.sequencer?.spreadCredit(share),
+          spread: (bytes, share) => this.office.sequencer?.onSpread(bytes, share),
           present: () => this.fellows.present,
           mayGoAtOnce: () => this.office.sequencer === undefined && host.maySend(),
           memberId: () => self,

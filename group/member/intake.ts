@@ -117,7 +117,7 @@ export class Intake {
       packet,
       this.host.present().filter(({ id }) => id !== from.id),
     )
-    sequencer.onSpread(packet.length)
+    sequencer.onSpread(packet.length, Number.POSITIVE_INFINITY)
   }
 
   /**

@@ -39,6 +39,8 @@ export class Reports {
   /** It was this member's turn to report, or everybody was asked, and it has not told all it holds as taken since. */
   private hasTurn = false
   private wasAsked = true
+  /** Everybody was asked: only a report of its own says that this member has heard that. */
+  private owesAnswer = false
   private seenUpTo: Seq = 0
   private readonly outbox: Outbox
   private readonly timers: Timers
@@ -68,7 +70,7 @@ export class Reports {
       if ((rank + scattered(0, seq)) % this.turns === 0) this.hasTurn = true
     }
     if (everybody) {
-      this.wasAsked = true
+      this.wasAsked = this.owesAnswer = true
       this.timers.setEarlier('report', this.outbox.now + this.stagger(rank, view.members.length))
     }
     if (rank >= ackers) return
@@ -129,6 +131,7 @@ export class Reports {
 
   /** Any packet to the sequencer has carried the numbers. */
   onReported(): void {
+    if (this.owesAnswer) return
     const state = this.host.state()
     this.reportedReceived = state.history.received
     this.reportedTaken = Math.min(this.outbox.taken, this.reportedReceived)
@@ -140,6 +143,7 @@ export class Reports {
   /** The `report` timer has run out. */
   onTimer(): void {
     const sequencer = this.host.sequencer()
+    this.owesAnswer = false
     if (sequencer === undefined || this.host.isSequencer()) return
     this.outbox.unicast(sequencer.address, this.outbox.packet(PacketKind.state, 0, sequencer.nonce, 0))
     this.onReported()
@@ -150,6 +154,7 @@ export class Reports {
     this.reportedReceived = 0
     this.reportedTaken = 0
     this.wasAsked = true
+    this.owesAnswer = false
     this.onProgress()
   }
 }

@@ -42,9 +42,9 @@ const REPEATED_AT_ONCE = 4
 export interface SenderHost {
   /** Hands a block to the sequencer part of this very member; false if there is no room. Undefined elsewhere. */
   submit(): ((block: Uint8Array, isSpread: boolean) => boolean) | undefined
-  /** Bytes that may be spread now where this member is the sequencer; undefined where it is not. */
-  spreadCredit(): number | undefined
-  spread(bytes: number): void
+  /** Bytes that may be spread now, of `share` at once, where this member is the sequencer; undefined where it is not. */
+  spreadCredit(share: number): number | undefined
+  spread(bytes: number, share: number): void
   /** All that broadcasts are for. */
   present(): readonly ViewMember[]
   /** Whom to send requests to. */
@@ -122,13 +122,14 @@ export class Sender {
           memberId: () => host.memberId(),
           sequencer: () => host.sequencer(),
           present: () => host.present(),
-          ownCredit: () => host.spreadCredit(),
-          ownSpread: (bytes) => host.spread(bytes),
+          ownCredit: (share) => host.spreadCredit(share),
+          ownSpread: (bytes, share) => host.spread(bytes, share),
           ownDone: (spread) => this.onSpread(spread.firstRequest),
           reported: () => host.reported(),
           repeated: () => {
             this.counters.retransmissions.data++
           },
+          goOnLater: () => this.timers.setEarlier('flush', outbox.now + 1),
         },
       },
       options,
@@ -254,6 +255,7 @@ export class Sender {
   /** The end of a turn: whatever waits and may go, goes. */
   flush(): void {
     if (!this.waiting.isEmpty) this.wasAlone = this.waiting.count === 1 && this.outstanding.length === 0
+    this.spreader.onTurn()
     this.go()
   }
 

@@ -23,6 +23,12 @@ import type { Member as ViewMember } from '../../kernel/view.ts'
 const ACKS_PER_WINDOW = 4
 /** A sender is alone after so many blocks of its own without a piece of anybody else's. */
 const BLOCKS_ALONE = 8
+/**
+ * Packets that leave before the sockets are read again: a multicast comes back to the kernel that sent it, which reads a few
+ * dozen packets in a turn of its loop. (A sequencer that sent half a window at once, turn after turn, had its socket full of
+ * its own packets, and lost those of others: with all sending 10 KiB in packets of 1,400 bytes, they had a thousandth of the order.)
+ */
+const PACKETS_A_TURN = 16
 
 export interface Spread {
   readonly block: Uint8Array
@@ -39,13 +45,15 @@ export interface SpreaderHost {
   memberId(): MemberId
   sequencer(): ViewMember | undefined
   present(): readonly ViewMember[]
-  /** Bytes that may be spread now where this member is the sequencer; undefined where it is not. */
-  ownCredit(): number | undefined
-  ownSpread(bytes: number): void
+  /** Bytes that may be spread now, of `share` at once, where this member is the sequencer; undefined where it is not. */
+  ownCredit(share: number): number | undefined
+  ownSpread(bytes: number, share: number): void
   /** All of an own block is out, and this member is the sequencer. */
   ownDone(spread: Spread): void
   reported(): void
   repeated(): void
+  /** Something is left to be sent, when what has come by now has been read. */
+  goOnLater(): void
 }
 
 /** A block on its way, and how far it is. */
@@ -70,6 +78,8 @@ export class Spreader {
   private sinceAck = 0
   /** Blocks that have come since a piece of another member's was heard. */
   private blocksAlone = 0
+  private leftThisTurn = PACKETS_A_TURN
+  private turnAt: Micros = 0
   private readonly fragmentBytes: number
   private readonly socketBytes: number
   private readonly outbox: Outbox
@@ -98,11 +108,19 @@ export class Spreader {
     this.pump()
   }
 
+  /** The end of a turn: what has come has been read. (An own block that is done is numbered at the end of the same turn.) */
+  onTurn(): void {
+    const { now } = this.outbox
+    if (now === this.turnAt) return
+    this.turnAt = now
+    this.leftThisTurn = PACKETS_A_TURN
+  }
+
   /** Sends what may go. Called when there is news from the sequencer, and at the end of turns. */
   pump(): void {
     let passage = this.queue.first()
     while (passage !== undefined) {
-      const credit = this.host.ownCredit()
+      const credit = this.host.ownCredit(this.ownShare)
       if (passage.isOut) {
         if (credit === undefined) passage = this.nextToLeave
         else passage = this.finish(passage)
@@ -111,6 +129,8 @@ export class Spreader {
       const { inFlight, window } = this
       if (passage.sent === 0 && passage !== this.queue.first() && !this.mayFollow(passage)) return
       if (credit === undefined ? inFlight >= window : credit <= 0) return
+      if (this.leftThisTurn === 0) return this.host.goOnLater()
+      this.leftThisTurn--
       const { spread, sent } = passage
       const to = Math.min(spread.block.length, sent + this.fragmentBytes)
       passage.sent = to
@@ -126,7 +146,21 @@ export class Spreader {
       if (before === passage) break
       bytes += before.spread.block.length
     }
-    return this.blocksAlone >= BLOCKS_ALONE && bytes <= this.window
+    return this.isAlone && bytes <= this.window
+  }
+
+  /** Nobody else has spread anything for a while. */
+  private get isAlone(): boolean {
+    return this.blocksAlone >= BLOCKS_ALONE
+  }
+
+  /**
+   * How much of its own the sequencer spreads before it hears from everybody: beside others no more than each of them may
+   * have under way. (Less, as much as others have in a round trip, made all shares equal, and the rate of all a third
+   * smaller: three processes that take turns with single blocks wake up for each of them.)
+   */
+  private get ownShare(): number {
+    return this.isAlone ? Number.POSITIVE_INFINITY : this.window
   }
 
   private get nextToLeave(): Passage | undefined {
@@ -152,13 +186,15 @@ export class Spreader {
   /** Gives the next. */
   private finish({ spread }: Passage): Passage | undefined {
     this.host.ownDone(spread)
+    this.blocksAlone++
     this.remove(spread.firstRequest)
     return this.queue.first()
   }
 
   private transmit(spread: Spread, from: number, to: number, wantsAck: boolean): void {
     const { block: whole, firstRequest: request, toAll } = spread
-    const isOwn = this.host.ownCredit() !== undefined
+    const share = this.ownShare
+    const isOwn = this.host.ownCredit(share) !== undefined
     const sequencer = this.host.sequencer()
     if (sequencer === undefined) return
     const bytes = whole.subarray(from, to)
@@ -169,7 +205,7 @@ export class Spreader {
     if (destination === 0n) this.outbox.broadcast(packet, this.host.present())
     else this.outbox.unicast(sequencer.address, packet)
     this.sinceAck = wantsAck ? 0 : this.sinceAck + packet.length
-    if (isOwn) this.host.ownSpread(packet.length)
+    if (isOwn) this.host.ownSpread(packet.length, share)
     else this.host.reported()
     spread.transmitted()
   }

@@ -107,6 +107,21 @@ describe.each(ways)(
       },
     )
 
+    test('no more than a few packets leave before the sockets are read again', () => {
+      const group = open(packetSize, method)
+      const leaving = new Map<number, number>()
+      group.isLost = ({ from, to, kind }) => {
+        const { now } = group.queue
+        const isFirstCopy = to === group.seats.find((seat) => seat !== from)
+        if (kind === 'data' && from === group.seats[index] && isFirstCopy)
+          leaving.set(now, (leaving.get(now) ?? 0) + 1)
+        return false
+      }
+      const sent = group.seats[index]!.send(body)
+      group.until(() => delivered(group) && sent.seq !== undefined, 'it is delivered')
+      expect(Math.max(...leaving.values())).toBeLessThanOrEqual(16)
+    })
+
     test("others' small messages are not held up", () => {
       const group = open(packetSize, method)
       const large = group.seats[index]!.send(body)
