@@ -93,7 +93,7 @@ export async function parse(
 function fraction(name: string, most: number, text: string): number {
   const value = Number(text)
   if (!(value > 0 && value <= most))
-    throw new UsageError(`--${name} takes a number above 0, to ${most}, not ${text}`)
+    throw new UsageError(`--${name} takes a number above 0, to ${most}, not "${text}"`)
   return value
 }
 
@@ -101,7 +101,7 @@ function numbers(name: string, least: number, most: number, given: string | unde
   return given?.split(',').map((text) => {
     const value = Number(text)
     if (text.trim() === '' || !Number.isInteger(value) || value < least || value > most)
-      throw new UsageError(`--${name} takes whole numbers from ${least} to ${most}, not ${text}`)
+      throw new UsageError(`--${name} takes whole numbers from ${least} to ${most}, not "${text}"`)
     return value
   })
 }
@@ -109,7 +109,7 @@ function numbers(name: string, least: number, most: number, given: string | unde
 function peers(given: string | undefined): PeerName[] {
   const names = (given?.split(',') ?? []).map((text) => {
     const name = peerNames.find((each) => each === text.trim())
-    if (name === undefined) throw new UsageError(`--against takes ${peerNames.join(', ')}, not ${text}`)
+    if (name === undefined) throw new UsageError(`--against takes ${peerNames.join(', ')}, not "${text}"`)
     return name
   })
   return [...new Set(names)]

@@ -200,7 +200,7 @@ function figureOf(results: readonly Result[], rates: readonly Result[]): Figure 
         losses.length > 0 &&
         `${figure(sent(most))} packets of garbage a second, the most that the flooder managed, cost ${list(losses)} of the rate, the flooder's own processor time included.`,
       suspicions.length === 0
-        ? 'Nobody was suspected in any of the 0 to 100,000 packets a second.'
+        ? 'Nobody was suspected in any run.'
         : `Members were suspected in ${suspicions.length} of the settings.`,
     ),
   }

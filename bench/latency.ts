@@ -3,7 +3,18 @@ import { PACKET_BYTES_LOOPBACK } from '../kernel/node/udp.ts'
 import { isPeer } from './messages.ts'
 import { type Bench, floorOf, peersOf, plainCluster } from './plan.ts'
 import type { Figure, Table } from './report/parts.ts'
-import { amount, list, nameOf, roleOf, say, seriesOf, subjectsOf, times, valuesOf } from './report/series.ts'
+import {
+  amount,
+  besides,
+  list,
+  nameOf,
+  roleOf,
+  say,
+  seriesOf,
+  subjectsOf,
+  times,
+  valuesOf,
+} from './report/series.ts'
 import { find, type Result } from './results.ts'
 import { bytes, range, ratio } from './table.ts'
 
@@ -63,7 +74,7 @@ function tableOf(results: readonly Result[], p50s: readonly Result[]): Table {
       'packets/message',
     ],
     rows,
-    note: 'The time from the call of a send to its return: with the place in the order at a group, with the acknowledgement at a peer, with the own message at core NATS and on the floor, which acknowledge nothing. Peers have clients in place of members, and no sequencer that sends.',
+    note: 'The time from the call of a send to its return: with the place in the order at a group, with the acknowledgement at a peer, with the own message at core NATS and on the floor, which acknowledge nothing. So the floor from the sequencer waits for a packet to come back, which the sequencer of a group at r = 0 does not: that ratio is kinder than the others. Peers have clients in place of members, and no sequencer that sends.',
   }
 }
 
@@ -87,16 +98,21 @@ function figuresOf(p50s: readonly Result[]): Figure[] {
     const name = nameOf(subject)
     const others = seriesOf(name, roleOf(subject), of(subject, 'other'), ({ members }) => members)
     const sequencer = of(subject, 'sequencer')
-    if (subject !== 'amoebacast') return others
-    return [others, seriesOf(`${name}, from the sequencer`, 'own', sequencer, ({ members }) => members)]
+    if (isPeer(subject)) return others
+    const fromSequencer = `${name}, from the sequencer`
+    return [others, seriesOf(fromSequencer, roleOf(subject), sequencer, ({ members }) => members)]
   })
   if (series.every(({ points }) => points.length === 0)) return []
   const own = of('amoebacast', 'other')
   const [first, last] = [own.find(({ members }) => members === 3) ?? own[0], own.at(-1)]
-  const floor = of('floor', 'other').find(({ members }) => members === first?.members)
+  const besideFirst = (results: readonly Result[]): Result | undefined =>
+    results.find(({ members }) => members === first?.members)
+  const floor = besideFirst(of('floor', 'other'))
+  const sequencer = besideFirst(of('amoebacast', 'sequencer'))
+  const sequencerFloor = besideFirst(of('floor', 'sequencer'))
   const peers = subjectsOf(shown)
     .filter(isPeer)
-    .map((subject) => of(subject, 'other').find(({ members }) => members === first?.members))
+    .map((subject) => besideFirst(of(subject, 'other')))
     .filter((each) => each !== undefined)
   return [
     {
@@ -113,13 +129,15 @@ function figuresOf(p50s: readonly Result[]): Figure[] {
       },
       says: say(
         first &&
-          `In a group of ${first.members} a lone send from a member that is not the sequencer takes ${amount(first)} in the median, ${times(first.value, floor?.value)} what the bare packets take.`,
+          `In a group of ${first.members} a lone send from a member that is not the sequencer takes ${amount(first)} in the median${besides(first, floor, 'what the bare packets take')}.`,
         first !== last &&
           first &&
           last &&
           `With ${last.members} members it is ${amount(last)}, ${times(last.value, first.value)} as long.`,
+        sequencer &&
+          `From the sequencer itself it takes ${amount(sequencer)}${besides(sequencer, sequencerFloor, 'the time of a bare packet to all that comes back to it')}.`,
         peers.length > 0 &&
-          `Beside it, with as many clients: ${list(peers.map((peer) => `${nameOf(peer.subject)} ${amount(peer)}`))}.`,
+          `Other systems with as many clients as ${first?.members} members: ${list(peers.map((peer) => `${nameOf(peer.subject)} ${amount(peer)}`))}.`,
       ),
     },
   ]

@@ -59,6 +59,8 @@ async function measure(given: Arguments, signal: AbortSignal): Promise<boolean> 
   const print = (text: string): void => {
     process.stdout.write(text)
   }
+  // a reader that has seen enough, such as head or less, does not end minutes of measuring: all of it goes to files as well
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   for (const [name, value] of facts) print(`${name}: ${value}\n`)
   print(`takes: ${estimateOf(which, options)}\n`)
   const failures = Object.entries(await measureAll(which, options, { ...machine, facts }, out, signal, print))

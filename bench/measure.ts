@@ -9,7 +9,7 @@ import { type Origin, sectionsOf, writeReport, writeResults } from './write-repo
 
 /**
  * Writes results into `out` as they come, the page after each bench, and says its tables. Gives what failed, by bench; rejects if
- * `signal` says so, with all that was measured by then on the disk.
+ * `signal` says so, with all that was measured by then on the disk, and on the page.
  */
 export async function measureAll(
   which: readonly Bench[],
@@ -35,15 +35,17 @@ export async function measureAll(
     } catch (error) {
       failures[name] = error instanceof Error ? error.message : String(error)
       writeResults(out, results, origin)
+      // who has stopped it sees what there is
+      if (signal.aborted) writeReport(out, results, origin)
       signal.throwIfAborted()
     } finally {
       shown.stop()
     }
-    const tables = sectionsOf(results, failures)
-      .filter((section) => section.name === name)
-      .flatMap((section) => section.tables)
+    const section = sectionsOf(results, failures).find((each) => each.name === name)
+    const tables = section?.tables ?? []
+    const warning = section?.warning === undefined ? '' : `\n${section.warning}\n`
     const failed = failures[name] === undefined ? '' : `\nfailed: ${failures[name]}\n`
-    say(`\n${name}: ${describe}\n${failed}\n${tables.map(table).join('\n\n')}\n`)
+    say(`\n${name}: ${describe}\n${failed}${warning}\n${tables.map(table).join('\n\n')}\n`)
     writeReport(out, results, origin)
   }
   return failures

@@ -186,23 +186,32 @@ function figuresOf(transport: TransportName, results: readonly Result[]): Figure
 
 const THRESHOLD = `By itself a member takes method 2 for blocks of ${bytes(METHOD_THRESHOLD)} and more (methodThreshold): a lone message of that size, or as many small ones as share a packet under load.`
 
-/** Where method 2 is the better one, by how much at the ends, and where the lines cross. */
+/** Medians that differ by less than this are the same: 2 %. */
+const SAME_WITHIN = 1.02
+
+/**
+ * Where method 2 is the better one, by how much at the ends, and where the lines cross: by the medians. Where the runs of
+ * both overlap, that is said.
+ */
 function comparison(one: Series, two: Series, isLessBetter: boolean, unit: string): string[] {
-  const both = one.points.flatMap(({ x, y }) => {
+  const both = one.points.flatMap(({ x, y, low, high }) => {
     const other = two.points.find((point) => point.x === x)
     if (other === undefined || y === 0 || other.y === 0) return []
-    return [{ x, gain: isLessBetter ? y / other.y : other.y / y, y, other: other.y }]
+    const isOverlapping = low <= other.high && other.low <= high
+    return [{ x, gain: isLessBetter ? y / other.y : other.y / y, y, other: other.y, isOverlapping }]
   })
   const [first, last] = [both[0], both.at(-1)]
   if (first === undefined || last === undefined) return []
-  const crossings = both.slice(1).flatMap((to, i) => {
-    const from = both[i]!
-    if (from.gain >= 1 === to.gain >= 1) return []
+  const apart = both.filter(({ gain }) => Math.max(gain, 1 / gain) > SAME_WITHIN)
+  const crossings = apart.slice(1).flatMap((to, i) => {
+    const from = apart[i]!
+    if (from.gain > 1 === to.gain > 1) return []
     // both axes are logarithmic, and so is the way from point to point
     const part = Math.log(from.gain) / (Math.log(from.gain) - Math.log(to.gain))
     return [sizeOf(from.x * (to.x / from.x) ** part)]
   })
-  const better = both.filter(({ gain }) => gain > 1).map(({ x }) => bytes(x))
+  const better = apart.filter(({ gain }) => gain > 1).map(({ x }) => bytes(x))
+  const overlapping = apart.filter(({ isOverlapping }) => isOverlapping).map(({ x }) => bytes(x))
   const at = ({ x, y, other }: typeof first): string =>
     `${bytes(x)}: ${figure(y)}${unit} with method 1, ${figure(other)}${unit} with method 2`
   return [
@@ -213,6 +222,11 @@ function comparison(one: Series, two: Series, isLessBetter: boolean, unit: strin
         ? 'Method 2 is the better one at every size here.'
         : `Method 2 is the better one at ${list(better)}.`,
     crossings.length === 0 ? 'The lines do not cross.' : `The lines cross at about ${list(crossings)}.`,
+    overlapping.length === 0
+      ? ''
+      : overlapping.length === both.length
+        ? 'All of that is said of medians: at every size the runs of both overlap, so that it may be chance.'
+        : `That is said of medians: at ${list(overlapping)} the runs of both overlap, so that it may be chance there.`,
   ]
 }
 

@@ -3,7 +3,8 @@ import type { Table } from './report/parts.ts'
 
 export function table({ title, headings, rows, note }: Table): string {
   const all = [headings, ...rows]
-  const widths = headings.map((_, i) => Math.max(...all.map((row) => row[i]!.length)))
+  // a rule of Markdown is a dash and a colon at least
+  const widths = headings.map((_, i) => Math.max(2, ...all.map((row) => row[i]!.length)))
   const numeric = headings.map((_, i) => isNumeric(rows.map((row) => row[i]!)))
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell, i) => (numeric[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join(' | ')} |`

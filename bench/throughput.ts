@@ -77,6 +77,7 @@ function tableOf(results: readonly Result[], rates: readonly Result[]): Table {
         figure(find(results, rate, 'cpu')?.value),
         isOwn ? figure(find(results, rate, 'cpu', 'floor')?.value) : '',
         isOwn ? range(find(results, rate, 'repeated')) : '',
+        isOwn ? range(find(results, rate, 'repeated', 'floor')) : '',
         figure(find(results, rate, 'others')?.value),
       ]
     })
@@ -99,10 +100,11 @@ function tableOf(results: readonly Result[], rates: readonly Result[]): Table {
       'cpu µs/message',
       'floor',
       'repeated',
+      'floor: stalls',
       'others %',
     ],
     rows,
-    note: "amoebacast: sendMany, receiveEach, binary bodies. One by one: sendToGroup with many calls on their way, `for await`, objects through msgpack. Measured with the largest packets. Floor: full packets built once, never looked into, sent by the method that the library takes for their size. Floor, delivered: each sending process copies its messages into the packets, each receiving one takes every message out and into the digest, as programs do with the library; what remains between it and amoebacast is the protocol. Shares: of the order, that of the sender with least and of the one with most. Peers: their servers' processor time is in the cpu column.",
+    note: "amoebacast: sendMany, receiveEach, binary bodies. One by one: sendToGroup with many calls on their way, `for await`, objects through msgpack. Measured with the largest packets. Floor: full packets built once, never looked into, sent by the method that the library takes for their size. Floor, delivered: each sending process copies its messages into the packets, each receiving one takes every message out and into the digest, as programs do with the library; what remains between it and amoebacast is the protocol. Stalls: how often in the measured part a sender of the floor gave up packets that had not come back for 50 ms; it repairs nothing, so that a floor with several stalls in a run is lower than it ought to be, and its ratio kinder. Shares: of the order, that of the sender with least and of the one with most. Peers: their servers' processor time is in the cpu column.",
   }
 }
 

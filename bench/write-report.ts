@@ -9,7 +9,9 @@ import { benches } from './all.ts'
 import type { Machine } from './machine.ts'
 import { drawPlot } from './report/chart.ts'
 import { htmlPage, type Section } from './report/page.ts'
+import { say } from './report/series.ts'
 import type { Result } from './results.ts'
+import { figure } from './table.ts'
 
 /** Names and values: the machine, versions, settings. */
 export type Facts = readonly (readonly [name: string, value: string])[]
@@ -70,8 +72,23 @@ export function sectionsOf(results: readonly Result[], failures: Origin['failure
     const failure = failures[name]
     if (own.length === 0 && failure === undefined) return []
     if (own.length === 0) return { name, describe, failure, tables: [], figures: [] }
-    return { name, describe, failure, ...report(own) }
+    return { name, describe, failure, warning: warningOf(own), ...report(own) }
   })
+}
+
+/** Per cent of the processors that other programs take on a machine that is left alone, and a little more. */
+const OTHERS_MOST = 5
+
+/** Of runs beside which other programs worked; the bench flood has a program of its own that does, and says so. */
+function warningOf(results: readonly Result[]): string | undefined {
+  const others = results.filter(({ metric, bench }) => metric === 'others' && bench !== 'flood')
+  const busy = others.filter(({ value }) => value > OTHERS_MOST)
+  if (busy.length === 0) return undefined
+  const most = Math.max(...busy.map(({ value }) => value))
+  return say(
+    `Other programs took up to ${figure(most)} % of the processors meanwhile (more than ${OTHERS_MOST} % in ${busy.length} of ${others.length} settings).`,
+    'Trust counts of packets and bytes; times and rates say little, and ratios not much more.',
+  )
 }
 
 function write(directory: string, name: string, content: string): void {

@@ -8,6 +8,11 @@ import type { LinkOrder, PeerLink } from './link.ts'
 const READY_WITHIN_MS = 30_000
 const TRY_EVERY_MS = 100
 
+interface Status {
+  readonly header: { readonly member_id: string }
+  readonly leader: string
+}
+
 interface WatchLine {
   readonly result?: {
     readonly created?: boolean
@@ -18,22 +23,22 @@ interface WatchLine {
 
 export async function openEtcd({ servers, index }: LinkOrder): Promise<PeerLink> {
   const server = `http://${servers[index % servers.length]}`
+  /** Where puts go: to the leader, which others would have to ask. */
+  let leader = server
   const agent = new Agent({ keepAlive: true, maxSockets: 1, noDelay: true })
   let key = ''
   let watching: ClientRequest | undefined
 
-  function post(path: string, body: unknown, own = agent): ClientRequest {
+  function post(to: string, path: string, body: unknown, own = agent): ClientRequest {
     const text = JSON.stringify(body)
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
-    const asked = request(`${server}${path}`, { method: 'POST', agent: own, headers })
+    const asked = request(`${to}${path}`, { method: 'POST', agent: own, headers })
     asked.end(text)
     return asked
   }
 
-  function put(value: Uint8Array): Promise<void> {
-    const base64 = Buffer.from(value.buffer, value.byteOffset, value.length).toString('base64')
+  function answerOf(asked: ClientRequest): Promise<string> {
     return new Promise((resolve, reject) => {
-      const asked = post('/v3/kv/put', { key: encoded(`${key}${index}`), value: base64 })
       asked.on('error', reject)
       asked.on('response', (response) => {
         let text = ''
@@ -41,17 +46,31 @@ export async function openEtcd({ servers, index }: LinkOrder): Promise<PeerLink>
           text += more
         })
         response.on('end', () => {
-          if (response.statusCode === 200) resolve()
+          if (response.statusCode === 200) resolve(text)
           else reject(new Error(`etcd answered ${response.statusCode}: ${text}`))
         })
       })
     })
   }
 
+  async function put(value: Uint8Array): Promise<void> {
+    const base64 = Buffer.from(value.buffer, value.byteOffset, value.length).toString('base64')
+    await answerOf(post(leader, '/v3/kv/put', { key: encoded(`${key}${index}`), value: base64 }))
+  }
+
+  async function findLeader(): Promise<string> {
+    for (const each of servers) {
+      const text = await answerOf(post(`http://${each}`, '/v3/maintenance/status', {}))
+      const { header, leader } = JSON.parse(text) as Status
+      if (header.member_id === leader) return `http://${each}`
+    }
+    throw new Error('no server of etcd says that it is the leader')
+  }
+
   function watch(deliver: (body: Uint8Array) => void): Promise<void> {
     return new Promise((resolve, reject) => {
       const range = { key: encoded(key), range_end: encoded(`${key}~`) }
-      const asked = post('/v3/watch', { create_request: range }, new Agent())
+      const asked = post(server, '/v3/watch', { create_request: range }, new Agent())
       watching = asked
       asked.on('error', reject)
       asked.on('response', (response) => {
@@ -71,6 +90,7 @@ export async function openEtcd({ servers, index }: LinkOrder): Promise<PeerLink>
   const until = performance.now() + READY_WITHIN_MS
   for (key = 'ready/'; ; await sleep(TRY_EVERY_MS)) {
     try {
+      leader = await findLeader()
       await put(new Uint8Array(1))
       break
     } catch (error) {

@@ -106,7 +106,7 @@ export const launchers: Record<PeerName, Launcher> = {
     command: 'etcd',
     versionArgs: ['--version'],
     settings:
-      'three servers with the defaults, data in the temporary folder, synced to disk; JSON gateway over kept HTTP connections',
+      'three servers with the defaults, data in the temporary folder, synced to disk; JSON gateway over kept HTTP connections, puts at the leader',
     launch: (ports, folder) => {
       const members = [0, 1, 2].map((i) => ({
         name: `member${i}`,

@@ -9,6 +9,8 @@ export interface Section extends BenchReport {
   readonly describe: string
   /** Why the bench did not come to its end; what is shown is what it had measured by then. */
   readonly failure?: string | undefined
+  /** Why figures are not to be trusted, if they are not. */
+  readonly warning?: string | undefined
 }
 
 export interface Page {
@@ -24,7 +26,7 @@ const FIRST = ['resilience', 'latency', 'throughput', 'failover', 'scale', 'slow
 const HOW_TO_READ = `Lines are medians of the runs, whiskers reach from the least to the most. Solid lines are the
 library's; dashed grey ones are floors, the bare packet pattern over UDP sockets of the same processes, which keeps no
 order and repairs nothing; dotted ones are other systems, measured in the same run. Every run of the library was
-checked: all members received all that was sent, in one order.`
+checked: all members but those that were expelled received all that was sent, in one order.`
 
 export function htmlPage({ title, facts, sections }: Page): string {
   const rank = ({ name }: Section): number => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length)
@@ -50,7 +52,7 @@ ${sorted.map(htmlSection).join('\n')}
 `
 }
 
-function htmlSection({ name, describe, failure, figures, tables }: Section): string {
+function htmlSection({ name, describe, failure, warning, figures, tables }: Section): string {
   const drawn = figures.map(({ plot, says }) => {
     const svg = drawPlot(plot, false)
     return svg === ''
@@ -60,7 +62,7 @@ function htmlSection({ name, describe, failure, figures, tables }: Section): str
   return `<section id="${name}">
 <h2>${escapeText(name)}</h2>
 <p class="soft">${escapeText(describe)}</p>
-${failure === undefined ? '' : `<p><strong>This bench failed, and what follows is a part:</strong> ${escapeText(failure)}</p>\n`}${drawn.join('\n')}
+${failure === undefined ? '' : `<p><strong>This bench failed, and what follows is a part:</strong> ${escapeText(failure)}</p>\n`}${warning === undefined ? '' : `<p><strong>${escapeText(warning)}</strong></p>\n`}${drawn.join('\n')}
 ${tables.map(htmlTable).join('\n')}
 </section>`
 }

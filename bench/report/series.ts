@@ -56,6 +56,12 @@ export function times(value: number | undefined, of: number | undefined): string
     : `${(value / of).toFixed(value < 9.95 * of ? 2 : 1)} times`
 }
 
+/** ", 2.0 times what the floor takes", to go on with; an empty text if one is missing. */
+export function besides(result: Result, other: Result | undefined, what: string): string {
+  const by = times(result.value, other?.value)
+  return by === '' ? '' : `, ${by} ${what}`
+}
+
 export function amount(result: Result | undefined, unit = result?.unit): string {
   if (result === undefined) return 'unknown'
   const { value } = result

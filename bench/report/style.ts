@@ -22,11 +22,11 @@ export const pageStyle = `
 :root { color-scheme: light dark; --paper: #ffffff; --ink: #1b1f24; --soft: #5a6472; --rule: #d5dae1; --stripe: #f4f6f8; }
 @media (prefers-color-scheme: dark) { :root { --paper: #14171c; --ink: #e6e9ee; --soft: #a2abb8; --rule: #3a414c; --stripe: #1b1f26; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1080px; padding: 24px 20px 80px; background: var(--paper); color: var(--ink);
+body { margin: 0 auto; max-width: 1720px; padding: 24px 20px 80px; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 0.3em; } h2 { margin: 2.4em 0 0.2em; border-top: 1px solid var(--rule); padding-top: 1em; }
 h3 { font-size: 1rem; margin: 1.6em 0 0.3em; }
-.soft { color: var(--soft); }
+p { max-width: 65em; } .soft { color: var(--soft); }
 nav { margin: 1em 0; } nav a { margin-right: 1em; white-space: nowrap; }
 a { color: inherit; }
 figure { margin: 1.4em 0 2em; } figcaption { max-width: 46em; margin-top: 0.5em; }
@@ -37,6 +37,7 @@ th { white-space: normal; min-width: 4em; vertical-align: bottom; border-bottom:
 tbody tr:nth-child(even) { background: var(--stripe); }
 .number { text-align: right; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 0.6em 0; } dt { color: var(--soft); } dd { margin: 0; }
+@media print { .wide { overflow: visible; } table { font-size: 0.6rem; } }
 @media (max-width: 520px) { body { padding: 16px 12px 60px; } dl { grid-template-columns: 1fr; } dd { margin-bottom: 0.5em; } }
 `
 

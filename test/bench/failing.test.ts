@@ -86,6 +86,7 @@ test('one that is stopped has written what it had', async () => {
     )
     const results = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8')) as Result[]
     expect(results.map(({ bench }) => bench)).toEqual(['latency'])
+    expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain('This bench failed')
   } finally {
     rmSync(out, { recursive: true })
   }

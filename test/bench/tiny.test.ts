@@ -77,7 +77,7 @@ function checkFailover(results: readonly Result[]): void {
 
 /** Every bench, and a file of each of its plots. */
 const PLOTS: Record<string, readonly string[]> = {
-  resilience: ['resilience', 'resilience-packets'],
+  resilience: ['resilience', 'resilience-packets', 'resilience-rate'],
   latency: ['latency'],
   throughput: ['throughput-8192-all', 'throughput-8192-one'],
   methods: ['methods-multicast-wire', 'methods-unicast-latency'],
@@ -202,6 +202,8 @@ describe('npm run bench', () => {
       expect(metrics('soak')).toContain('rss')
       const degrees = found({ bench: 'resilience', subject: 'amoebacast', metric: 'p50' })
       expect(degrees.map(({ resilience }) => resilience)).toEqual([0, 1])
+      const streams = found({ bench: 'resilience', subject: 'amoebacast', metric: 'rate', pattern: 'stream' })
+      expect(streams.map(({ resilience }) => resilience)).toEqual([0, 1])
       const rates = found({ bench: 'throughput', metric: 'rate', senders: 'all' })
       expect(rates.map(({ subject, calls }) => `${subject} ${calls}`).sort()).toEqual([
         'amoebacast batch',
@@ -261,9 +263,18 @@ describe('npm run bench', () => {
     await expect(bench('speed')).rejects.toMatchObject({ code: 2, stderr: /latency, throughput/ })
   })
 
-  test('wrong usage is status 2 and says what is allowed', async () => {
+  test('wrong usage is status 2 and says what is allowed', { timeout: 120_000 }, async () => {
     const wrong = (...args: string[]) => run(process.execPath, [script, ...args])
     await expect(wrong('speed')).rejects.toMatchObject({ code: 2, stderr: /latency, throughput/ })
+    for (const [option, value, says] of [
+      ['--size', '7', /from 8 .* not "7"/],
+      ['--packet-size', '2,,3', /from 512/],
+      ['--seconds', '0', /above 0/],
+      ['--runs', '1.5', /whole number/],
+      ['--against', 'redis,corosync', /redis, nats, nats-core, etcd, not "corosync"/],
+      ['--method', 'cb', /auto, pb, bb/],
+    ] as const)
+      await expect(wrong('latency', option, value)).rejects.toMatchObject({ code: 2, stderr: says })
     await expect(wrong('latency', '--members', '1')).rejects.toMatchObject({ code: 2, stderr: /from 2/ })
     await expect(wrong('report', 'latency')).rejects.toMatchObject({ code: 2, stderr: /measures nothing/ })
     await expect(wrong('report', '--out', '/nowhere')).rejects.toMatchObject({ code: 2, stderr: /--out/ })
