@@ -24,9 +24,10 @@ const ACKS_PER_WINDOW = 4
 /** A sender is alone after so many blocks of its own without a piece of anybody else's. */
 const BLOCKS_ALONE = 8
 /**
- * Packets that leave before the sockets are read again: a multicast comes back to the kernel that sent it, which reads a few
- * dozen packets in a turn of its loop. (A sequencer that sent half a window at once, turn after turn, had its socket full of
- * its own packets, and lost those of others: with all sending 10 KiB in packets of 1,400 bytes, they had a thousandth of the order.)
+ * Packets that leave beside others' before the sockets are read again: a multicast comes back to the kernel that sent it,
+ * which reads a few dozen packets in a turn of its loop. (A sequencer that sent half a window at once, turn after turn, had
+ * its socket full of its own packets, and lost those of others: with all sending 10 KiB in packets of 1,400 bytes, they had
+ * a hundredth of the order.)
  */
 const PACKETS_A_TURN = 16
 
@@ -129,7 +130,7 @@ export class Spreader {
       const { inFlight, window } = this
       if (passage.sent === 0 && passage !== this.queue.first() && !this.mayFollow(passage)) return
       if (credit === undefined ? inFlight >= window : credit <= 0) return
-      if (this.leftThisTurn === 0) return this.host.goOnLater()
+      if (this.leftThisTurn <= 0 && !this.isAlone) return this.host.goOnLater()
       this.leftThisTurn--
       const { spread, sent } = passage
       const to = Math.min(spread.block.length, sent + this.fragmentBytes)
