@@ -279,7 +279,10 @@ export class NodeSession {
     else if (isExpulsion && !isRefused)
       this.notice(`line ${line.number}: nobody knows whether it was ordered`)
     if (isExpulsion) return
-    if (!this.isLeaving) this.fail(`line ${line.number}: ${describeError(error)}`)
+    const why = `line ${line.number}: ${describeError(error)}`
+    // who leaves a group that has stopped leaves its lines behind, and has to hear of the first of them
+    if (this.isLeaving) this.failure ??= why
+    else this.fail(why)
   }
 
   private fail(why: string): void {

@@ -51,7 +51,7 @@ export class Coordinator {
   // ---- phase 1: invitations and votes -----------------------------------------------------------------
 
   /** Invites everybody of the newest view known accepted, and of every later view change that is held. */
-  begin(isAutomatic: boolean): void {
+  begin(isAutomatic: boolean, voters: readonly Member[] = []): void {
     const { binding } = this
     const { outbox, host, roundTrips } = this.parts
     const state = host.state()
@@ -70,6 +70,9 @@ export class Coordinator {
     const attempt = new Attempt(ballot, isAutomatic, outbox.now, roundTrips)
     binding.attempt = attempt
     this.inviteAll(attempt, state.views)
+    for (const voter of voters) {
+      if (!attempt.invitees.has(voter.nonce)) attempt.invite(voter, host.isSuspect(voter.id))
+    }
     outbox.trace('inviting', { incarnation, end: log.end, invited: attempt.invitees.size })
     this.look()
   }
@@ -329,11 +332,13 @@ export class Coordinator {
   private fail(reason: string): void {
     const { binding } = this
     const isAutomatic = binding.attempt?.isAutomatic ?? true
+    // whoever has voted is bound to this coordinator, and may be known here by the vote of one that is gone by now
+    const voters = binding.attempt?.voters.map(({ member }) => member) ?? []
     this.parts.outbox.trace('attempt-failed', { reason })
     binding.attempt = undefined
     binding.phase = 'inviting'
     binding.inVain = undefined
-    this.begin(isAutomatic)
+    this.begin(isAutomatic, voters)
   }
 
   /** Too few take part: the voters are told. */

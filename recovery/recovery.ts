@@ -91,6 +91,12 @@ export class Recovery {
     if (!this.isBound) this.coordinator.begin(true)
   }
 
+  /** Somebody wants to leave, and the next attempt may be far off: it is made now, and says whether anybody is there. */
+  hurry(): void {
+    const { timers, outbox } = this.parts
+    if (this.binding.isWaiting) timers.setEarlier('recovery', outbox.now)
+  }
+
   /** The sequencer is accused without reason: one who has invited is bound, and a new view takes it along. */
   outbid(ballot: Ballot): void {
     this.binding.note(ballot)

@@ -1,11 +1,11 @@
 /**
  * Answers processes that are not members: who asks for the port, who asks about the group, and joiners that
- * come to the wrong member. The sequencer answers; the others only where they are asked one by one, or when
- * the sequencer has not been heard for a while, so that a question costs one answer and not n.
+ * come to the wrong member. The sequencer answers; the others only where they are asked one by one, when the
+ * sequencer has not been heard for a while, or when the question comes again, so that it costs one answer and not n.
  */
 import { encodeInspection } from '../../kernel/answers.ts'
 import type { Counters } from '../../kernel/counters.ts'
-import type { Address, Micros } from '../../kernel/identity.ts'
+import type { Address, Micros, Nonce } from '../../kernel/identity.ts'
 import { decodeInspect, encodeHereIs, HERE_IS_FLAG_STANDS_STILL } from '../../kernel/meeting-packets.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
@@ -17,6 +17,17 @@ import type { Sequencer } from '../../sequencer/sequencer.ts'
 
 /** Streams under way at which nobody is told more about the group. */
 const INSPECTIONS_MAX = 32
+/** Processes whose questions are counted. */
+const ASKERS_KEPT = 64
+/** So many of those who do not number answer at the most: a question that somebody else has forged is answered by few. */
+const STAND_INS = 2
+/** One packet that comes twice is one question. */
+const ASKS_AGAIN: Micros = 5_000
+
+interface Asker {
+  times: number
+  at: Micros
+}
 
 export class Concierge {
   private readonly port: string
@@ -30,6 +41,8 @@ export class Concierge {
   private readonly silence: Micros
   /** Whether the group stands still here: being rebuilt, or waiting for that. */
   private readonly standsStill: () => boolean
+  /** How often each has asked for the port. BOUNDED by ASKERS_KEPT, the one that asked longest ago goes first. */
+  private readonly askers = new Map<Nonce, Asker>()
 
   constructor(parts: {
     port: string
@@ -53,13 +66,37 @@ export class Concierge {
     this.standsStill = parts.standsStill
   }
 
-  /** Somebody asks for this group's port. */
+  /**
+   * Somebody asks for this group's port. Whoever asks again has had no answer of the sequencer, which may have died a
+   * moment ago, or stand still, with nobody knowing as yet: to the second question the oldest of the others answers as
+   * well, from the third on the two oldest. (When only silence of many heartbeats made the others answer, a process
+   * that started in that time found nobody, and created the port a second time while most of the group lived.)
+   */
   onLocate(from: Address, header: PacketHeader, questionBytes: number, sequencerHeardAt: Micros): void {
     const answers =
       this.sequencer() !== undefined ||
       this.isAskedSingly ||
-      this.outbox.now - sequencerHeardAt > this.silence
+      this.outbox.now - sequencerHeardAt > this.silence ||
+      this.rank < Math.min(STAND_INS, this.timesAsked(header.senderNonce) - 1)
     if (answers) this.tellWhere(from, header, questionBytes)
+  }
+
+  /** So many of those who do not number are older than this member. */
+  private get rank(): number {
+    const { members, sequencer } = this.state.view
+    return members.filter(({ id }) => id !== sequencer && id < this.outbox.identity.memberId).length
+  }
+
+  private timesAsked(nonce: Nonce): number {
+    const { now } = this.outbox
+    const known = this.askers.get(nonce)
+    if (known !== undefined && now - known.at < ASKS_AGAIN) return known.times
+    const times = (known?.times ?? 0) + 1
+    this.askers.delete(nonce)
+    const [oldest] = this.askers.keys()
+    if (oldest !== undefined && this.askers.size >= ASKERS_KEPT) this.askers.delete(oldest)
+    this.askers.set(nonce, { times, at: now })
+    return times
   }
 
   /** Where the group's sequencer is, as far as this member knows; never in more bytes than the question had. */

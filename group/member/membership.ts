@@ -156,6 +156,7 @@ export class Membership {
     this.resources.outbox.taken = Number.MAX_SAFE_INTEGER
     this.onProgress()
     this.sender.leave(header)
+    this.parts.renewal.recovery.hurry()
   }
 
   private onProgress(): void {

@@ -143,13 +143,16 @@ export class Outsiders {
   /** A packet of this group that belongs to no view of mine, from one who is in none of mine. */
   onForeign(from: Address, header: PacketHeader, isSequencer: boolean, bytes: number): void {
     if (header.sender === 0 || header.groupId !== this.outbox.identity.groupId) return
-    if (this.state.insider(header.sender, header.senderNonce) !== undefined) return
+    const isInsider = this.state.insider(header.sender, header.senderNonce) !== undefined
     if (this.standsStill()) {
-      // what a living line sends to everybody, and what it looks for others with
+      // what a living line sends to everybody, and what it looks for others with; also where one of my own view has made it
+      // that has never heard of me: with manual recovery nobody here invites it, who would be told then
       const { kind } = header
-      if (kind === PacketKind.order || kind === PacketKind.locate) this.ask(from, header, bytes)
+      const isNews = !isInsider || header.incarnation > this.recovery.promise.incarnation
+      if (isNews && (kind === PacketKind.order || kind === PacketKind.locate)) this.ask(from, header, bytes)
       return
     }
+    if (isInsider) return
     if (header.destination === 0n && !isSequencer) return
     this.tell(from, header, bytes)
   }

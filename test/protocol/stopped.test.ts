@@ -68,6 +68,16 @@ describe("recovery: 'auto'", () => {
     for (const seat of [first!, second!]) expect(stopped(seat)).toHaveLength(2)
   })
 
+  test('who wants to leave need not wait for the next attempt', () => {
+    const group = GroupOf.open(2)
+    const [first, second] = group.seats
+    second!.crash()
+    // some attempts on, the next is seconds away
+    group.advance(20_000)
+    first!.leave()
+    expect(group.until(() => first!.isOver, 'it has left')).toBeLessThan(10)
+  })
+
   test('a call is told that the group goes on trying', () => {
     const group = GroupOf.open(2)
     const [first, second] = group.seats

@@ -31,6 +31,22 @@ it('two sides of a split, whose views have one name', { timeout: 60_000 }, () =>
   expect(outcome.status, verdict(outcome)).toBe('ok')
 })
 
+it('one who voted, and whom the coordinator knows by the vote of a dead one only, is invited again', {
+  timeout: 60_000,
+}, () => {
+  const faults = {
+    minMembers: 1,
+    loss: 0.3,
+    members: 4,
+    aimed: 3,
+    restarts: 3,
+    crashes: 2,
+    partitions: 2,
+  } as const
+  const outcome = runSeed(49000588, { overrides: { ...faults, comeBack: 1 } })
+  expect(outcome.status, verdict(outcome)).toBe('ok')
+})
+
 it('many answers at one moment, and room for few: not of the same members each time', {
   timeout: 60_000,
 }, () => {

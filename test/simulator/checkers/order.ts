@@ -177,6 +177,12 @@ export function isOnLineTo(record: OrderedRecord, other: OrderedRecord): boolean
   return false
 }
 
+/** Whether its deliveries lie on another branch of the order than `record`. */
+export function isSplitOff({ at }: LifeRecord, record: OrderedRecord | undefined): boolean {
+  if (at === undefined || record === undefined || at.order !== record.order) return false
+  return !isOnLineTo(at, record) && !isOnLineTo(record, at)
+}
+
 /** What is at `seq` on the line to `tip`. */
 export function recordAt(tip: OrderedRecord, seq: Seq): OrderedRecord | undefined {
   for (let one: OrderedRecord | undefined = tip; one?.event !== undefined; one = one.parent)

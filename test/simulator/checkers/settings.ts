@@ -7,7 +7,7 @@ import type { MemberInfo } from '../../../kernel/port.ts'
 import { decodeSettings, keyText, type Settings } from '../../../kernel/settings.ts'
 import { type Checker, check } from './checker.ts'
 import { isLiving, type Ledger, type LifeRecord } from './ledger.ts'
-import type { OrderedRecord } from './order.ts'
+import { isSplitOff, needsMajority, type OrderedRecord } from './order.ts'
 
 export class SettingsChecker implements Checker {
   readonly invariant = 'settings'
@@ -29,7 +29,9 @@ export class SettingsChecker implements Checker {
     for (const { nonce } of record.view.members) {
       const life = this.ledger.lives.find((one) => one.nonce === nonce)
       const problem = life && lacking(life, there)
-      check(problem === undefined, 'settings', () => `at ${record.last} ${problem}`)
+      // (it may have gone another way since, where nobody knows of the change: seed 43200118, with a minimum of one)
+      const isElsewhere = problem !== undefined && !needsMajority(record.order) && isSplitOff(life!, record)
+      check(problem === undefined || isElsewhere, 'settings', () => `at ${record.last} ${problem}`)
     }
   }
 
