@@ -13,8 +13,10 @@ export function refuseUnknownVariables(
   onLineOnly: readonly string[] = [],
 ): void {
   const known = environmentOptions().map(environmentName)
-  for (const name of Object.keys(environment)) {
+  for (const [name, value = ''] of Object.entries(environment)) {
     if (!name.startsWith(ENVIRONMENT_PREFIX) || known.includes(name)) continue
+    // Kubernetes' AMOEBACAST_HTTP_PORT, of a service called amoebacast-http
+    if (/^(?:tcp|udp|sctp):\/\//.test(value)) continue
     const option = onLineOnly.find((one) => environmentName(one) === name)
     if (option !== undefined)
       throw new UsageError(`${name} is not read from the environment; give --${option} on the command line`)

@@ -9,7 +9,10 @@ export const ErrorCode = {
   notFound: 'ERR_GROUP_NOT_FOUND',
   /** joinGroup: the group has `maxMembers` members. */
   full: 'ERR_GROUP_FULL',
-  /** joinGroup: the group is alive, and for half a minute it has had no time for this joiner, or has not decided about it. */
+  /**
+   * joinGroup: the group is alive, and for half a minute (two with the times for long distances) it has had no time for this
+   * joiner, or has not decided about it.
+   */
   busy: 'ERR_GROUP_BUSY',
   /** The member has left, or its kernel is closed. */
   closed: 'ERR_GROUP_CLOSED',

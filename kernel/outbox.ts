@@ -239,6 +239,7 @@ export class Outbox {
     if (isWritten) return this.header
     Object.assign(written, identity)
     this.writtenSettings = settings
+    const { version, keyId } = this.within(settings)
     writeHeader(this.header, {
       kind: PacketKind.state,
       flags: 0,
@@ -251,11 +252,21 @@ export class Outbox {
       received: 0,
       taken: 0,
       window: options.window,
-      version: settings.version,
+      version,
       newestKey: this.newestKey,
     })
-    writeSealKey(this.header, settings.keyId)
+    writeSealKey(this.header, keyId)
     return this.header
+  }
+
+  /**
+   * What this process can do of what the group goes by. One that has left may hold a change that was agreed upon behind its leave,
+   * and has to ack a reset as a witness: it seals with each key that it has. (It sealed with one that it did not have, and the
+   * reset waited for its ack: seed 72007182.)
+   */
+  private within({ version, keyId }: Settings): Agreed {
+    const isHeld = keyId === 0 || this.keys.includes(keyId)
+    return { version: Math.min(version, this.versions.highest), keyId: isHeld ? keyId : 0 }
   }
 
   unicast(to: Address, packet: Uint8Array): void {

@@ -47,7 +47,8 @@ export class Inspector implements Machine {
     this.options = options
     const times = timesOf(options.detection)
     this.outbox = new Outbox(options, this.counters, () => undefined)
-    this.knocking = new Knocking(options.detection.tries, this.counters)
+    const { tries, maxRtoMs } = options.detection
+    this.knocking = new Knocking({ tries, patience: tries * maxRtoMs * 1000 }, this.counters)
     this.roundTrips = new RoundTrips(times.initialRtt, times.minRto, times.maxRto)
     this.streams = new Streams(this.outbox, this.timers, options.packetSize, this.roundTrips, () => {})
   }

@@ -22,12 +22,26 @@ const REDIRECTS_MAX = 8
 /** Why a sequencer has a joiner wait. */
 export type WaitingWord = 'busy' | 'deciding' | 'heldUp'
 
-/** For so long a call goes by each, whoever says it: with no end, somebody who repeats it would be waited for for ever. */
-export const patienceWith: Readonly<Record<WaitingWord, Micros>> = {
+/** For so long at least a call goes by each, whoever says it: with no end, somebody who repeats it would be waited for for ever. */
+const leastPatience: Readonly<Record<WaitingWord, Micros>> = {
   busy: 30_000_000,
   deciding: 30_000_000,
   // a program, or a person, resets the group by then or not at all (entering.ts)
   heldUp: 10_000_000,
+}
+
+/**
+ * Where packets take long so does everything that is waited for: as long as it takes so many times to suspect a member, if
+ * that is more. (Of sixty that joined at once, over 200 ms with every third packet lost, a fifth were told that the group was
+ * too busy, while it let in one after the other.)
+ */
+const PATIENCES = 4
+
+export interface KnockingOptions {
+  /** Questions that an address gets before it has answered, one more in each later round. */
+  readonly tries: number
+  /** How long it takes to suspect a member that does not answer. */
+  readonly patience: Micros
 }
 
 interface Door {
@@ -45,12 +59,11 @@ export class Knocking {
   private readonly waitingSince = new Map<WaitingWord, Micros>()
   private redirects = 0
   private round = 0
-  private readonly tries: number
+  private readonly options: KnockingOptions
   private readonly counters: Counters
 
-  /** `tries`: questions that an address gets before it has answered, one more in each later round. */
-  constructor(tries: number, counters: Counters) {
-    this.tries = tries
+  constructor(options: KnockingOptions, counters: Counters) {
+    this.options = options
     this.counters = counters
   }
 
@@ -62,7 +75,7 @@ export class Knocking {
   /** Where to send one question: to the address named, or else to where an answer has come from; undefined for nowhere. */
   where(named: Address, answeredFrom?: Address): Address | undefined {
     const door = this.doors.get(named) ?? this.found(named)
-    if (door !== undefined && (door.isOpen || door.knocks < this.tries || door.round < this.round)) {
+    if (door !== undefined && (door.isOpen || door.knocks < this.options.tries || door.round < this.round)) {
       door.knocks++
       door.round = this.round
       return named
@@ -101,10 +114,17 @@ export class Knocking {
     return false
   }
 
+  /** How long this call goes by that word. */
+  patienceWith(word: WaitingWord): Micros {
+    return Math.max(leastPatience[word], PATIENCES * this.options.patience)
+  }
+
   /** A sequencer has this call wait. False if it has waited long enough. */
   mayWait(word: WaitingWord, now: Micros): boolean {
+    // what was waited for then has been there since, or is waited for no more; the other words have their own end
+    if (word !== 'heldUp') this.waitingSince.delete('heldUp')
     const since = this.waitingSince.get(word) ?? now
     this.waitingSince.set(word, since)
-    return now - since < patienceWith[word]
+    return now - since < this.patienceWith(word)
   }
 }

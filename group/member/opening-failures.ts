@@ -1,9 +1,9 @@
 /** Why a call that opens a group has failed, in words that say what to do. */
 import { ErrorCode, type OpenFailure } from '../../kernel/errors.ts'
-import type { Address } from '../../kernel/identity.ts'
+import type { Address, Micros } from '../../kernel/identity.ts'
 import { type Versions, versionsText } from '../../kernel/meeting-packets.ts'
 import { keyText } from '../../kernel/settings.ts'
-import { patienceWith, type WaitingWord } from './knocking.ts'
+import type { WaitingWord } from './knocking.ts'
 
 export type Failure = readonly [code: ErrorCode, message: string, openFailure?: OpenFailure]
 
@@ -87,9 +87,9 @@ export class Failures {
     return [ErrorCode.memberFailed, why, 'standstill']
   }
 
-  /** The sequencer answers, and only that this process has to wait. */
-  keptWaiting(word: WaitingWord): Failure {
-    const seconds = `${patienceWith[word] / 1e6} s`
+  /** The sequencer answers, and only that this process has to wait; it has, for so long. */
+  keptWaiting(word: WaitingWord, patience: Micros): Failure {
+    const seconds = `${patience / 1e6} s`
     if (word === 'heldUp')
       return [
         ErrorCode.memberFailed,

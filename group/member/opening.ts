@@ -78,7 +78,8 @@ export class Opening {
     this.parts = parts
     this.options = options
     this.host = host
-    this.knocking = new Knocking(options.detection.tries + 1, parts.counters)
+    const { tries, maxRtoMs } = options.detection
+    this.knocking = new Knocking({ tries: tries + 1, patience: tries * maxRtoMs * 1000 }, parts.counters)
     this.failures = new Failures(call.port)
   }
 
@@ -285,7 +286,7 @@ export class Opening {
           incompatible: (version) => this.failIncompatible({ lowest: version, highest: version }),
           lacksKey: (keyId) => this.fail(this.failures.missingKey(keyId, outbox.keys)),
           notAuthorized: () => this.fail(notLetIn),
-          keptWaiting: (word) => this.fail(this.failures.keptWaiting(word)),
+          keptWaiting: (word) => this.fail(this.failures.keptWaiting(word, this.knocking.patienceWith(word))),
           full: (maxMembers) => this.fail(fullOf(maxMembers)),
         },
       },

@@ -178,7 +178,8 @@ function logEvent(log: Log, event: MemberEvent): void {
     }
     case 'closed':
       if (event.code === undefined) log.info({ reason: event.reason }, 'closed')
-      else if (refusals.has(event.code)) log.info({ code: event.code, reason: event.reason }, 'not opened')
+      else if (event.openFailure !== undefined || refusals.has(event.code))
+        log.info({ code: event.code, reason: event.reason }, 'not opened')
       else log.error({ code: event.code, reason: event.reason }, 'closed by a failure')
       break
   }

@@ -152,7 +152,7 @@ describe('variables with the prefix that are not known', () => {
   })
 
   test('what Kubernetes invents for services called amoebacast and amoebacast-pages is let pass', () => {
-    for (const service of ['AMOEBACAST', 'AMOEBACAST_PAGES'])
+    for (const service of ['AMOEBACAST', 'AMOEBACAST_PAGES', 'AMOEBACAST_HTTP'])
       expect(
         refused({
           [`${service}_SERVICE_HOST`]: '10.0.0.1',

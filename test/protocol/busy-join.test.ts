@@ -54,6 +54,24 @@ test('a group that stays busy is said to be there, and why it may be so', () => 
   expect(count.asked).toBeLessThan(100)
 })
 
+test('where packets take long the turn of a joiner may, too', () => {
+  const group = GroupOf.open(1, { delayMs: 100, member: { detection: detectionPresets.wan } })
+  const joiner = group.begin()
+  answerBusy(group, joiner, () => group.queue.now < 90_000_000)
+  group.until(() => joiner.memberId !== 0 || joiner.openFailed !== undefined, 'it has an answer', 200_000)
+  expect(joiner.openFailed).toBeUndefined()
+})
+
+test('members that did not answer once, and others much later, are not one thing to wait for', () => {
+  const group = GroupOf.open(1)
+  const joiner = group.begin()
+  const isSilent = () => group.queue.now < 2_000_000 || group.queue.now > 16_000_000
+  const reason = () => (isSilent() ? JoinRefusal.heldUp : JoinRefusal.busy)
+  answerBusy(group, joiner, () => group.queue.now < 18_000_000, reason)
+  group.until(() => joiner.memberId !== 0 || joiner.openFailed !== undefined, 'it has an answer')
+  expect(joiner.openFailed).toBeUndefined()
+})
+
 test('a sequencer that falls silent is no busy one', () => {
   const group = GroupOf.open(1)
   const joiner = group.begin()
@@ -73,6 +91,7 @@ test.each([
     'now the one, now the other',
     (asked: number) => [JoinRefusal.busy, JoinRefusal.deciding, JoinRefusal.decided][asked % 3]!,
   ],
+  ['held up, and busy', (asked: number) => [JoinRefusal.heldUp, JoinRefusal.busy][asked % 2]!],
 ])('a program that never decides is not waited for for ever: %s', (_, reason) => {
   const group = GroupOf.open(1)
   const joiner = group.begin()

@@ -1,5 +1,6 @@
 /** Flow control (design section 4.9): full buffers slow senders down, and nothing else. */
 import { describe, expect, test } from 'vitest'
+import { ORDER_FLAG_REPORT } from '../../kernel/packets.ts'
 import type { GroupParameters } from '../../kernel/parameters.ts'
 import type { MemberInfo } from '../../kernel/port.ts'
 import { GroupOf, type Seat, total } from './group-of.ts'
@@ -225,6 +226,54 @@ describe('all members send as much as they can', () => {
   test('nor with messages of many packets, which are paced in another way', () => {
     const group = GroupOf.open(4, { member: { packetSize: 1400 } })
     for (const share of shares(group, group.seats, 20_000, 400)) expect(share).toBeGreaterThan(0.15)
+  })
+
+  test('the sequencer spreads no more of its own at once than each of the others may, before it hears from them', () => {
+    const group = GroupOf.open(4, { delayMs: 50 })
+    const [first, second] = group.seats as [Seat, Seat]
+    const { window, packetSize } = first.machine.options
+    let bytes = 0
+    group.isLost = ({ from, to, kind, bytes: packet }) => {
+      if (from === first && to === second && kind === 'data') bytes += packet.length
+      return false
+    }
+    // (few enough that it does not take itself for the only one before it has heard of the others)
+    for (let i = 0; i < 6; i++) first.send(window / 8)
+    group.advance(90)
+    const share = window / (2 * group.seats.length)
+    expect(bytes).toBeGreaterThanOrEqual(share)
+    expect(bytes).toBeLessThan(share + packetSize)
+    group.until(() => first.unanswered === 0, 'the rest goes when they have reported')
+  })
+
+  test('a member that is asked for a report sends one, though its own requests say as much', () => {
+    const group = GroupOf.open(8)
+    const owed = new Map<Seat, number>()
+    let answers = 0
+    let longest = 0
+    group.isLost = ({ from, to, kind, header }) => {
+      const { now } = group.queue
+      if (from === group.first && kind === 'order' && (header.flags & ORDER_FLAG_REPORT) !== 0) {
+        if (!owed.has(to)) owed.set(to, now)
+      } else if (to === group.first && kind === 'state' && owed.has(from)) {
+        longest = Math.max(longest, now - owed.get(from)!)
+        owed.delete(from)
+        answers++
+      }
+      return false
+    }
+    const [first, ...others] = group.seats as [Seat, ...Seat[]]
+    for (let i = 0; i < 40; i++) first.send(60_000)
+    for (let i = 0; i < 400; i++) {
+      for (const seat of others) seat.send(10)
+      group.advance(0.02)
+    }
+    allReturned(group)
+    group.advance(10)
+    expect(answers).toBeGreaterThan(others.length)
+    expect(owed.size).toBe(0)
+    // the way there, and the answers of all spread (reports.ts)
+    expect(longest).toBeLessThanOrEqual(1000)
   })
 
   test('one that starts later is not behind all that another has sent', () => {

@@ -68,9 +68,17 @@ function message(state: OrderState): void {
   state.apply(entry)
 }
 
-const outboxOf = (state: OrderState | undefined, keys: readonly number[]): Outbox =>
+const outboxOf = (state: OrderState | undefined, keys: readonly number[], highest = 2): Outbox =>
   new Outbox(
-    { nonce: 1n, address: 'a:1', window: 9, transport: 'multicast', packetSize: 1400, keys },
+    {
+      nonce: 1n,
+      address: 'a:1',
+      window: 9,
+      transport: 'multicast',
+      packetSize: 1400,
+      keys,
+      versions: { lowest: 1, highest },
+    },
     new Counters(),
     () => state,
   )
@@ -223,6 +231,18 @@ describe('packets', () => {
       outbox.packet(PacketKind.left, 0, 2n, 0)[1],
       outbox.packet(PacketKind.left, 0, 3n, 0)[1],
     ]).toEqual([1, 2])
+  })
+})
+
+describe('one that has left holds a change behind its leave', () => {
+  test('it seals with each key that it has, and writes as high as it can', () => {
+    const state = stateOf([1, 2])
+    const outbox = outboxOf(state, [OLD], 1)
+    change(state, NEW, 2)
+    const packet = outbox.packet(PacketKind.state, 0, 2n, 0)
+    expect([sealKeyOf(packet), packet[1]]).toEqual([0, 1])
+    outbox.setKeys([NEW, OLD])
+    expect(sealKeyOf(outbox.packet(PacketKind.state, 0, 2n, 0))).toBe(NEW)
   })
 })
 

@@ -29,9 +29,10 @@ export class Survivors implements Checker {
 
   constructor(ledger: Ledger, options: { detection?: keyof typeof detectionPresets }) {
     this.ledger = ledger
-    const { tries, maxRtoMs } = detectionPresets[options.detection ?? 'default']
-    // half of the longest that suspicion can take: a machine notices any stall as long
-    this.longStall = (tries * maxRtoMs * 1000) / 2
+    const { tries, maxRtoMs, heartbeatIdleMs } = detectionPresets[options.detection ?? 'default']
+    // half of the longest that suspicion can take, all its waits (pace.ts), from the deadline on that is missed: a machine
+    // notices any stall as long (seed 72008836 stood still for less, with learnt times near their cap)
+    this.longStall = 1000 * (((tries + 1) * maxRtoMs) / 2 + heartbeatIdleMs)
   }
 
   finished(): void {
