@@ -94,13 +94,16 @@ class Watcher {
       return { port, at, report, rate, goneSince: undefined }
     } catch (error) {
       if (signal.aborted) return undefined
-      if (!(error instanceof GroupError && error.code === ErrorCode.notFound)) throw error
+      if (!(error instanceof GroupError && unanswered.has(error.code))) throw error
       const at = Date.now()
       this.goneSince ??= at
       return { port, at, report: last?.report, rate: undefined, goneSince: this.goneSince }
     }
   }
 }
+
+/** There is no group, or it has no sequencer at present. */
+const unanswered: ReadonlySet<ErrorCode> = new Set([ErrorCode.notFound, ErrorCode.memberFailed])
 
 interface View {
   show(state: TopState): Promise<void> | void

@@ -15,7 +15,7 @@ export type OpenInspector = (
 
 /**
  * What the sequencer of `port` says of the group; `contacts` are asked for it beside the peers. Rejects with
- * ERR_GROUP_NOT_FOUND if nobody answers, with ERR_ABORTED when the signal fires.
+ * ERR_GROUP_NOT_FOUND if nobody answers, with ERR_MEMBER_FAILED if the sequencer does not, with ERR_ABORTED when the signal fires.
  */
 export async function askSequencer(
   open: OpenInspector,

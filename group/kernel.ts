@@ -162,7 +162,8 @@ export class Kernel implements AsyncDisposable {
 
   /**
    * Asks a group about itself from outside: view, seqs, history and lags, as its sequencer knows them.
-   * ERR_GROUP_NOT_FOUND if nobody answers; ERR_ABORTED if the signal fires first.
+   * ERR_GROUP_NOT_FOUND if nobody answers; ERR_MEMBER_FAILED if somebody does, and the sequencer does not: the group is about
+   * to be rebuilt, or stands still; ERR_ABORTED if the signal fires first.
    */
   async inspectGroup(port: string, options: { readonly signal?: AbortSignal } = {}): Promise<GroupReport> {
     checkPort(port)

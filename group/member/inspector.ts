@@ -14,6 +14,7 @@ import {
   decodeIncompatible,
   encodeInspect,
   encodeLocate,
+  HERE_IS_FLAG_STANDS_STILL,
   type HereIs,
   LocatePurpose,
   type Versions,
@@ -30,6 +31,15 @@ import { Timers } from '../../kernel/timers.ts'
 import { Knocking } from './knocking.ts'
 import { type MemberOptions, timesOf } from './options.ts'
 
+/** Whom to ask about the group. */
+interface Target {
+  readonly address: Address
+  readonly nonce: Nonce
+  readonly challenge: bigint
+  readonly answeredFrom: Address
+  readonly standsStill: boolean
+}
+
 export class Inspector implements Machine {
   readonly counters = new Counters()
   private readonly options: MemberOptions
@@ -38,7 +48,7 @@ export class Inspector implements Machine {
   private readonly streams: Streams
   private readonly roundTrips: RoundTrips
   private asking: { token: Token; port: string } | undefined
-  private target: { address: Address; nonce: Nonce; challenge: bigint; answeredFrom: Address } | undefined
+  private target: Target | undefined
   private readonly knocking: Knocking
   private tries = 0
   private incompatible: Versions | undefined
@@ -91,22 +101,7 @@ export class Inspector implements Machine {
     const { asking, target, outbox } = this
     if (asking === undefined) return
     const { locateTries, locateIntervalMs, tries } = this.options.detection
-    if (this.tries >= (target === undefined ? locateTries : tries)) {
-      const port = JSON.stringify(asking.port)
-      if (this.incompatible !== undefined) {
-        const versions = `${versionsText(this.incompatible)} of the wire format, and this process ${versionsText(outbox.versions)}`
-        this.fail(
-          ErrorCode.incompatible,
-          `the group on port ${port} speaks ${versions}; use a matching release`,
-        )
-        return
-      }
-      this.fail(
-        ErrorCode.notFound,
-        `no group answered for port ${port}; check the port's name, the interface, the peers and the group key`,
-      )
-      return
-    }
+    if (this.tries >= (target === undefined ? locateTries : tries)) return this.giveUp(asking.port)
     this.tries++
     if (target === undefined) {
       const question = outbox.packetOf(
@@ -123,6 +118,28 @@ export class Inspector implements Machine {
       const to = this.knocking.where(target.address, target.answeredFrom)
       if (to !== undefined) outbox.unicast(to, outbox.packetOf(PacketKind.inspect, 0, target.nonce, body))
       this.timers.set('locate', outbox.now + this.roundTrips.timeout(this.tries))
+    }
+  }
+
+  /** So many questions without an answer. */
+  private giveUp(portName: string): void {
+    const { incompatible, target, outbox } = this
+    const port = JSON.stringify(portName)
+    if (incompatible !== undefined) {
+      const versions = `${versionsText(incompatible)} of the wire format, and this process ${versionsText(outbox.versions)}`
+      this.fail(
+        ErrorCode.incompatible,
+        `the group on port ${port} speaks ${versions}; use a matching release`,
+      )
+    } else if (target === undefined) {
+      const advice = "check the port's name, the interface, the peers and the group key"
+      this.fail(ErrorCode.notFound, `no group answered for port ${port}; ${advice}`)
+    } else {
+      const why = target.standsStill
+        ? 'it stands still: too few of its members answer, or it waits for a reset'
+        : 'its members may be about to rebuild it: ask again'
+      const silent = `its sequencer, at ${target.address}, does not answer`
+      this.fail(ErrorCode.memberFailed, `there is a group on port ${port}, and ${silent}; ${why}`)
     }
   }
 
@@ -183,6 +200,7 @@ export class Inspector implements Machine {
       nonce: hereIs.sequencerNonce,
       challenge: hereIs.challenge,
       answeredFrom: from,
+      standsStill: (header.flags & HERE_IS_FLAG_STANDS_STILL) !== 0,
     }
     this.tries = 0
     this.ask()

@@ -27,3 +27,21 @@ test.each(cases)('detection %s: %s, %i ms after', { timeout: 60_000 }, async (de
     await expect(network.run(opening)).rejects.toMatchObject({ code: 'ERR_GROUP_EXISTS' })
   else expect((await network.run(opening)).view.groupId).toBe(group.view.groupId)
 })
+
+test('who asks about a group that stands still is told so, and not that there is none', async () => {
+  const network = createTestNetwork({ seed: 3 })
+  const [first, second, asker] = await Promise.all(Array.from({ length: 3 }, () => network.startKernel()))
+  await network.run(first!.createGroup('orders'))
+  await network.run(second!.joinGroup('orders'))
+  await network.crash(first!)
+  await network.advance(20)
+  await expect(network.run(asker!.inspectGroup('orders'))).rejects.toMatchObject({
+    code: 'ERR_MEMBER_FAILED',
+    message: expect.stringMatching(/^there is a group on port "orders", and its sequencer, at .*ask again/),
+  })
+  await network.advance(30_000)
+  await expect(network.run(asker!.inspectGroup('orders'))).rejects.toMatchObject({
+    code: 'ERR_MEMBER_FAILED',
+    message: expect.stringContaining('it stands still: too few of its members answer'),
+  })
+})
