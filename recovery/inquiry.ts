@@ -154,7 +154,7 @@ export class Inquiry {
   /** Somebody asks about the sequencer. */
   onInquiry(from: Member, about: MemberId): void {
     if (from.id === about && this.host.sequencer()?.id === about) return this.host.confirmed()
-    const verdict = this.verdict(about)
+    const verdict = this.verdict(about, from.id)
     if (verdict !== undefined) this.tell(from, about, verdict)
     else if (about === this.host.sequencer()?.id) this.askers.set(from.id, from)
     // else whoever asks will ask again, and by then it is known
@@ -162,16 +162,17 @@ export class Inquiry {
 
   /**
    * Whether the sequencer of whoever asks is alive, as far as can be told now; undefined while a probe is under way. After
-   * a handover that one of the two has missed it is another than this member's.
+   * a handover that one of the two has missed it is another than this member's. `asker` is undefined for an inviter.
    */
-  private verdict(about: MemberId): boolean | undefined {
+  private verdict(about: MemberId, asker?: MemberId): boolean | undefined {
     const { host, outbox } = this
     const sequencer = host.sequencer()
     if (sequencer === undefined) return false
     if (about === host.self()) return true
     const subject = host.member(about)
-    // it has left here: the handover was missed there, and the group lives under another sequencer
-    if (subject === undefined) return !host.isSuspect(sequencer.id)
+    // it has left here: the handover was missed there, and the group lives under another sequencer; but if that is the asker, nobody
+    // numbers (each time it was told that the group lives, by members that waited for its word: seed 73047479)
+    if (subject === undefined) return sequencer.id !== asker && !host.isSuspect(sequencer.id)
     // it is a member here: if not the sequencer, the handover to it was missed here. (It counted for one missed there once: old
     // and new sequencer dead with one host, two members told each other for ever that the group lived. Seed 9081960.)
     if (host.isSuspect(about)) return false

@@ -1,5 +1,6 @@
 /** Members that leave while their group is rebuilt, or has gone on without them. */
 import { expect, test } from 'vitest'
+import { GroupOf, type Seat } from './group-of.ts'
 import { JudgedGroup, only, passAll } from './recovery-judged.ts'
 
 test('one that was cut off, wants to leave and finds nobody has not left in order', () => {
@@ -23,4 +24,18 @@ test('one that was cut off, wants to leave and finds nobody has not left in orde
   expect(sent.failed?.outcome).toBe('unknown')
   it.lead(passAll)
   it.finish()
+})
+
+test('a successor that has missed the handover to it, with the old sequencer gone, is told by nobody that the group lives', () => {
+  const group = GroupOf.open(4)
+  const [old, successor, ...others] = group.seats as [Seat, Seat, ...Seat[]]
+  group.isLost = ({ to }) => to === successor
+  old.leave()
+  group.until(() => others.every(({ view }) => view.sequencer === successor.memberId), 'the others know')
+  old.crash()
+  group.isLost = () => false
+  expect(successor.view.sequencer).toBe(old.memberId)
+  group.until(() => successor.view.sequencer === successor.memberId, 'it numbers')
+  const sends = group.living.map((seat) => seat.send(10))
+  group.until(() => sends.every(({ seq }) => seq !== undefined), 'the group goes on')
 })
