@@ -300,7 +300,13 @@ export function progressBound(options: RunOptions): Micros {
   const oneWay = options.delay * (1 + options.jitter)
   // on a link taken for a wide one a suspicion alone may take half a minute
   const patience = options.detection === 'wan' && hasFaults(options) ? 150_000_000 : 30_000_000
-  return patience + (options.sends + 20 * options.members) * (12 * oneWay + 60_000)
+  // where nobody resets the group each later life of a program waits as long to be let in (knocking.ts; seed 74001764)
+  const lives = options.rejoins * (options.detection === 'wan' ? 120_000_000 : 30_000_000)
+  return (
+    patience +
+    (hasFaults(options) ? lives : 0) +
+    (options.sends + 20 * options.members) * (12 * oneWay + 60_000)
+  )
 }
 
 /** Between `min` and `max`, each order of magnitude as likely as any other. */

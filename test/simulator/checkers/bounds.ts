@@ -60,10 +60,14 @@ export class Bounds implements Checker {
       () =>
         `${life.name} has delivered up to ${life.delivered}, and says that only ${info.accepted} is accepted`,
     )
+    const { tip } = this.ledger.orderOf(life)
     for (const other of this.ledger.inGroup(life.group!)) {
-      // who is out and does not know it yet holds nobody up, nor who has gone another way (both sides of a split may have
+      // who is out and does not know it yet holds nobody up (this one may not know it either, and hear of what is stable from
+      // one that does: seed 74008686), nor who has gone another way (both sides of a split may have
       // let the same one in: seed 40600138, with four members, two crashes and heavy loss)
-      const isOut = info.view?.members.every(({ nonce }) => nonce !== other.nonce) === true
+      const isOut = [info.view, tip.view].some((view) =>
+        view?.members.every(({ nonce }) => nonce !== other.nonce),
+      )
       check(
         other.phase !== 'member' ||
           isOut ||
