@@ -293,10 +293,17 @@ export class ViewChanges {
     const leavers = heldUp.flatMap((one) =>
       one.change === 'leave' && one.request !== undefined ? [one.member] : [],
     )
-    // the handover waits for those who are gone to be out
-    const waits = isAny && this.progress.hasGone && !leavers.includes(this.self.id)
     const isLeaving = [...this.waiting].some((one) => one.change === 'leave' && one.member === this.self.id)
-    return { isAny, leavers: waits && isLeaving ? [...leavers, this.self.id] : leavers }
+    if (!isLeaving || leavers.includes(this.self.id)) return { isAny, leavers }
+    // the handover waits for those who are gone to be out, and for the last joiners to have their answers (one that has died
+    // meanwhile never has: seeds 74027453 and 74029917)
+    const waits =
+      (isAny && this.progress.hasGone) || this.dependence.silent.some((one) => this.owesAnswer(one))
+    return { isAny, leavers: waits ? [...leavers, this.self.id] : leavers }
+  }
+
+  private owesAnswer({ nonce }: Member): boolean {
+    return this.streams.isSendingTo(nonce)
   }
 
   /** Whether it could become official, once it is numbered, without those who are gone or suspect. */

@@ -16,11 +16,11 @@ const BASE = Number(process.env.AMOEBACAST_SIM_BASE ?? 1)
  * that was cut off before a change of key (40030208); a leaver that holds a change of key behind its leave (72007182); one that
  * stood still for less than casts doubt (72008836); a successor that missed the handover to it (73047479);
  * joins that are refused after two minutes, one after the other (74001764); one that hears what is stable before it hears of the
- * reset (74008686).
+ * reset (74008686); a handover that waits for a dead joiner's answer (74027453, 74029917).
  */
 const KNOWN = [
   17416, 18336, 83217, 88432, 89563, 90608, 110525, 139815, 900029, 3012598, 5005287, 7001273, 7006208,
-  9074513, 9081960, 13000702, 40030208, 72007182, 72008836, 73047479, 74001764, 74008686,
+  9074513, 9081960, 13000702, 40030208, 72007182, 72008836, 73047479, 74001764, 74008686, 74027453, 74029917,
 ]
 
 it.each(KNOWN)('seed %i, which has found something once', { timeout: 60_000 }, (seed) => {
