@@ -144,9 +144,10 @@ export class Kernel implements AsyncDisposable {
    * Joins the group `port` (paper: JoinGroup); the first delivery is the event after the own join. The group's
    * own parameters hold, whatever `options` say of them. ERR_GROUP_NOT_FOUND if nobody answers,
    * ERR_GROUP_FULL; ERR_GROUP_BUSY if it is alive and takes no joiner for half a minute (two with 'wan'), or does not decide
-   * about this one; ERR_INCOMPATIBLE; ERR_NOT_AUTHORIZED if key or token is not the group's, or its `authorize` function refuses; ERR_MEMBER_FAILED if its sequencer does not answer, if it waits for members that do not, or if crashes have
-   * undone the join again and again; else as createGroup. Names among the peers that do not
-   * resolve are waited for (`dnsWaitMs`), and named by the error.
+   * about this one; ERR_INCOMPATIBLE; ERR_NOT_AUTHORIZED if key or token is not the group's, or its `authorize` function
+   * refuses; ERR_MEMBER_FAILED if its sequencer does not answer, if it waits for members that do not, or if crashes have
+   * undone the join again and again; else as createGroup. Names among the peers that do not resolve are waited for
+   * (`dnsWaitMs`), and named by the error.
    */
   joinGroup<T = unknown>(port: string, options?: GroupOptions<T>): Promise<Group<T>> {
     return this.open('joinGroup', 'join', port, options)

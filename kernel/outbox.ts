@@ -2,10 +2,12 @@
  * Where packets are put together: the common header with its piggybacked numbers is written once here. Bound
  * to the sink and the time of the step that runs.
  */
+
 import { assert } from './assert.ts'
 import { writeU53, writeU64 } from './bytes.ts'
 import type { Counters } from './counters.ts'
 import type { Address, GroupId, Incarnation, MemberId, Micros, Nonce, Seq } from './identity.ts'
+import { keepNewest } from './keep-newest.ts'
 import type { Sink } from './machine.ts'
 import { hasVersion, ownVersions, type Versions } from './meeting-packets.ts'
 import type { OrderState } from './order-state.ts'
@@ -152,11 +154,9 @@ export class Outbox {
       if (this.otherWays.size > 0) this.otherWays.delete(nonce)
       return
     }
-    this.otherWays.delete(nonce)
-    const [oldest] = this.otherWays.keys()
-    if (oldest !== undefined && this.otherWays.size >= OTHER_WAYS_MAX) this.otherWays.delete(oldest)
     // (a key that was taken away while its packet waited here is none)
-    this.otherWays.set(nonce, { version, keyId: this.keys.includes(keyId) ? keyId : settings.keyId })
+    const way = { version, keyId: this.keys.includes(keyId) ? keyId : settings.keyId }
+    keepNewest(this.otherWays, nonce, way, OTHER_WAYS_MAX)
   }
 
   /** What the program has taken; see reports. A leaver takes everything, but nothing before it is delivered. */

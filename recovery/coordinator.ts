@@ -50,7 +50,10 @@ export class Coordinator {
 
   // ---- phase 1: invitations and votes -----------------------------------------------------------------
 
-  /** Invites everybody of the newest view known accepted, and of every later view change that is held. */
+  /**
+   * Invites everybody of the newest view known accepted, and of every later view change that is held, and those who have
+   * voted in the attempt before.
+   */
   begin(isAutomatic: boolean, voters: readonly Member[] = []): void {
     const { binding } = this
     const { outbox, host, roundTrips } = this.parts
@@ -70,9 +73,7 @@ export class Coordinator {
     const attempt = new Attempt(ballot, isAutomatic, outbox.now, roundTrips)
     binding.attempt = attempt
     this.inviteAll(attempt, state.views)
-    for (const voter of voters) {
-      if (!attempt.invitees.has(voter.nonce)) attempt.invite(voter, host.isSuspect(voter.id))
-    }
+    this.inviteMembers(attempt, voters)
     outbox.trace('inviting', { incarnation, end: log.end, invited: attempt.invitees.size })
     this.look()
   }
@@ -82,13 +83,15 @@ export class Coordinator {
    * only one member may coordinate, and it is behind, nobody else would ever invite them: seeds 7001273 and 7006208.)
    */
   private inviteAll(attempt: Attempt, views: readonly View[]): void {
+    for (const { members } of views) this.inviteMembers(attempt, members)
+  }
+
+  private inviteMembers(attempt: Attempt, members: readonly Member[]): void {
     const { host } = this.parts
-    for (const { members } of views) {
-      for (const member of members) {
-        if (attempt.invitees.has(member.nonce)) continue
-        if (member.id === host.self()) this.countOwn(attempt, member)
-        else attempt.invite(member, host.isSuspect(member.id))
-      }
+    for (const member of members) {
+      if (attempt.invitees.has(member.nonce)) continue
+      if (member.id === host.self()) this.countOwn(attempt, member)
+      else attempt.invite(member, host.isSuspect(member.id))
     }
   }
 

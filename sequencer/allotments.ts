@@ -5,7 +5,9 @@
  *
  * BOUNDED by MEMBERS_MAX; the one that had nothing for longest is forgotten first, and has all of its allotment again.
  */
+
 import type { Micros, Nonce } from '../kernel/identity.ts'
+import { keepNewest } from '../kernel/keep-newest.ts'
 import { BUDGET_MAX } from './repair.ts'
 
 /** Bytes at once: a few full answers. */
@@ -31,9 +33,6 @@ export class Allotments {
 
   use(nonce: Nonce, now: Micros, bytes: number): void {
     const left = Math.max(0, this.leftFor(nonce, now) - bytes)
-    this.used.delete(nonce)
-    const [oldest] = this.used.keys()
-    if (oldest !== undefined && this.used.size >= MEMBERS_MAX) this.used.delete(oldest)
-    this.used.set(nonce, { left, at: now })
+    keepNewest(this.used, nonce, { left, at: now }, MEMBERS_MAX)
   }
 }

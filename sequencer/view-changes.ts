@@ -297,13 +297,9 @@ export class ViewChanges {
     if (!isLeaving || leavers.includes(this.self.id)) return { isAny, leavers }
     // the handover waits for those who are gone to be out, and for the last joiners to have their answers (one that has died
     // meanwhile never has: seeds 74027453 and 74029917)
-    const waits =
-      (isAny && this.progress.hasGone) || this.dependence.silent.some((one) => this.owesAnswer(one))
+    const isUnread = this.dependence.silent.some(({ nonce }) => this.streams.isSendingTo(nonce))
+    const waits = (isAny && this.progress.hasGone) || isUnread
     return { isAny, leavers: waits ? [...leavers, this.self.id] : leavers }
-  }
-
-  private owesAnswer({ nonce }: Member): boolean {
-    return this.streams.isSendingTo(nonce)
   }
 
   /** Whether it could become official, once it is numbered, without those who are gone or suspect. */

@@ -3,16 +3,18 @@
  * come to the wrong member. The sequencer answers; the others only where they are asked one by one, when the
  * sequencer has not been heard for a while, or when the question comes again, so that it costs one answer and not n.
  */
+
 import { encodeInspection } from '../../kernel/answers.ts'
 import type { Counters } from '../../kernel/counters.ts'
 import type { Address, Micros, Nonce } from '../../kernel/identity.ts'
+import { keepNewest } from '../../kernel/keep-newest.ts'
 import { decodeInspect, encodeHereIs, HERE_IS_FLAG_STANDS_STILL } from '../../kernel/meeting-packets.ts'
 import type { OrderState } from '../../kernel/order-state.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { HEADER_BYTES, type PacketHeader, PacketKind } from '../../kernel/packet.ts'
 import { StreamPurpose } from '../../kernel/packets.ts'
 import type { Streams } from '../../kernel/streams.ts'
-import { findMember } from '../../kernel/view.ts'
+import { findMember, rankAmongOthers } from '../../kernel/view.ts'
 import type { Sequencer } from '../../sequencer/sequencer.ts'
 
 /** Streams under way at which nobody is told more about the group. */
@@ -25,8 +27,8 @@ const STAND_INS = 2
 const ASKS_AGAIN: Micros = 5_000
 
 interface Asker {
-  times: number
-  at: Micros
+  readonly times: number
+  readonly at: Micros
 }
 
 export class Concierge {
@@ -77,14 +79,14 @@ export class Concierge {
       this.sequencer() !== undefined ||
       this.isAskedSingly ||
       this.outbox.now - sequencerHeardAt > this.silence ||
-      this.rank < Math.min(STAND_INS, this.timesAsked(header.senderNonce) - 1)
+      this.standsIn(header.senderNonce)
     if (answers) this.tellWhere(from, header, questionBytes)
   }
 
-  /** So many of those who do not number are older than this member. */
-  private get rank(): number {
-    const { members, sequencer } = this.state.view
-    return members.filter(({ id }) => id !== sequencer && id < this.outbox.identity.memberId).length
+  /** Whether the question has come so often that this member answers it beside the sequencer. */
+  private standsIn(nonce: Nonce): boolean {
+    const rank = rankAmongOthers(this.state.view, this.outbox.identity.memberId)
+    return rank < Math.min(STAND_INS, this.timesAsked(nonce) - 1)
   }
 
   private timesAsked(nonce: Nonce): number {
@@ -92,10 +94,7 @@ export class Concierge {
     const known = this.askers.get(nonce)
     if (known !== undefined && now - known.at < ASKS_AGAIN) return known.times
     const times = (known?.times ?? 0) + 1
-    this.askers.delete(nonce)
-    const [oldest] = this.askers.keys()
-    if (oldest !== undefined && this.askers.size >= ASKERS_KEPT) this.askers.delete(oldest)
-    this.askers.set(nonce, { times, at: now })
+    keepNewest(this.askers, nonce, { times, at: now }, ASKERS_KEPT)
     return times
   }
 

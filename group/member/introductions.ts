@@ -7,7 +7,9 @@
  *
  * It costs a round trip, once for each address and life. Members of a view that is held here are not asked.
  */
+
 import type { Address, Nonce } from '../../kernel/identity.ts'
+import { keepNewest } from '../../kernel/keep-newest.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind } from '../../kernel/packet.ts'
 import { decodeProbe, encodeProbe, type Invite } from '../../kernel/recovery-packets.ts'
@@ -86,11 +88,4 @@ export class Introductions {
 
 function low32(challenge: bigint): number {
   return Number(BigInt.asUintN(32, challenge))
-}
-
-function keepNewest<Value>(map: Map<Nonce, Value>, nonce: Nonce, value: Value, most: number): void {
-  map.delete(nonce)
-  const [oldest] = map.keys()
-  if (oldest !== undefined && map.size >= most) map.delete(oldest)
-  map.set(nonce, value)
 }

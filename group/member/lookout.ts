@@ -7,8 +7,10 @@
  * A question within one group goes unanswered, but for that of a member that was removed long ago: it is told so (the
  * reminders of outsiders.ts end some time), and finds out whether it is out, or the group is split.
  */
+
 import type { Counters } from '../../kernel/counters.ts'
 import type { Address, GroupId, Micros } from '../../kernel/identity.ts'
+import { keepNewest } from '../../kernel/keep-newest.ts'
 import { decodeHereIs, encodeLocate, type Locate, LocatePurpose } from '../../kernel/meeting-packets.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
 import { type PacketHeader, PacketKind } from '../../kernel/packet.ts'
@@ -118,10 +120,7 @@ export class Lookout {
     const { now } = this.outbox
     const toldAt = this.met.get(groupId)
     if (toldAt !== undefined && now - toldAt < TELL_AGAIN) return false
-    this.met.delete(groupId)
-    const [oldest] = this.met.keys()
-    if (oldest !== undefined && this.met.size >= MET_KEPT) this.met.delete(oldest)
-    this.met.set(groupId, now)
+    keepNewest(this.met, groupId, now, MET_KEPT)
     this.counters.splits++
     this.outbox.trace('split', { groupId: groupId.toString(16), incarnation, coordinator })
     this.outbox.output({

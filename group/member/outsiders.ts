@@ -140,7 +140,7 @@ export class Outsiders {
     return this.state.results.some((result) => result.seq >= seq && isNamed(result, theirs))
   }
 
-  /** A packet of this group that belongs to no view of mine, from one who is in none of mine. */
+  /** A packet of this group that belongs to no view of mine: its sender is in none of mine, or has gone on without this member. */
   onForeign(from: Address, header: PacketHeader, isSequencer: boolean, bytes: number): void {
     if (header.sender === 0 || header.groupId !== this.outbox.identity.groupId) return
     const isInsider = this.state.insider(header.sender, header.senderNonce) !== undefined

@@ -129,7 +129,7 @@ export class Reports {
     this.timers.set('report', now + quiet + Math.round((rank * this.quietAck) / 16))
   }
 
-  /** Any packet to the sequencer has carried the numbers. */
+  /** Any packet to the sequencer has carried the numbers; but where it has asked everybody, it is to have an answer of its own. */
   onReported(): void {
     if (this.owesAnswer) return
     const state = this.host.state()

@@ -13,7 +13,7 @@ import {
   LocatePurpose,
   ownVersions,
 } from '../../kernel/meeting-packets.ts'
-import { HEADER_BYTES, KIND_AT, PacketKind, packetKindNames, readHeader } from '../../kernel/packet.ts'
+import { HEADER_BYTES, PacketKind, readHeader } from '../../kernel/packet.ts'
 import {
   DATA_FLAG_ACK,
   DATA_HEAD_BYTES,
@@ -26,6 +26,7 @@ import { encodeInvite, encodeProbe } from '../../kernel/recovery-packets.ts'
 import { BUDGET_MAX } from '../../sequencer/repair.ts'
 import { GroupOf, type Seat } from '../protocol/group-of.ts'
 import { inside } from '../protocol/recovery-scene.ts'
+import { type Sent, watch } from '../protocol/sent-packets.ts'
 import { namesFor, packetOf } from '../support/packets.ts'
 
 const VICTIM = '203.0.113.9:9999'
@@ -36,23 +37,6 @@ const NO_BYTES = new Uint8Array(0)
 /** Of all repairs to one member at once: what it may have, and the last answer's last packet. */
 const REPAIR_AT_ONCE = 4 * BUDGET_MAX + 8192
 const REPAIR_A_MS = (64 * 1024 * 1024) / 1000
-
-interface Sent {
-  readonly to: string
-  readonly kind: string | undefined
-  readonly bytes: Uint8Array
-}
-
-/** What goes out from now on. */
-function watch(group: GroupOf): Sent[] {
-  const sent: Sent[] = []
-  const unicast = group.unicast.bind(group)
-  group.unicast = (from, to, bytes) => {
-    sent.push({ to, kind: packetKindNames[bytes[KIND_AT]!], bytes: bytes.slice() })
-    unicast(from, to, bytes)
-  }
-  return sent
-}
 
 function bytesTo(address: string, sent: readonly Sent[]): number {
   return sent.reduce((sum, { to, bytes }) => sum + (to === address ? bytes.length : 0), 0)

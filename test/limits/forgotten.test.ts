@@ -15,33 +15,17 @@ import {
   LocatePurpose,
 } from '../../kernel/meeting-packets.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
-import { HEADER_BYTES, KIND_AT, PacketKind, packetKindNames, readHeader } from '../../kernel/packet.ts'
+import { HEADER_BYTES, PacketKind, readHeader } from '../../kernel/packet.ts'
 import { completeParameters } from '../../kernel/parameters.ts'
 import { Allotments } from '../../sequencer/allotments.ts'
 import { DECIDING_MAX } from '../../sequencer/authorization.ts'
 import { GroupOf, Seat } from '../protocol/group-of.ts'
+import { watch } from '../protocol/sent-packets.ts'
 import { namesFor, packetOf } from '../support/packets.ts'
 
 const PORT = 'group-of'
 const STRANGER = '198.51.100.1:7'
 const NO_BYTES = new Uint8Array(0)
-
-interface Sent {
-  readonly to: Address
-  readonly kind: string | undefined
-  readonly bytes: Uint8Array
-}
-
-/** What goes out from now on. */
-function watch(group: GroupOf): Sent[] {
-  const sent: Sent[] = []
-  const unicast = group.unicast.bind(group)
-  group.unicast = (from, to, bytes) => {
-    sent.push({ to, kind: packetKindNames[bytes[KIND_AT]!], bytes: bytes.slice() })
-    unicast(from, to, bytes)
-  }
-  return sent
-}
 
 function give(target: Seat, from: Address, bytes: Uint8Array): void {
   target.input({ kind: 'packet', from, bytes })
