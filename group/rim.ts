@@ -20,10 +20,12 @@ import { Metrics } from '../kernel/node/metrics.ts'
 import { countPeerFailures } from '../kernel/node/peer-metrics.ts'
 import { PeerWatch } from '../kernel/node/peers.ts'
 import { randomChallengeKey, randomNonce, randomSeed } from '../kernel/node/random.ts'
+import type { Ciphers } from '../kernel/node/secure/ciphers.ts'
 import { SEAL_OVERHEAD } from '../kernel/node/secure/envelope.ts'
 import { KeyRing } from '../kernel/node/secure/key-ring.ts'
 import { countSeals } from '../kernel/node/secure/seal-metrics.ts'
 import { SealedTransport } from '../kernel/node/secure/sealed-transport.ts'
+import { loadCiphers } from '../kernel/node/secure/sodium.ts'
 import { faultTeller, warnWithoutKey } from '../kernel/node/secure/warnings.ts'
 import type { Transport } from '../kernel/node/transport.ts'
 import { countTransport } from '../kernel/node/transport-metrics.ts'
@@ -49,6 +51,8 @@ export interface Outside {
   readonly transport: Transport
   readonly clock: Clock
   readonly wakeups: Wakeups
+  /** At hand at once: to load some takes real time. */
+  readonly ciphers: Ciphers
   nonce(): Nonce
   seed(): number
   /** Missing where nobody outside can send packets: machines roll their own dice then. */
@@ -61,8 +65,9 @@ const systemDice: Dice = { nonce: randomNonce, seed: randomSeed, secrets: random
 
 export async function openRim(options: CheckedKernelOptions, outside?: Outside): Promise<Rim> {
   const log = options.logger ?? startLog(options.logLevel)
+  const ciphers = await ciphersFor(options, log, outside)
   const open = outside?.transport ?? (await openUdp(options, (message) => log.warn(message)))
-  const sealed = sealedOver(open, options, log, outside)
+  const sealed = sealedOver(open, options, ciphers, log, outside)
   const transport = sealed ?? open
   try {
     const packetSize = checkPacketSize(
@@ -95,12 +100,28 @@ export async function openRim(options: CheckedKernelOptions, outside?: Outside):
 function sealedOver(
   transport: Transport,
   { keys }: CheckedKernelOptions,
+  ciphers: Ciphers | undefined,
   log: Log,
   outside: Outside | undefined,
 ): SealedTransport | undefined {
-  if (keys.length === 0) return undefined
+  if (ciphers === undefined) return undefined
   const clock = outside?.clock ?? monotonicClock()
-  return new SealedTransport(transport, { keys, clock, onFault: faultTeller(log) })
+  return new SealedTransport(transport, { keys, clock, ciphers, onFault: faultTeller(log) })
+}
+
+/** Undefined without a key. */
+async function ciphersFor(
+  { keys }: CheckedKernelOptions,
+  log: Log,
+  outside: Outside | undefined,
+): Promise<Ciphers | undefined> {
+  if (keys.length === 0) return undefined
+  if (outside !== undefined) return outside.ciphers
+  const ciphers = await loadCiphers()
+  const { slowBecause } = ciphers
+  if (slowBecause !== undefined)
+    log.info({ slowBecause }, 'sealing small packets takes longer without WebAssembly')
+  return ciphers
 }
 
 function openUdp(options: CheckedKernelOptions, onWarning: (message: string) => void): Promise<UdpTransport> {

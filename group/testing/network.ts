@@ -2,6 +2,7 @@
 import { checkFields } from '../../kernel/checks.ts'
 import { invalidArgument } from '../../kernel/errors.ts'
 import type { Address } from '../../kernel/identity.ts'
+import { systemCiphers } from '../../kernel/node/secure/ciphers.ts'
 import { Prng } from '../../kernel/prng.ts'
 import { Kernel } from '../kernel.ts'
 import { checkKernelOptions, type KernelOptions } from '../options.ts'
@@ -66,6 +67,7 @@ export class TestNetwork implements AsyncDisposable {
         transport,
         clock: this.time.clock,
         wakeups: this.time,
+        ciphers: systemCiphers,
         nonce: () => dice.u64(),
         seed: () => dice.u32(),
       },

@@ -18,7 +18,7 @@ export const layers: readonly Layer[] = [
     name: 'kernel/node',
     has: below('kernel/node'),
     imports: ['kernel'],
-    packages: ['node:', 'prom-client', 'pino'],
+    packages: ['node:', 'prom-client', 'pino', 'libsodium-wrappers'],
   },
   { name: 'kernel', has: below('kernel'), imports: [], packages: 'none' },
   { name: 'sequencer', has: below('sequencer'), imports: ['kernel'], packages: 'none' },

@@ -153,7 +153,7 @@ test('only what looks like an envelope with a packet in it is taken for a sealed
   const envelope = new Uint8Array(SEAL_OVERHEAD + packet().length)
   envelope.set([SEAL_MAGIC, SEAL_VERSION])
   const others = [envelope.slice(1), envelope.slice(0, -1), Uint8Array.of(SEAL_MAGIC), envelope.slice()]
-  others[3]![2] = 1
+  others[3]![3] = 1
   for (const bytes of others) transport.arrive('10.0.0.3:7000', bytes)
   expect(lines).toEqual([])
   for (let i = 0; i < 3; i++) transport.arrive('10.0.0.2:7000', envelope)

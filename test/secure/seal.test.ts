@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { readU32, readU53 } from '../../kernel/bytes.ts'
+import { systemCiphers } from '../../kernel/node/secure/ciphers.ts'
 import {
   COUNTER_AT,
   KEY_ID_AT,
@@ -223,7 +224,7 @@ describe('no nonce comes twice', () => {
   })
 
   test('from one salt to the next: the counter goes on, own packets are still known', () => {
-    const sealer = new Sealer(key, 10)
+    const sealer = new Sealer(key, systemCiphers, 10)
     const opener = new Opener([key])
     const sent = Array.from({ length: 35 }, () => sealed(sealer))
     expect(sent.map((bytes) => readU53(bytes, COUNTER_AT))).toEqual(sent.map((_, i) => i + 1))

@@ -6,6 +6,7 @@ import { openRim } from '../../group/rim.ts'
 import type { Address } from '../../kernel/identity.ts'
 import { monotonicClock, systemWakeups } from '../../kernel/node/clock.ts'
 import { randomNonce, randomSeed } from '../../kernel/node/random.ts'
+import { loadCiphers } from '../../kernel/node/secure/sodium.ts'
 import type { PacketHandler, Transport } from '../../kernel/node/transport.ts'
 import { UdpTransport } from '../../kernel/node/udp.ts'
 
@@ -72,6 +73,7 @@ export async function startTapped(options: KernelOptions): Promise<TappedKernel>
     transport: tap.transport,
     clock: monotonicClock(),
     wakeups: systemWakeups,
+    ciphers: await loadCiphers(),
     nonce: randomNonce,
     seed: randomSeed,
   })

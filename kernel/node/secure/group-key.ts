@@ -8,6 +8,8 @@ import { createHash, createSecretKey, hkdfSync, type KeyObject, randomBytes } fr
 import { ErrorCode, GroupError } from '../../errors.ts'
 import { Right, type RightName } from '../../identity.ts'
 import { readSmallFile } from '../small-file.ts'
+import { CipherKey, SealKeys } from './ciphers.ts'
+import { KEY_BYTES as CIPHER_KEY_BYTES, Cipher } from './envelope.ts'
 import { labelOf, RightSecret, rights, SECRET_BYTES } from './rights.ts'
 
 export const KEY_PREFIX = 'amoebacast-key-1:'
@@ -22,7 +24,10 @@ export const KEYS_MAX = 8
 /** Labels of what is derived; another purpose or another version has another label, and so another key. */
 const ROOT_LABEL = 'amoebacast 1 packets'
 const ID_LABEL = 'amoebacast 1 key id'
-const SEAL_LABEL = 'amoebacast 1 seal aes-256-gcm'
+const SEAL_LABELS = {
+  [Cipher.aes256Gcm]: 'amoebacast 1 seal aes-256-gcm',
+  [Cipher.chaCha20]: 'amoebacast 1 seal chacha20-poly1305',
+}
 
 const HOW_TO_MAKE = "'amoebacast keygen' makes one"
 const NO_SALT = new Uint8Array(0)
@@ -54,9 +59,12 @@ export class GroupKey {
     return format(TOKEN_PREFIX, bytes)
   }
 
-  /** The key under which the process that drew `salt` seals. About 15 µs. */
-  sealKey(salt: Uint8Array): KeyObject {
-    return createSecretKey(Buffer.from(hkdfSync('sha256', this.root, salt, SEAL_LABEL, KEY_BYTES)))
+  /** The keys under which the process that drew `salt` seals; about 15 µs for each. `salt` must not change. */
+  sealKeys(salt: Uint8Array): SealKeys {
+    return new SealKeys((cipher) => {
+      const bytes = hkdfSync('sha256', this.root, salt, SEAL_LABELS[cipher], CIPHER_KEY_BYTES)
+      return new CipherKey(new Uint8Array(bytes))
+    })
   }
 }
 

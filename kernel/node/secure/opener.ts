@@ -2,21 +2,20 @@
  * Opens what arrives: says for each packet what it was, or why it counts for nothing. What is dropped is dropped
  * here, before anything of the protocol has seen it, and is never answered.
  */
-import { createDecipheriv } from 'node:crypto'
 import { readU32, readU53, writeU53 } from '../../bytes.ts'
 import type { Micros } from '../../identity.ts'
 import { HEADER_BYTES, MAGIC } from '../../packet.ts'
+import { type Ciphers, systemCiphers } from './ciphers.ts'
 import {
-  CIPHER,
+  type Cipher,
   COUNTER_AT,
+  cipherOf,
   KEY_ID_AT,
   NONCE_BYTES,
   NONCE_COUNTER_AT,
   SEAL_MAGIC,
   SEAL_OVERHEAD,
   SEAL_VERSION,
-  SEALED_AT,
-  TAG_BYTES,
 } from './envelope.ts'
 import type { GroupKey } from './group-key.ts'
 import { type Sender, Senders } from './senders.ts'
@@ -27,7 +26,7 @@ export const sealFaults = [
   'foreign',
   /** A packet that is not sealed: its sender has no key. */
   'plain',
-  /** Of another version of the envelope. */
+  /** Of another version of the envelope, or under a cipher that is not known. */
   'version',
   /** Sealed with a key that is not here. */
   'key',
@@ -46,8 +45,11 @@ export class Opener {
   private keys: ReadonlyMap<number, GroupKey> = new Map()
   private readonly nonce = new Uint8Array(NONCE_BYTES)
 
-  constructor(keys: readonly GroupKey[], senders = new Senders()) {
+  private readonly ciphers: Ciphers
+
+  constructor(keys: readonly GroupKey[], senders = new Senders(), ciphers = systemCiphers) {
     this.senders = senders
+    this.ciphers = ciphers
     this.setKeys(keys)
   }
 
@@ -60,7 +62,8 @@ export class Opener {
   open(sealed: Uint8Array, now: Micros): Uint8Array | SealFault {
     if (sealed[0] === MAGIC) return 'plain'
     if (sealed[0] !== SEAL_MAGIC || sealed.length < SEAL_OVERHEAD + HEADER_BYTES) return 'foreign'
-    if (sealed[1] !== SEAL_VERSION || sealed[2] !== 0 || sealed[3] !== 0) return 'version'
+    const cipher = cipherOf(sealed)
+    if (sealed[1] !== SEAL_VERSION || cipher === undefined) return 'version'
     const key = this.keys.get(readU32(sealed, KEY_ID_AT))
     if (key === undefined) return 'key'
     const counter = readU53(sealed, COUNTER_AT)
@@ -69,7 +72,7 @@ export class Opener {
     if (known !== undefined && !known.window.isNew(counter)) return 'replayed'
     const sender = known ?? this.senders.derive(sealed, key, now)
     if (sender === undefined) return 'hurried'
-    const packet = this.decipher(sealed, sender, counter)
+    const packet = this.decipher(sealed, cipher, sender, counter)
     if (packet === undefined) return 'forged'
     if (known === undefined) this.senders.add(sender)
     this.senders.hear(sender)
@@ -77,23 +80,8 @@ export class Opener {
     return packet
   }
 
-  private decipher(sealed: Uint8Array, { key }: Sender, counter: number): Uint8Array | undefined {
-    const tagAt = sealed.length - TAG_BYTES
+  private decipher(sealed: Uint8Array, cipher: Cipher, { keys }: Sender, counter: number) {
     writeU53(this.nonce, NONCE_COUNTER_AT, counter)
-    const decipher = createDecipheriv(CIPHER, key, this.nonce)
-    decipher.setAAD(sealed.subarray(0, SEALED_AT))
-    decipher.setAuthTag(sealed.subarray(tagAt))
-    const packet = decipher.update(sealed.subarray(SEALED_AT, tagAt))
-    // Forged packets come in floods, and the trace of an error costs more than the rest of it.
-    const { stackTraceLimit } = Error
-    Error.stackTraceLimit = 0
-    try {
-      decipher.final()
-      return packet
-    } catch {
-      return undefined
-    } finally {
-      Error.stackTraceLimit = stackTraceLimit
-    }
+    return this.ciphers.aeads[cipher].open(keys.of(cipher), this.nonce, sealed)
   }
 }

@@ -11,11 +11,13 @@ import type { Address } from '../../identity.ts'
 import { sealKeyOf, writeSealKey } from '../../packet.ts'
 import type { Clock } from '../clock.ts'
 import type { PacketHandler, RefusedHandler, Transport, TransportMode, TransportStats } from '../transport.ts'
+import { type Ciphers, systemCiphers } from './ciphers.ts'
 import { KEY_ID_AT, SEAL_OVERHEAD } from './envelope.ts'
 import type { GroupKey } from './group-key.ts'
 import { Opener, type SealFault, sealFaults } from './opener.ts'
 import { SealBuffers } from './seal-buffers.ts'
 import { Sealer } from './sealer.ts'
+import { Senders } from './senders.ts'
 
 /** Packets that were not opened, by reason. Only rise. */
 export type SealCounters = Record<SealFault, number>
@@ -24,6 +26,8 @@ export interface SealedTransportOptions {
   /** The newest first. All of them open; which one seals, the packet says. */
   readonly keys: readonly GroupKey[]
   readonly clock: Clock
+  /** Those of loadCiphers; without them everything goes through node:crypto. */
+  readonly ciphers?: Ciphers
   /** Told of each packet that is not opened. */
   readonly onFault?: (from: Address, fault: SealFault) => void
 }
@@ -50,6 +54,7 @@ export class SealedTransport implements Transport {
   private readonly opener: Opener
   private readonly buffers: SealBuffers
   private readonly clock: Clock
+  private readonly ciphers: Ciphers
   private readonly onFault: (from: Address, fault: SealFault) => void
   /** The packet sealed last, and what became of it: a fan-out hands over the same one for each member. */
   private lastPacket: Uint8Array | undefined
@@ -57,12 +62,16 @@ export class SealedTransport implements Transport {
   /** Where the last packet went first: there again it is repeated, and needs a counter of its own. */
   private lastTo: Address | undefined
 
-  constructor(inner: Transport, { keys, clock, onFault = () => {} }: SealedTransportOptions) {
+  constructor(
+    inner: Transport,
+    { keys, clock, ciphers = systemCiphers, onFault = () => {} }: SealedTransportOptions,
+  ) {
     this.inner = inner
     this.clock = clock
+    this.ciphers = ciphers
     this.onFault = onFault
     this.keys = keys
-    this.opener = new Opener(keys)
+    this.opener = new Opener(keys, new Senders(), ciphers)
     this.buffers = new SealBuffers(() => inner.isIdle)
     this.mode = inner.mode
     this.packetSizeMax = inner.packetSizeMax - SEAL_OVERHEAD
@@ -169,7 +178,7 @@ export class SealedTransport implements Transport {
     }
     let sealer = this.sealers.find((one) => one.keyId === keyId)?.sealer
     if (sealer === undefined) {
-      sealer = new Sealer(key)
+      sealer = new Sealer(key, this.ciphers)
       this.sealers.push({ keyId, sealer })
     }
     this.sealer = sealer

@@ -1,12 +1,11 @@
-/**
- * Seals what this process sends, under its salt and its counter. Each packet takes a cipher object of its own: there is no
- * other way in node:crypto, and nothing is gained by making it ahead (README).
- */
-import { type CipherGCM, createCipheriv, type KeyObject, randomBytes } from 'node:crypto'
+/** Seals what this process sends, under its salt and its counter. */
+import { randomBytes } from 'node:crypto'
 import { assert } from '../../assert.ts'
 import { readU32, writeU32, writeU53 } from '../../bytes.ts'
+import { type Ciphers, type SealKeys, systemCiphers } from './ciphers.ts'
 import {
-  CIPHER,
+  CIPHER_AT,
+  Cipher,
   COUNTER_AT,
   KEY_ID_AT,
   NONCE_BYTES,
@@ -31,20 +30,22 @@ export class Sealer {
   private readonly packetsASalt: number
   private readonly head = new Uint8Array(SEALED_AT)
   private readonly nonce = new Uint8Array(NONCE_BYTES)
-  private key: KeyObject
+  private readonly ciphers: Ciphers
+  private keys: SealKeys
   /** Every salt that this process has sealed under, as far back as packets are about. BOUNDED: 2. */
   private salts: Buffer[] = []
   /** Never reset while the process lives. */
   private counter = 0
   private left: number
 
-  constructor(groupKey: GroupKey, packetsASalt = PACKETS_A_SALT) {
+  constructor(groupKey: GroupKey, ciphers = systemCiphers, packetsASalt = PACKETS_A_SALT) {
     this.groupKey = groupKey
+    this.ciphers = ciphers
     this.packetsASalt = packetsASalt
     this.head[0] = SEAL_MAGIC
     this.head[1] = SEAL_VERSION
     writeU32(this.head, KEY_ID_AT, groupKey.id)
-    this.key = this.drawSalt()
+    this.keys = this.drawSalt()
     this.left = packetsASalt
   }
 
@@ -61,33 +62,30 @@ export class Sealer {
   seal(packet: Uint8Array, into: Uint8Array): number {
     const length = packet.length + SEAL_OVERHEAD
     assert(into.length >= length, 'a sealed packet fits into its buffer')
-    const cipher = this.nextCipher()
-    into.set(this.head, 0)
-    into.set(cipher.update(packet), SEALED_AT)
-    cipher.final()
-    into.set(cipher.getAuthTag(), SEALED_AT + packet.length)
+    this.nextNonce()
+    const { smallMax, aeads } = this.ciphers
+    const cipher = packet.length <= smallMax ? Cipher.chaCha20 : Cipher.aes256Gcm
+    this.head[CIPHER_AT] = cipher
+    aeads[cipher].seal(this.keys.of(cipher), this.nonce, this.head, packet, into)
     return length
   }
 
-  /** The counter is raised here and nowhere else: each object has a nonce of its own. */
-  private nextCipher(): CipherGCM {
+  /** The counter is raised here and nowhere else: each packet has a nonce of its own. */
+  private nextNonce(): void {
     if (this.left-- === 0) {
-      this.key = this.drawSalt()
+      this.keys = this.drawSalt()
       this.left = this.packetsASalt - 1
     }
     assert(this.counter < Number.MAX_SAFE_INTEGER, 'a process has sealed as many packets as it may')
     this.counter++
     writeU53(this.head, COUNTER_AT, this.counter)
     writeU53(this.nonce, NONCE_COUNTER_AT, this.counter)
-    const cipher = createCipheriv(CIPHER, this.key, this.nonce)
-    cipher.setAAD(this.head)
-    return cipher
   }
 
-  private drawSalt(): KeyObject {
+  private drawSalt(): SealKeys {
     const salt = randomBytes(SALT_BYTES)
     this.salts = [salt, ...this.salts.slice(0, 1)]
     this.head.set(salt, SALT_AT)
-    return this.groupKey.sealKey(salt)
+    return this.groupKey.sealKeys(salt)
   }
 }

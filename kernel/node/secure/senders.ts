@@ -1,15 +1,15 @@
 /**
- * The processes whose packets have been opened here, by key and salt: the key derived for each, and which of its
+ * The processes whose packets have been opened here, by key and salt: the keys derived for each, and which of its
  * counters have been seen.
  *
  * BOUNDED by SENDERS_MAX, the one not heard for longest goes first. Only who has sealed a packet with a group key
- * gets in, so strangers push nobody out. Deriving the key of an unknown salt costs something before that is known,
+ * gets in, so strangers push nobody out. Deriving the keys of an unknown salt costs something before that is known,
  * so it is rationed; those who are in already are not touched by a flood of new salts.
  */
-import type { KeyObject } from 'node:crypto'
 import { Allowance } from '../../allowance.ts'
 import { readU32 } from '../../bytes.ts'
 import type { Micros } from '../../identity.ts'
+import type { SealKeys } from './ciphers.ts'
 import { KEY_ID_AT, SALT_AT, SALT_BYTES } from './envelope.ts'
 import type { GroupKey } from './group-key.ts'
 import { ReplayWindow } from './replay-window.ts'
@@ -23,7 +23,7 @@ const DERIVE_EVERY: Micros = 2_000
 export interface Sender {
   readonly keyId: number
   readonly salt: Uint8Array
-  readonly key: KeyObject
+  readonly keys: SealKeys
   readonly window: ReplayWindow
   /** When it was heard, in packets opened here. */
   heardAt: number
@@ -61,7 +61,7 @@ export class Senders {
     // a copy (`slice` of a Buffer is a view): it outlives the packet by far
     const salt = new Uint8Array(sealed.subarray(SALT_AT, SALT_AT + SALT_BYTES))
     const window = new ReplayWindow()
-    return { keyId: key.id, salt, key: key.sealKey(salt), window, heardAt: 0 }
+    return { keyId: key.id, salt, keys: key.sealKeys(salt), window, heardAt: 0 }
   }
 
   /** It has sealed a packet that is authentic. */

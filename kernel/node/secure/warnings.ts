@@ -17,6 +17,8 @@ const lines: Partial<Record<KeyFault, string>> = {
   plain:
     'packets come from a process that has no group key; give it the key file, or it cannot meet this one',
   key: 'packets come from a process with another group key; both must have one key in common (--key-file)',
+  version:
+    'packets come from a process of another version of amoebacast, which seals them in another way; give both the same version',
   sealed:
     'packets that come from there are sealed with a group key, and this process has none: it cannot meet that one, and a ' +
     'group that it creates is another group; give it the key file (--key-file, or the option keyFile)',
