@@ -29,6 +29,7 @@ import {
   windowOf,
 } from './socket-options.ts'
 import type { PacketHandler, RefusedHandler, Transport, TransportMode, TransportStats } from './transport.ts'
+import { youngBuffers } from './young-buffers.ts'
 
 export interface UdpOptions {
   /** Address of the interface, IPv4 or IPv6. Default 127.0.0.1: nothing goes onto a network. */
@@ -350,6 +351,7 @@ export class UdpTransport implements Transport {
   }
 
   private receive(bytes: Uint8Array, from: RemoteInfo): void {
+    youngBuffers.note(bytes.length)
     const { handler } = this
     if (handler === undefined) return
     // Another kernel asks whether anybody listens here (refusals.ts): that no refusal comes is the answer.

@@ -5,6 +5,7 @@
  * own, so neither can be made to open what the other has sealed. README of this folder: what was measured.
  */
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
+import { youngBuffers } from '../young-buffers.ts'
 import { Cipher, SEALED_AT, TAG_BYTES } from './envelope.ts'
 
 export class CipherKey {
@@ -76,6 +77,7 @@ function systemAead(name: 'aes-256-gcm' | 'chacha20-poly1305'): Aead {
       cipher.setAAD(head)
       into.set(head, 0)
       into.set(cipher.update(packet), SEALED_AT)
+      youngBuffers.note(packet.length)
       cipher.final()
       into.set(cipher.getAuthTag(), SEALED_AT + packet.length)
     },
@@ -90,6 +92,7 @@ function systemAead(name: 'aes-256-gcm' | 'chacha20-poly1305'): Aead {
         decipher.setAuthTag(envelope.subarray(tagAt))
         const packet = decipher.update(envelope.subarray(SEALED_AT, tagAt))
         decipher.final()
+        youngBuffers.note(packet.length)
         return packet
       } catch {
         return undefined
