@@ -120,7 +120,7 @@ async function ciphersFor(
   const ciphers = await loadCiphers()
   const { slowBecause } = ciphers
   if (slowBecause !== undefined)
-    log.info({ slowBecause }, 'sealing small packets takes longer without WebAssembly')
+    log.info({ slowBecause }, 'sealing small packets takes longer than it needs to')
   return ciphers
 }
 

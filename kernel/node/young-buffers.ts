@@ -2,76 +2,106 @@
  * Collects buffers that have died young. node:dgram makes one for each packet, outside V8's heap. V8 collects its young generation,
  * where such buffers die, when that is full of objects, and a packet makes few; so dead buffers by the hundred megabytes count
  * against a limit that follows the heap's size, and when it is reached everything is collected, a dozen times a second.
- * A group at full speed lost two thirds of its rate to that (bench/README).
+ * What that costs, and what of it is won back here: bench/README.
  *
- * So after so many bytes of buffers the young generation is collected, in a turn of its own, and never for more than a
- * fifth of the time: where much is young and alive, that takes long, and is better left to V8.
+ * So after so many bytes of buffers the young generation is collected, in a turn of its own, and for no more than a fifth of
+ * the time. A heap that is large has a limit that is high, and takes long to collect: it is left to V8.
  */
 import { performance } from 'node:perf_hooks'
-import { setFlagsFromString } from 'node:v8'
+import { setImmediate } from 'node:timers'
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { isMainThread } from 'node:worker_threads'
 
 /** With 16 MiB Node 20 is back at its full collections, Node 24 with 32; at 4 the young collections begin to cost. */
 const BYTES_BETWEEN = 8 * 1024 * 1024
 /** A collection that took so long is not followed by another before four times as long has passed. */
 const PAUSES = 4
+/** Of objects alive and dead. With 300 MB alive a young collection stopped the process for 50 to 200 ms, and won nothing. */
+const HEAP_MAX = 64 * 1024 * 1024
 
-type CollectYoung = () => void
+/** What V8 has to say, and do. */
+export interface Heap {
+  /** Milliseconds. */
+  now(): number
+  /** Bytes of objects. */
+  used(): number
+  /** Asked once, when there is something to collect. */
+  findCollection(): (() => void) | undefined
+}
+
+const v8Heap: Heap = {
+  now: () => performance.now(),
+  used: () => getHeapStatistics().used_heap_size,
+  findCollection,
+}
 
 export class YoungBuffers {
-  private readonly find: () => CollectYoung | undefined
-  private readonly clock: () => number
-  private collectYoung: CollectYoung | undefined
+  private readonly heap: Heap
+  private collectYoung: (() => void) | undefined
   private isFound = false
   private isPlanned = false
   private bytes = 0
   private notBefore = 0
 
-  /** `find` is asked once, when there is something to collect. `clock` is in milliseconds. */
-  constructor(find = findCollection, clock: () => number = () => performance.now()) {
-    this.find = find
-    this.clock = clock
+  constructor(heap: Heap = v8Heap) {
+    this.heap = heap
   }
 
   /** A buffer of so many bytes has been made that will hardly live long. */
   note(bytes: number): void {
     this.bytes += bytes
-    if (this.bytes < BYTES_BETWEEN || this.isPlanned) return
+    if (this.bytes < BYTES_BETWEEN || this.isPlanned || this.heap.now() < this.notBefore) return
     this.isPlanned = true
     setImmediate(() => this.collect())
   }
 
   private collect(): void {
     this.isPlanned = false
-    const began = this.clock()
-    if (began < this.notBefore) return
     this.bytes = 0
     if (!this.isFound) {
       this.isFound = true
-      this.collectYoung = this.find()
+      this.collectYoung = this.heap.findCollection()
     }
-    if (this.collectYoung === undefined) return
+    if (this.collectYoung === undefined || this.heap.used() > HEAP_MAX) return
+    const began = this.heap.now()
     this.collectYoung()
-    const ended = this.clock()
+    const ended = this.heap.now()
     this.notBefore = ended + PAUSES * (ended - began)
   }
 }
 
-/** The one of this isolate: heap and collector are all its kernels'. */
+/** The one of this thread: heap and collector are all its kernels'. */
 export const youngBuffers = new YoungBuffers()
 
-/** V8 shows its collector to contexts that are made while the flag is set; the program's own keeps none. */
-function findCollection(): CollectYoung | undefined {
-  const given = [...process.execArgv, process.env.NODE_OPTIONS ?? '']
-  if (!isOfUse(process.versions.v8, given)) return undefined
+/**
+ * V8 shows its collector to contexts that are made while a flag is set. Flags are the whole process's, so they are touched by the
+ * main thread only; a worker finds the collector if the process was started with it.
+ */
+function findCollection(): (() => void) | undefined {
+  if (!isOfUse(process.versions.v8, process.execArgv)) return undefined
   try {
-    const isShown = 'gc' in globalThis
-    if (!isShown) setFlagsFromString('--expose-gc')
-    const collect = runInNewContext('gc') as (options: { type: 'minor' }) => void
-    if (!isShown) setFlagsFromString('--no-expose-gc')
-    return () => collect({ type: 'minor' })
+    const collect = shownCollector() ?? (isMainThread ? collectorShownFor(process.execArgv) : undefined)
+    return collect && (() => collect({ type: 'minor' }))
   } catch {
     return undefined
+  }
+}
+
+type Collector = (options: { readonly type: 'minor' }) => void
+
+function shownCollector(): Collector | undefined {
+  return runInNewContext('typeof gc === "function" ? gc : undefined') as Collector | undefined
+}
+
+function collectorShownFor(flags: readonly string[]): Collector | undefined {
+  // (to set one then is not an error, but the end of the process)
+  if (flags.some((flag) => /--freeze[-_]flags[-_]after[-_]init/.test(flag))) return undefined
+  setFlagsFromString('--expose-gc')
+  try {
+    return shownCollector()
+  } finally {
+    setFlagsFromString('--no-expose-gc')
   }
 }
 

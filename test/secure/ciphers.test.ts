@@ -20,6 +20,7 @@ import { Opener } from '../../kernel/node/secure/opener.ts'
 import { Sealer } from '../../kernel/node/secure/sealer.ts'
 import { Senders } from '../../kernel/node/secure/senders.ts'
 import { chooseCiphers, loadCiphers } from '../../kernel/node/secure/sodium.ts'
+import { Prng } from '../../kernel/prng.ts'
 import { packet } from '../node/support.ts'
 import { keysOf } from './key-texts.ts'
 
@@ -161,6 +162,33 @@ test('where there is no WebAssembly, node:crypto does it all', async () => {
   expect(stdout.trim()).toBe('undefined 0 true true')
 })
 
+// Lengths that lie, cuts, bytes of an envelope changed and shuffled: whatever comes is given a reason, and no word of it gets through.
+test.each(places)('20,000 envelopes that nobody has sealed, by %s', (_, ciphers) => {
+  const random = new Prng(7_100)
+  const opener = new Opener([key], new Senders(), ciphers)
+  const real = [100, 2048, 2049].map((bytes) => sealed(loaded, ofBytes(bytes)))
+  const reasons = new Map<string, number>()
+  for (let i = 0; i < 20_000; i++) {
+    const from = real[random.below(real.length)]!
+    const length = random.below(3) === 0 ? random.below(from.length + 200) : from.length
+    const envelope = new Uint8Array(length)
+    envelope.set(from.subarray(0, length))
+    const changes = length < from.length ? random.below(4) : 1 + random.below(8)
+    for (let j = 0; j < changes && length > 0; j++) {
+      const at = random.below(2) === 0 ? random.below(Math.min(length, SEALED_AT)) : random.below(length)
+      envelope[at]! ^= 1 + random.below(255)
+    }
+    const opened = opener.open(envelope, i * 10_000)
+    const isWhole = real.some((one) => Buffer.compare(one, envelope) === 0)
+    if (!isWhole) expect(typeof opened).toBe('string')
+    reasons.set(String(opened), (reasons.get(String(opened)) ?? 0) + 1)
+  }
+  expect([...reasons.keys()]).toEqual(
+    expect.arrayContaining(['forged', 'foreign', 'version', 'key', 'plain']),
+  )
+  expect(opener.senders.size).toBe(0)
+})
+
 describe('what there is is used', () => {
   const { aeads } = systemCiphers
   const fast = loaded.aeads[chaCha20]
@@ -176,6 +204,11 @@ describe('what there is is used', () => {
     ...fast,
     open: (secret, nonce, envelope) => fast.open(secret, nonce, envelope)?.fill(1),
   }
+  const otherNonce = (nonce: Uint8Array) => nonce.map((byte) => byte ^ 1)
+  const own: Aead = {
+    seal: (secret, nonce, head, plain, into) => fast.seal(secret, otherNonce(nonce), head, plain, into),
+    open: (secret, nonce, envelope) => fast.open(secret, otherNonce(nonce), envelope),
+  }
   const credulous: Aead = { ...fast, open: () => Uint8Array.from({ length: 80 }, (_, i) => 13 * i) }
   const withoutChaCha = { ...aeads, [chaCha20]: broken }
   const none = () => Promise.reject(new Error('no WebAssembly'))
@@ -183,6 +216,7 @@ describe('what there is is used', () => {
   test.each([
     ['throws', broken],
     ['opens another packet', wrong],
+    ['understands nobody but itself', own],
     ['opens what is damaged', credulous],
   ])('not a library that %s', async (_, aead) => {
     const chosen = await chooseCiphers(async () => aead, aeads)
@@ -191,8 +225,9 @@ describe('what there is is used', () => {
     expect(chosen.slowBecause).toBe('libsodium does not give what it should')
   })
 
-  test('without ChaCha20-Poly1305 in node:crypto, by WebAssembly alone, of every size', async () => {
+  test('without ChaCha20-Poly1305 in node:crypto, opened by WebAssembly alone, of every size, and sealed under AES', async () => {
     const chosen = await chooseCiphers(async () => fast, withoutChaCha)
+    expect(chosen).toMatchObject({ smallMax: 0 })
     expect(chosen.slowBecause).toBeUndefined()
     for (const bytes of [100, 60_000]) {
       const into = new Uint8Array(bytes + SEAL_OVERHEAD)
@@ -205,7 +240,7 @@ describe('what there is is used', () => {
   test('with neither, no kernel starts, and the error says what to do', async () => {
     await expect(chooseCiphers(none, withoutChaCha)).rejects.toMatchObject({
       code: 'ERR_INVALID_ARGUMENT',
-      message: expect.stringMatching(/needs ChaCha20-Poly1305.*no WebAssembly.*start Node without/),
+      message: expect.stringMatching(/needs ChaCha20-Poly1305.*no WebAssembly.*let Node have WebAssembly/),
     })
   })
 
@@ -230,7 +265,7 @@ describe('what there is is used', () => {
   })
 })
 
-test('a cipher that node:crypto lacks opens nothing, and throws nothing', () => {
+test('what node:crypto does not take opens nothing, and throws nothing', () => {
   const { open: opens } = systemCiphers.aeads[chaCha20]
   expect(opens(new CipherKey(randomBytes(16)), randomBytes(NONCE_BYTES), randomBytes(200))).toBeUndefined()
 })

@@ -85,7 +85,8 @@ function systemAead(name: 'aes-256-gcm' | 'chacha20-poly1305'): Aead {
       const tagAt = envelope.length - TAG_BYTES
       // Forged packets come in floods, and the trace of an error costs more than the rest of it.
       const { stackTraceLimit } = Error
-      Error.stackTraceLimit = 0
+      const isOurs = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')?.writable === true
+      if (isOurs) Error.stackTraceLimit = 0
       try {
         const decipher = createDecipheriv(name as 'aes-256-gcm', object, nonce, options)
         decipher.setAAD(envelope.subarray(0, SEALED_AT))
@@ -97,7 +98,7 @@ function systemAead(name: 'aes-256-gcm' | 'chacha20-poly1305'): Aead {
       } catch {
         return undefined
       } finally {
-        Error.stackTraceLimit = stackTraceLimit
+        if (isOurs) Error.stackTraceLimit = stackTraceLimit
       }
     },
   }

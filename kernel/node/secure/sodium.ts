@@ -4,8 +4,8 @@
  *
  * It is used once it has given, byte for byte, what it should. Where it cannot be loaded (WebAssembly switched off), everything goes
  * through node:crypto, and only the time that a small packet takes is another. Where node:crypto lacks ChaCha20-Poly1305 (as
- * OpenSSL's FIPS provider does), WebAssembly opens packets of every size; a process that had neither could not read
- * what the others send, and a packet from them would be an error where none is expected, so it is not let begin.
+ * OpenSSL's FIPS provider does), everything is sealed under AES, and WebAssembly opens what others send under the other; a process
+ * that had neither could not read what they send, so it is not let begin.
  */
 import { assert } from '../../assert.ts'
 import { ErrorCode, GroupError } from '../../errors.ts'
@@ -84,8 +84,9 @@ export async function chooseCiphers(
   try {
     const fast = await loadFast()
     if (isRight(fast)) {
-      const chaCha20 = isSlowHere ? bySize(fast, slow) : fast
-      return { smallMax: SMALL_MAX, aeads: { ...system, [Cipher.chaCha20]: chaCha20 } }
+      // (where node:crypto is kept from it, that is somebody's will: nothing is sealed in another way than by node:crypto)
+      if (!isSlowHere) return { smallMax: 0, aeads: { ...system, [Cipher.chaCha20]: fast } }
+      return { smallMax: SMALL_MAX, aeads: { ...system, [Cipher.chaCha20]: bySize(fast, slow) } }
     }
   } catch (error) {
     slowBecause = String(error)
@@ -94,7 +95,7 @@ export async function chooseCiphers(
   throw new GroupError(
     ErrorCode.invalid,
     'a group key needs ChaCha20-Poly1305, and this process has it neither by WebAssembly ' +
-      `(${slowBecause}) nor by node:crypto; start Node without the setting that switches them off, or leave the key out`,
+      `(${slowBecause}) nor by node:crypto; let Node have WebAssembly, or leave the key out`,
   )
 }
 
