@@ -196,6 +196,9 @@ export class Receiver {
   private take(entry: Entry): void {
     const { history } = this.state
     const before = history.received
+    // One that begins before what was delivered last and ends behind it contradicts it. Only a liar orders such a thing: one did
+    // when the joiner's place, which it had told, lay in the middle (fuzzing, liars with seed 102).
+    if (entry.seq <= this.delivered && lastSeqOf(entry) > this.delivered) return
     if (!history.offer(entry) || history.received === before) return
     this.held(entry)
     if (history.hasEarly) {

@@ -225,6 +225,7 @@ describe('npm run bench', () => {
       }
       const thrownAway = found({ bench: 'flood', metric: 'rejected' }).filter(({ flood }) => flood! > 0)
       for (const { value } of thrownAway) expect(value).toBeGreaterThan(1)
+      for (const { max } of found({ bench: 'flood', metric: 'suspicions' })) expect(max).toBe(0)
 
       // the page of all of it, made of the results alone
       const { facts } = JSON.parse(read('0/machine.json')) as Origin

@@ -30,6 +30,7 @@ import type { Sequencer } from '../../sequencer/sequencer.ts'
 import { GroupOf, type Seat } from '../protocol/group-of.ts'
 import { inside } from '../protocol/recovery-scene.ts'
 import { namesFor, packetOf } from '../support/packets.ts'
+import { fuzzLiars } from './liar.ts'
 
 const NO_BYTES = new Uint8Array(0)
 
@@ -368,4 +369,8 @@ describe('votes', () => {
     const late = { ...vote, log: { results: [{ ...founding, seq: 6 }], end: 9 } }
     expect(decodeVote(encodeVote(late))).toBeUndefined()
   })
+})
+
+test('a block that begins before the place of a join and ends behind it does not stop the joiner', () => {
+  expect(fuzzLiars(102, 1_100).groups).toBeGreaterThan(30)
 })
