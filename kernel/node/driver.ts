@@ -32,6 +32,7 @@ import { Router } from './router.ts'
 import { isEnvelope } from './secure/envelope.ts'
 import { faultTeller } from './secure/warnings.ts'
 import type { Transport } from './transport.ts'
+import { youngBuffers } from './young-buffers.ts'
 
 /** Inputs stepped in one go before the loop gets a turn: siblings that talk to each other must not lock it out. */
 const DRAIN_MAX = 1024
@@ -275,7 +276,10 @@ export class Driver {
       return
     }
     for (let i = 0; i < effects.count; i++) {
-      this.transmit(hosted, effects.destinations[i], effects.packets[i]!)
+      const packet = effects.packets[i]!
+      // (a large one brings a block that was made for it)
+      if (i === 0 || packet !== effects.packets[i - 1]) youngBuffers.note(packet.length)
+      this.transmit(hosted, effects.destinations[i], packet)
     }
     if (this.lent.length > 0 && this.transport.isIdle) this.giveBack()
     for (const address of effects.checks) this.check(hosted, address)

@@ -16,6 +16,7 @@ import {
   MULTICAST_PORT_DEFAULT,
   parseAddress,
 } from './addresses.ts'
+import { freeBuffer } from './free-buffer.ts'
 import { Refusals } from './refusals.ts'
 import {
   bindSocket,
@@ -351,7 +352,6 @@ export class UdpTransport implements Transport {
   }
 
   private receive(bytes: Uint8Array, from: RemoteInfo): void {
-    youngBuffers.note(bytes.length)
     const { handler } = this
     if (handler === undefined) return
     // Another kernel asks whether anybody listens here (refusals.ts): that no refusal comes is the answer.
@@ -362,8 +362,13 @@ export class UdpTransport implements Transport {
       source = { host: from.address, address: formatAddress(from.address, from.port) }
       this.sources.set(from.port, source)
     }
-    if (source.address === this.bound) this.stats.echoes++
-    else handler(source.address, bytes)
+    if (source.address === this.bound) {
+      this.stats.echoes++
+      freeBuffer(bytes)
+      return
+    }
+    youngBuffers.note(bytes.length)
+    handler(source.address, bytes)
   }
 }
 

@@ -9,12 +9,15 @@
  */
 import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers'
-import { getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { getHeapStatistics } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { isMainThread } from 'node:worker_threads'
+import { shownUnder } from './hidden-v8.ts'
 
-/** With 16 MiB Node 20 is back at its full collections, Node 24 with 32; at 4 the young collections begin to cost. */
-const BYTES_BETWEEN = 8 * 1024 * 1024
+/**
+ * What lies between two collections counts against the limit as well, alive or dead: with 16 MiB Node 20 is back at its full
+ * collections, Node 24 with 32; with 8 both sometimes, and one leads to the next. At 4 the young collections begin to cost.
+ */
+const BYTES_BETWEEN = 6 * 1024 * 1024
 /** A collection that took so long is not followed by another before four times as long has passed. */
 const PAUSES = 4
 /** Of objects alive and dead. With 300 MB alive a young collection stopped the process for 50 to 200 ms, and won nothing. */
@@ -74,36 +77,15 @@ export class YoungBuffers {
 /** The one of this thread: heap and collector are all its kernels'. */
 export const youngBuffers = new YoungBuffers()
 
-/**
- * V8 shows its collector to contexts that are made while a flag is set. Flags are the whole process's, so they are touched by the
- * main thread only; a worker finds the collector if the process was started with it.
- */
+/** A process that was started with the collector shows it to everybody; a worker finds it then only. */
 function findCollection(): (() => void) | undefined {
   if (!isOfUse(process.versions.v8, process.execArgv)) return undefined
-  try {
-    const collect = shownCollector() ?? (isMainThread ? collectorShownFor(process.execArgv) : undefined)
-    return collect && (() => collect({ type: 'minor' }))
-  } catch {
-    return undefined
-  }
+  const shown = 'typeof gc === "function" ? gc : undefined'
+  const collect = (runInNewContext(shown) ?? shownUnder('expose-gc', shown)) as Collector | undefined
+  return collect && (() => collect({ type: 'minor' }))
 }
 
 type Collector = (options: { readonly type: 'minor' }) => void
-
-function shownCollector(): Collector | undefined {
-  return runInNewContext('typeof gc === "function" ? gc : undefined') as Collector | undefined
-}
-
-function collectorShownFor(flags: readonly string[]): Collector | undefined {
-  // (to set one then is not an error, but the end of the process)
-  if (flags.some((flag) => /--freeze[-_]flags[-_]after[-_]init/.test(flag))) return undefined
-  setFlagsFromString('--expose-gc')
-  try {
-    return shownCollector()
-  } finally {
-    setFlagsFromString('--no-expose-gc')
-  }
-}
 
 /** Where the heap was started larger, the V8 of Node 20 and 22 does better by itself, and that of Node 24 does not (bench/README). */
 export function isOfUse(v8: string, flags: readonly string[]): boolean {

@@ -5,7 +5,7 @@
  * own, so neither can be made to open what the other has sealed. README of this folder: what was measured.
  */
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
-import { youngBuffers } from '../young-buffers.ts'
+import { freeBuffer } from '../free-buffer.ts'
 import { Cipher, SEALED_AT, TAG_BYTES } from './envelope.ts'
 
 export class CipherKey {
@@ -76,8 +76,9 @@ function systemAead(name: 'aes-256-gcm' | 'chacha20-poly1305'): Aead {
       const cipher = createCipheriv(name as 'aes-256-gcm', object, nonce, options)
       cipher.setAAD(head)
       into.set(head, 0)
-      into.set(cipher.update(packet), SEALED_AT)
-      youngBuffers.note(packet.length)
+      const enciphered = cipher.update(packet)
+      into.set(enciphered, SEALED_AT)
+      freeBuffer(enciphered)
       cipher.final()
       into.set(cipher.getAuthTag(), SEALED_AT + packet.length)
     },
@@ -93,7 +94,6 @@ function systemAead(name: 'aes-256-gcm' | 'chacha20-poly1305'): Aead {
         decipher.setAuthTag(envelope.subarray(tagAt))
         const packet = decipher.update(envelope.subarray(SEALED_AT, tagAt))
         decipher.final()
-        youngBuffers.note(packet.length)
         return packet
       } catch {
         return undefined

@@ -10,6 +10,7 @@ import { readU32 } from '../../bytes.ts'
 import type { Address } from '../../identity.ts'
 import { sealKeyOf, writeSealKey } from '../../packet.ts'
 import type { Clock } from '../clock.ts'
+import { freeBuffer } from '../free-buffer.ts'
 import type { PacketHandler, RefusedHandler, Transport, TransportMode, TransportStats } from '../transport.ts'
 import { type Ciphers, systemCiphers } from './ciphers.ts'
 import { KEY_ID_AT, SEAL_OVERHEAD } from './envelope.ts'
@@ -151,6 +152,8 @@ export class SealedTransport implements Transport {
   onPacket(handler: PacketHandler): void {
     this.inner.onPacket((from, sealed) => {
       const packet = this.open(from, sealed)
+      // what was opened is in a buffer of its own, and what was not is of no use
+      freeBuffer(sealed)
       if (packet !== undefined) handler(from, packet)
     })
   }
