@@ -245,7 +245,8 @@ export class Driver {
     } finally {
       this.busy = false
     }
-    if (this.waiting.length === 0) for (const resolve of this.flushed.splice(0)) resolve()
+    if (this.waiting.length === 0 && this.flushed.length > 0)
+      for (const resolve of this.flushed.splice(0)) resolve()
     this.arm()
   }
 
