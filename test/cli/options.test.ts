@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { refuseUnknownVariables } from '../../cli/environment.ts'
+import { kernelOptions } from '../../cli/network.ts'
 import {
   checkOptions,
   fromEnvironment,
@@ -100,6 +101,37 @@ describe('flags and repeated options', () => {
     expect(() => refuseRepeatedOptions(table, ['--json', '--json=1'])).not.toThrow()
     expect(() => refuseRepeatedOptions(table, ['--group', 'x', '--', '--group'])).not.toThrow()
   })
+})
+
+test('every shared option comes to the kernel, under its name there', () => {
+  const given = {
+    interface: '10.0.0.1',
+    transport: 'unicast',
+    peers: 'a:7000, b',
+    'dns-servers': '10.0.0.53',
+    'udp-port': '7001',
+    advertise: '10.0.0.9:7002',
+    'key-file': 'group.key',
+    insecure: true,
+    method: 'bb',
+    detection: 'fast',
+    'log-level': 'debug',
+  }
+  const options = checkOptions(networkOptions, given, {})
+  expect(kernelOptions(options)).toEqual({
+    interface: '10.0.0.1',
+    transport: 'unicast',
+    peers: ['a:7000', 'b'],
+    dnsServers: ['10.0.0.53'],
+    udpPort: 7001,
+    advertise: '10.0.0.9:7002',
+    keyFile: 'group.key',
+    insecure: true,
+    method: 'bb',
+    detection: 'fast',
+    logLevel: 'debug',
+  })
+  expect(Object.keys(kernelOptions(options))).toHaveLength(Object.keys(networkOptions).length)
 })
 
 describe('the environment', () => {

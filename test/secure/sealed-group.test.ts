@@ -72,6 +72,21 @@ describe('who has no key, or another one', () => {
     },
   )
 
+  test.each([
+    ['plain', 'no group key', 'key file'],
+    ['key', 'another group key', '--key-file'],
+    ['version', 'another version of amoebacast', 'the same version'],
+    ['sealed', 'this process has none', '--key-file'],
+  ] as const)('the line for %s says what is wrong and what to do', (fault, isWrong, toDo) => {
+    const lines: [unknown, string][] = []
+    faultTeller({ ...silentLog, warn: (...line: [unknown, string]) => lines.push(line) } as never)(
+      '10.0.0.1:1',
+      fault,
+    )
+    expect(lines).toEqual([[{ from: '10.0.0.1:1' }, expect.stringContaining(isWrong)]])
+    expect(lines[0]![1]).toContain(toDo)
+  })
+
   test('each source and fault is told once', () => {
     const lines: unknown[][] = []
     const log = { ...silentLog, warn: (...line: unknown[]) => lines.push(line) } as never
