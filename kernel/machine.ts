@@ -8,8 +8,9 @@
  * - After every step the driver asks `nextDeadline()` and arms its one timer. A deadline that is not later
  *   than `now` means "as soon as you have handed me everything that is already waiting": that is how a busy
  *   machine fills packets while a lone message still goes out at once.
- * - A buffer given to the sink belongs to it: the machine never reads or writes it again, unless the driver
- *   gives it back (`release`). Received packets belong to the machine: the driver never writes to them again.
+ * - A buffer given to the sink is not written to by the machine again, unless the driver gives it back (`release`); the
+ *   driver writes nothing to it but its checksum, since a block may lie in it that the machine goes on reading. Received packets
+ *   belong to the machine: the driver never writes to them again.
  */
 import type { Address, Micros } from './identity.ts'
 import type { Call, Output } from './port.ts'
@@ -47,7 +48,7 @@ export interface Machine {
   note?(call: Call): boolean
   /**
    * A buffer that a step has given to the sink has been read by everybody it was for: the machine may write the
-   * next packet into it. A driver that cannot tell never calls this.
+   * next packet into it, and says whether it is going to. A driver that cannot tell never calls this.
    */
-  release?(packet: Uint8Array): void
+  release?(packet: Uint8Array): boolean
 }

@@ -293,9 +293,9 @@ export class Outbox {
     for (const address of addresses) this.unicast(address, packet)
   }
 
-  /** A packet that was sent may be overwritten. */
-  release(packet: Uint8Array): void {
-    this.pool.give(packet)
+  /** A packet that was sent may be overwritten; whether it will be. */
+  release(packet: Uint8Array): boolean {
+    return this.pool.give(packet)
   }
 
   /** Has the operating system asked whether anybody listens there still. */

@@ -18,6 +18,8 @@ export class PacketPool {
   /** BOUNDED by `most`. */
   private readonly free: ArrayBufferLike[] = []
   private readonly isFree = new Set<ArrayBufferLike>()
+  /** Those that were made here: the bytes of others may be somebody's still, whatever their length. */
+  private readonly own = new WeakSet<ArrayBufferLike>()
 
   constructor(packetSize: number) {
     this.capacity = packetSize
@@ -27,19 +29,26 @@ export class PacketPool {
   take(bytes: number): Uint8Array {
     if (bytes < SMALL || bytes > this.capacity) return new Uint8Array(bytes)
     const buffer = this.free.pop()
-    if (buffer === undefined) return new Uint8Array(new ArrayBuffer(this.capacity), 0, bytes)
+    if (buffer === undefined) return this.make(bytes)
     this.isFree.delete(buffer)
+    return new Uint8Array(buffer, 0, bytes)
+  }
+
+  private make(bytes: number): Uint8Array {
+    const buffer = new ArrayBuffer(this.capacity)
+    this.own.add(buffer)
     return new Uint8Array(buffer, 0, bytes)
   }
 
   /**
    * Nobody reads it any more. Buffers that are not from here are left to the collector; one that is given twice, as
-   * after a fan-out, counts once.
+   * after a fan-out, counts once. Whether it will be used again.
    */
-  give({ buffer, byteLength }: Uint8Array): void {
-    if (byteLength < SMALL || buffer.byteLength !== this.capacity) return
-    if (this.free.length >= this.most || this.isFree.has(buffer)) return
+  give({ buffer, byteLength }: Uint8Array): boolean {
+    if (byteLength < SMALL || !this.own.has(buffer)) return false
+    if (this.free.length >= this.most || this.isFree.has(buffer)) return false
     this.free.push(buffer)
     this.isFree.add(buffer)
+    return true
   }
 }

@@ -175,11 +175,16 @@ export interface DataFragment {
 }
 
 export function writeData(packet: Uint8Array, fragment: DataFragment): void {
+  writeDataHead(packet, fragment)
+  packet.set(fragment.bytes, HEADER_BYTES + DATA_HEAD_BYTES)
+}
+
+/** Before bytes that stand in the packet already. */
+export function writeDataHead(packet: Uint8Array, fragment: Omit<DataFragment, 'bytes'>): void {
   writeU53(packet, HEADER_BYTES, fragment.member)
   writeU53(packet, HEADER_BYTES + 8, fragment.request)
   writeU32(packet, HEADER_BYTES + 16, fragment.total)
   writeU32(packet, HEADER_BYTES + 20, fragment.offset)
-  packet.set(fragment.bytes, HEADER_BYTES + DATA_HEAD_BYTES)
 }
 
 export function readData(packet: Uint8Array): DataFragment | undefined {

@@ -100,8 +100,8 @@ export class Member implements Machine {
     return this.phase === 'closed' ? undefined : this.timers.next()
   }
 
-  release(packet: Uint8Array): void {
-    this.outbox.release(packet)
+  release(packet: Uint8Array): boolean {
+    return this.outbox.release(packet)
   }
 
   /** A deadline that is long past says that this process has stood still. */

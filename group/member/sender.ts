@@ -17,20 +17,14 @@ import type { Entry } from '../../kernel/history.ts'
 import type { MemberId, Micros, RequestNumber, Seq } from '../../kernel/identity.ts'
 import { decodeLeave, encodeLeave, LeaveReason } from '../../kernel/membership.ts'
 import type { Outbox } from '../../kernel/outbox.ts'
-import { HEADER_BYTES, PacketKind } from '../../kernel/packet.ts'
-import {
-  DATA_HEAD_BYTES,
-  type DataAck,
-  ENTRY_OVERHEAD,
-  ORDER_HEAD_BYTES,
-  writeData,
-} from '../../kernel/packets.ts'
+import { HEADER_BYTES } from '../../kernel/packet.ts'
+import { type DataAck, ENTRY_OVERHEAD, ORDER_HEAD_BYTES } from '../../kernel/packets.ts'
 import type { GroupParameters } from '../../kernel/parameters.ts'
 import type { Token } from '../../kernel/port.ts'
 import type { RoundTrips } from '../../kernel/rtt.ts'
 import type { Timers } from '../../kernel/timers.ts'
 import type { Member as ViewMember } from '../../kernel/view.ts'
-import { Outstanding } from './sends.ts'
+import { dataOf, Outstanding, ROOM_BEFORE, requestOf } from './sends.ts'
 import { Spreader } from './spreader.ts'
 import { Waiting, WaitingLine } from './waiting-line.ts'
 
@@ -289,13 +283,14 @@ export class Sender {
     const bytesLimit = Math.min(this.payload, Math.floor(historyBytes / 4))
     const cut = this.waiting.cut(countLimit, bytesLimit)
     const { token, count } = cut
-    const block = new Uint8Array(BLOCK_HEADER_BYTES + cut.bytes)
+    const frame = new Uint8Array(ROOM_BEFORE + BLOCK_HEADER_BYTES + cut.bytes)
+    const block = frame.subarray(ROOM_BEFORE)
     const firstRequest = this.takeRequests(count)
     const member = this.host.memberId()
     const { length } = block
     writeBlockHeader(block, 0, { kind: BlockKind.messages, count, length, member, firstRequest })
     this.waiting.write(cut, block)
-    return this.outstandingOf(block, firstRequest, count, token, false)
+    return this.outstandingOf(block, firstRequest, count, token, frame)
   }
 
   private takeLeave(): Outstanding {
@@ -308,7 +303,7 @@ export class Sender {
       successor: 0,
       reason: LeaveReason.wish,
     })
-    return this.outstandingOf(block, request, 1, NO_TOKEN, true)
+    return this.outstandingOf(block, request, 1, NO_TOKEN)
   }
 
   private takeRequests(count: number): RequestNumber {
@@ -323,10 +318,12 @@ export class Sender {
     firstRequest: RequestNumber,
     count: number,
     token: Token,
-    isLeave: boolean,
+    frame?: Uint8Array,
   ): Outstanding {
     const isLarge = block.length > this.payload + BLOCK_HEADER_BYTES
-    return new Outstanding({ block, firstRequest, count, token, isLeave, isLarge, now: this.outbox.now })
+    const isLeave = frame === undefined
+    const { now } = this.outbox
+    return new Outstanding({ block, frame, firstRequest, count, token, isLeave, isLarge, now })
   }
 
   private transmit(outstanding: Outstanding): void {
@@ -348,7 +345,7 @@ export class Sender {
       this.sendToAll(outstanding)
       return
     }
-    const packet = this.outbox.packetOf(PacketKind.request, 0, sequencer.nonce, outstanding.block)
+    const packet = requestOf(outstanding, sequencer.nonce, this.outbox)
     this.outbox.unicast(sequencer.address, packet)
     this.host.reported()
   }
@@ -360,10 +357,8 @@ export class Sender {
   }
 
   /** Method 2 in one packet. If the block is not numbered soon, it is repeated by method 1. */
-  private sendToAll({ block, firstRequest: request }: Outstanding): void {
-    const packet = this.outbox.packet(PacketKind.data, 0, 0n, DATA_HEAD_BYTES + block.length)
-    const member = this.host.memberId()
-    writeData(packet, { member, request, total: block.length, offset: 0, bytes: block })
+  private sendToAll(outstanding: Outstanding): void {
+    const packet = dataOf(outstanding, this.host.memberId(), this.outbox)
     this.outbox.broadcast(packet, this.host.present())
     this.host.reported()
   }

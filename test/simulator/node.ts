@@ -349,8 +349,8 @@ export class Life {
 
   private giveBack(): void {
     for (const packet of this.sent) {
-      packet.fill(SPOILT)
-      this.machine.release?.(packet)
+      // what it is not going to write to may have a block in it that it goes on reading
+      if (this.machine.release?.(packet) === true) packet.fill(SPOILT)
     }
     this.sent.clear()
   }
