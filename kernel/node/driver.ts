@@ -96,8 +96,8 @@ export class Driver {
   /** Whose step runs or whose effects are carried out. */
   private running: Hosted | undefined
   private busy = false
-  /** The packet that is sent now has been handed to a machine of this process. */
-  private kept = false
+  /** Packets of the step under way that machines of this process have been handed. BOUNDED by what one step sends. */
+  private readonly kept = new Set<Uint8Array>()
   /** Packets that the transport may still have to read. BOUNDED by LENT_MAX; more are left to the collector. */
   private readonly lent: { readonly machine: Machine; readonly packet: Uint8Array }[] = []
   /** Each calls its wake-up off. */
@@ -222,7 +222,7 @@ export class Driver {
 
   /** One function for all packets: an object more for each would be the costliest part of routing it. */
   private readonly take = (hosted: Hosted, from: Address, bytes: Uint8Array): void => {
-    this.kept = true
+    if (this.running !== undefined) this.kept.add(bytes)
     this.waiting.push({ hosted, input: { kind: 'packet', from, bytes } })
   }
 
@@ -277,11 +277,9 @@ export class Driver {
       return
     }
     for (let i = 0; i < effects.count; i++) {
-      const packet = effects.packets[i]!
-      // (a large one brings a block that was made for it)
-      if (i === 0 || packet !== effects.packets[i - 1]) youngBuffers.note(packet.length)
-      this.transmit(hosted, effects.destinations[i], packet)
+      this.transmit(hosted, effects.destinations[i], effects.packets[i]!)
     }
+    this.lend(hosted.machine)
     if (this.lent.length > 0 && this.transport.isIdle) this.giveBack()
     for (const address of effects.checks) this.check(hosted, address)
     this.running = undefined
@@ -295,20 +293,34 @@ export class Driver {
   private transmit(hosted: Hosted, to: Address | undefined, packet: Uint8Array): void {
     if (this.transport.isAuthentic !== true) seal(packet, this.transport.staysInMemory)
     hosted.learnFromPacket(packet)
-    this.kept = false
     if (to === undefined) {
       this.transport.multicast(hosted.port, packet)
       if (this.router.machines.length > 1) this.route(this.transport.address, packet)
     } else {
       this.send(to, packet)
     }
-    // what a machine of this process keeps is never written to again
-    if (!this.kept && this.lent.length < LENT_MAX) this.lent.push({ machine: hosted.machine, packet })
+  }
+
+  /**
+   * What a machine of this process keeps is never written to again. (In a fan-out one copy may be for such a machine and the next for
+   * another host: decided for each copy by itself, the machine's was lent as well, and later packets were written over messages
+   * that its program had not read yet.)
+   */
+  private lend(machine: Machine): void {
+    const { effects, kept, lent } = this
+    for (let i = 0; i < effects.count && lent.length < LENT_MAX; i++) {
+      const packet = effects.packets[i]!
+      if (packet !== lent.at(-1)?.packet && !kept.has(packet)) lent.push({ machine, packet })
+    }
+    if (kept.size > 0) kept.clear()
   }
 
   /** The transport has read everything: machines may use the buffers of their packets again. */
   private giveBack(): void {
-    for (const { machine, packet } of this.lent) machine.release?.(packet)
+    for (const { machine, packet } of this.lent) {
+      // what is not used again was made for this packet
+      if (machine.release?.(packet) !== true) youngBuffers.note(packet.length)
+    }
     this.lent.length = 0
   }
 

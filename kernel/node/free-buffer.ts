@@ -1,6 +1,6 @@
 /**
  * Gives the memory of a packet's buffer back at once, where it is certain that nobody looks at it any more: a packet of one's own that
- * comes back, an envelope that has been opened, what a cipher has made and is copied. All of them are of tens of kilobytes, and
+ * comes back, an envelope that has been opened, what a cipher has made and is copied. They may be of tens of kilobytes, and
  * left to the collector each counts against its limits (young-buffers.ts) and costs the processor's caches: the next packet is
  * written to memory that is far away, where it could have been the same that was just read.
  */
@@ -27,8 +27,13 @@ export function freeBuffer(bytes: Uint8Array): boolean {
     transfer = findTransfer()
   }
   if (transfer === undefined) return false
-  transfer.call(buffer, 0)
-  return true
+  try {
+    transfer.call(buffer, 0)
+    return true
+  } catch {
+    // (the memory of a WebAssembly module stays where it is)
+    return false
+  }
 }
 
 /** In the language since ES2024; the V8 of Node 20 has it, and hides it. */

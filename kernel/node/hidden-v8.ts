@@ -11,11 +11,14 @@ export function shownUnder(flag: string, expression: string): unknown {
   if (!isMainThread || isFrozen(process.execArgv)) return undefined
   try {
     setFlagsFromString(`--${flag}`)
-    return runInNewContext(expression)
+    try {
+      return runInNewContext(expression)
+    } finally {
+      setFlagsFromString(`--no-${flag}`)
+    }
   } catch {
+    // not Node's V8, or not one that has such a flag
     return undefined
-  } finally {
-    setFlagsFromString(`--no-${flag}`)
   }
 }
 

@@ -364,7 +364,7 @@ export class UdpTransport implements Transport {
     }
     if (source.address === this.bound) {
       this.stats.echoes++
-      freeBuffer(bytes)
+      if (!freeBuffer(bytes)) youngBuffers.note(bytes.length)
       return
     }
     youngBuffers.note(bytes.length)

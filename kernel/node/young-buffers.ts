@@ -51,7 +51,7 @@ export class YoungBuffers {
     this.heap = heap
   }
 
-  /** A buffer of so many bytes has been made that will hardly live long. */
+  /** A buffer of so many bytes has been made, now or for a packet that has just been sent, and will hardly live long. */
   note(bytes: number): void {
     this.bytes += bytes
     if (this.bytes < BYTES_BETWEEN || this.isPlanned || this.heap.now() < this.notBefore) return
@@ -81,8 +81,12 @@ export const youngBuffers = new YoungBuffers()
 function findCollection(): (() => void) | undefined {
   if (!isOfUse(process.versions.v8, process.execArgv)) return undefined
   const shown = 'typeof gc === "function" ? gc : undefined'
-  const collect = (runInNewContext(shown) ?? shownUnder('expose-gc', shown)) as Collector | undefined
-  return collect && (() => collect({ type: 'minor' }))
+  try {
+    const collect = (runInNewContext(shown) ?? shownUnder('expose-gc', shown)) as Collector | undefined
+    return collect && (() => collect({ type: 'minor' }))
+  } catch {
+    return undefined
+  }
 }
 
 type Collector = (options: { readonly type: 'minor' }) => void

@@ -7,7 +7,9 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { type Group, type KernelOptions, startKernel } from '../../group/index.ts'
+import { drawKey } from '../../kernel/node/secure/group-key.ts'
 import { uniquePort } from '../support/kernels.ts'
+import { freeUdpPort } from '../support/ports.ts'
 
 async function collect(group: Group<Uint8Array>, count: number): Promise<string[]> {
   const got: string[] = []
@@ -49,6 +51,53 @@ async function oneOrder(options: (i: number, first: string) => KernelOptions, po
     for (const kernel of kernels) await kernel.close()
   }
 }
+
+/** Of two members in one process, the one that does not send, and of one elsewhere: who got other bodies than were sent. */
+async function damagedAtThree(method: 'pb' | 'bb', key: string | undefined): Promise<number[]> {
+  const [messages, size] = [200, 10_000]
+  const common = { transport: 'unicast', method, key, logLevel: 'silent' } as const
+  const udpPort = await freeUdpPort()
+  const here = await startKernel({ ...common, peers: [`127.0.0.1:${udpPort}`] })
+  const there = await startKernel({ ...common, udpPort, peers: [here.address] })
+  try {
+    const port = uniquePort('udp')
+    const sender = await here.createGroup<Uint8Array>(port, { codec: 'binary' })
+    const elsewhere = await there.joinGroup<Uint8Array>(port, { codec: 'binary' })
+    const sibling = await here.joinGroup<Uint8Array>(port, { codec: 'binary' })
+    for (let i = 0; i < messages; i += 20) {
+      const bodies = Array.from({ length: 20 }, (_, k) => new Uint8Array(size).fill((i + k) & 255))
+      await sender.sendMany(bodies)
+    }
+    // received when all of it has long been here
+    return await Promise.all(
+      [sender, sibling, elsewhere].map(async (group) => {
+        let damaged = 0
+        for (let count = 0; count < messages; ) {
+          for (const { kind, body } of await group.receiveBatch()) {
+            if (kind !== 'message') continue
+            if (body!.length !== size || body!.some((byte) => byte !== (count & 255))) damaged++
+            count++
+          }
+        }
+        return damaged
+      }),
+    )
+  } finally {
+    await Promise.all([here.close(), there.close()])
+  }
+}
+
+// What a member of the sender's process had not read yet was written over by packets to come, where there was no multicast.
+test.each([
+  ['pb', 'without a key', undefined],
+  ['bb', 'without a key', undefined],
+  ['pb', 'with a key', drawKey()],
+] as const)(
+  'two members of one process and one elsewhere, unicast, method %s, %s: bodies as sent',
+  async (method, _, key) => {
+    expect(await damagedAtThree(method, key)).toEqual([0, 0, 0])
+  },
+)
 
 describe('over UDP on loopback', () => {
   test('multicast', () => oneOrder(() => ({ logLevel: 'silent' }), uniquePort('udp')))

@@ -113,6 +113,36 @@ test('siblings get copies of multicasts, and unicasts to the own address, sealed
   expect(transport.sent).toHaveLength(1)
 })
 
+test.each([
+  ['before', (own: string) => [own, FAR]],
+  ['after', (own: string) => [FAR, own]],
+])('a packet that a sibling has is not written over, its copy %s the one for elsewhere', async (_, order) => {
+  const { driver, transport } = setup()
+  transport.isIdle = true
+  const released: Uint8Array[] = []
+  const { machine, perform } = puppet()
+  const sibling = new FakeMachine()
+  const handle = await driver.attach(
+    Object.assign(machine, { release: (bytes: Uint8Array) => released.push(bytes) > 0 }),
+    {
+      port: 'orders',
+      nonce: 1n,
+    },
+  )
+  await driver.attach(sibling, { port: 'orders', nonce: 2n })
+  const [shared, lone] = [1, 2].map(() => packet({ senderNonce: 1n, destination: 2n, groupId: 7n })) as [
+    Uint8Array,
+    Uint8Array,
+  ]
+  perform(handle, (sink) => {
+    for (const to of order(transport.address)) sink.unicast(to, shared)
+    sink.unicast(FAR, lone)
+  })
+  expect(sibling.packets.map(({ bytes }) => bytes)).toEqual([shared])
+  expect(released).toHaveLength(1)
+  expect(released[0]).toBe(lone)
+})
+
 test('mail for one who lives no more is answered, no larger than the question', async () => {
   const { driver, transport, arrive } = setup()
   const body = new Uint8Array(8)

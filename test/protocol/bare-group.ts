@@ -31,7 +31,7 @@ export class BareGroup {
   readonly seats: BareSeat[] = []
   /** Inputs of all machines together. */
   steps = 0
-  /** Every buffer that a packet has left in, but those of small packets. */
+  /** Every buffer of a pool that a packet has left in: those of small packets and of blocks are never used again. */
   readonly buffers = new Set<ArrayBufferLike>()
 
   readonly options: BareOptions

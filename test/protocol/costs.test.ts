@@ -16,7 +16,7 @@ interface Costs {
   /** A byte of body. */
   readonly wire: number
   readonly copied: number
-  /** Distinct buffers that packets left in. */
+  /** Distinct buffers of pools that packets left in. */
   readonly buffers: number
 }
 

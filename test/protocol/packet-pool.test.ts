@@ -14,16 +14,16 @@ test('a buffer that was given back is taken again, at whatever length', () => {
 test('a buffer that is given twice is not handed to two', () => {
   const pool = new PacketPool(8192)
   const packet = pool.take(8000)
-  pool.give(packet)
-  pool.give(packet)
+  expect(pool.give(packet)).toBe(true)
+  expect(pool.give(packet)).toBe(false)
   expect(pool.take(8000).buffer).toBe(packet.buffer)
   expect(pool.take(8000).buffer).not.toBe(packet.buffer)
 })
 
 test('small packets, larger ones than the pool’s and strangers are left to the collector', () => {
   const pool = new PacketPool(8192)
-  for (const packet of [pool.take(80), pool.take(9000), new Uint8Array(4096)]) {
-    pool.give(packet)
+  for (const packet of [pool.take(80), pool.take(9000), new Uint8Array(4096), new Uint8Array(8192)]) {
+    expect(pool.give(packet)).toBe(false)
     expect(pool.take(4096).buffer).not.toBe(packet.buffer)
   }
 })

@@ -261,7 +261,7 @@ export class Life {
   private recorded = 0
   /**
    * Half of the machines get the buffers of their packets back at once, spoilt: they may hold on to nothing that they
-   * have sent. The network keeps those of the others, and looks whether they are written to.
+   * have sent but the block behind the header of a buffer that they do not use again. The network keeps those of the others, and looks whether they are written to.
    */
   private readonly givesBack: boolean
   /** Some drivers ask a machine whether a call needs a step, some do not. */
@@ -349,8 +349,9 @@ export class Life {
 
   private giveBack(): void {
     for (const packet of this.sent) {
-      // what it is not going to write to may have a block in it that it goes on reading
-      if (this.machine.release?.(packet) === true) packet.fill(SPOILT)
+      // in what it is not going to write to there may be a block that it goes on reading, behind the header
+      const isTaken = this.machine.release?.(packet) === true
+      packet.fill(SPOILT, 0, isTaken ? packet.length : HEADER_BYTES)
     }
     this.sent.clear()
   }

@@ -6,6 +6,7 @@
  */
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
 import { freeBuffer } from '../free-buffer.ts'
+import { youngBuffers } from '../young-buffers.ts'
 import { Cipher, SEALED_AT, TAG_BYTES } from './envelope.ts'
 
 export class CipherKey {
@@ -78,7 +79,7 @@ function systemAead(name: 'aes-256-gcm' | 'chacha20-poly1305'): Aead {
       into.set(head, 0)
       const enciphered = cipher.update(packet)
       into.set(enciphered, SEALED_AT)
-      freeBuffer(enciphered)
+      if (!freeBuffer(enciphered)) youngBuffers.note(packet.length)
       cipher.final()
       into.set(cipher.getAuthTag(), SEALED_AT + packet.length)
     },
