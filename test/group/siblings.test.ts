@@ -1,0 +1,83 @@
+/**
+ * Several members in each of a few processes, in all that they may be made with: whoever receives late, and keeps what it has
+ * received, has it as it was sent. Members of one process share the buffers of their packets, and buffers are used again.
+ */
+import { expect, test } from 'vitest'
+import type { Group, Kernel, KernelOptions } from '../../group/index.ts'
+import { createTestNetwork } from '../../group/testing.ts'
+import { drawKey } from '../../kernel/node/secure/group-key.ts'
+import { Prng } from '../../kernel/prng.ts'
+
+const SEEDS = 48
+const MESSAGES = 12
+
+/** What the message `count` of a member is: its length and each of its bytes follow from both. */
+function bodyOf(member: number, count: number, size: number): Uint8Array {
+  const body = new Uint8Array(size)
+  for (let i = 0; i < size; i++) body[i] = (member * 31 + count * 7 + i) & 255
+  return body
+}
+
+function isAsSent(body: Uint8Array, member: number, count: number, size: number): boolean {
+  return body.length === size && body.every((byte, i) => byte === ((member * 31 + count * 7 + i) & 255))
+}
+
+async function run(seed: number): Promise<string[]> {
+  const prng = new Prng(seed)
+  const pick = <T>(...of: readonly T[]): T => of[prng.u32() % of.length]!
+  const network = createTestNetwork({
+    seed,
+    loss: pick(0, 0, 0.05),
+    duplication: pick(0, 0.1),
+    delayMs: { min: 0.05, max: pick(0.05, 2) },
+  })
+  const common: KernelOptions = {
+    transport: pick('unicast', 'multicast'),
+    method: pick('auto', 'pb', 'bb'),
+    packetSize: pick(1400, 8192, 60_000),
+    ...(pick(true, false) && { key: drawKey() }),
+  }
+  const size = pick(100, 3000, 10_000, 20_000)
+  const resilience = pick(0, 0, 1)
+  const settings = { codec: 'binary', resilience } as const
+  const groups: Group<Uint8Array>[] = []
+  const peers = ['10.0.0.1:7000', '10.0.0.2:7000', '10.0.0.3:7000']
+  const kernels: Kernel[] = []
+  for (const _ of peers) kernels.push(await network.startKernel({ ...common, peers }))
+  const [first, second, third] = kernels as [Kernel, Kernel, Kernel]
+  groups.push(await network.run(first.createGroup<Uint8Array>('orders', settings)))
+  for (const kernel of [second, pick(first, second), pick(first, third), third].slice(0, pick(2, 3, 4)))
+    groups.push(await network.run(kernel.joinGroup<Uint8Array>('orders', { codec: 'binary' })))
+  const sending = groups.map(async (group) => {
+    for (let count = 0; count < MESSAGES; count += 4)
+      await group.sendMany([0, 1, 2, 3].map((i) => bodyOf(group.memberId, count + i, size)))
+  })
+  await network.run(Promise.all(sending))
+  await network.advance(50)
+  const wrong: string[] = []
+  const orders: string[] = []
+  for (const group of groups) {
+    const kept: { sender: number; body: Uint8Array }[] = []
+    while (kept.length < MESSAGES * groups.length) {
+      for (const { kind, sender, body } of await network.run(group.receiveBatch()))
+        if (kind === 'message') kept.push({ sender, body: body! })
+    }
+    const counts = new Map<number, number>()
+    for (const { sender, body } of kept) {
+      const count = counts.get(sender) ?? 0
+      counts.set(sender, count + 1)
+      if (!isAsSent(body, sender, count, size))
+        wrong.push(`seed ${seed}: message ${count} of ${sender} at ${group.memberId}`)
+    }
+    orders.push(kept.map(({ sender }) => sender).join(' '))
+  }
+  expect(new Set(orders).size).toBe(1)
+  await network[Symbol.asyncDispose]()
+  return wrong
+}
+
+test(`${SEEDS} seeds from 1`, { timeout: 120_000 }, async () => {
+  const wrong: string[] = []
+  for (let seed = 1; seed <= SEEDS; seed++) wrong.push(...(await run(seed)))
+  expect(wrong).toEqual([])
+})
