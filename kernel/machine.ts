@@ -9,8 +9,8 @@
  *   than `now` means "as soon as you have handed me everything that is already waiting": that is how a busy
  *   machine fills packets while a lone message still goes out at once.
  * - A buffer given to the sink is not written to by the machine again, unless the driver gives it back (`release`); the
- *   driver writes nothing to it but its checksum and the flag for it, since a block may lie in it that the machine goes on reading. Received packets
- *   belong to the machine: the driver never writes to them again.
+ *   driver writes nothing to it but its checksum and the flag for it, since a block may lie in it that the machine goes
+ *   on reading. Received packets belong to the machine: the driver never writes to them again.
  */
 import type { Address, Micros } from './identity.ts'
 import type { Call, Output } from './port.ts'

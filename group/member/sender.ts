@@ -321,6 +321,7 @@ export class Sender {
     frame?: Uint8Array,
   ): Outstanding {
     const isLarge = block.length > this.payload + BLOCK_HEADER_BYTES
+    // (a leave goes by itself, and is written without a frame)
     const isLeave = frame === undefined
     const { now } = this.outbox
     return new Outstanding({ block, frame, firstRequest, count, token, isLeave, isLarge, now })

@@ -78,6 +78,12 @@ async function run(seed: number): Promise<string[]> {
 
 test(`${SEEDS} seeds from 1`, { timeout: 120_000 }, async () => {
   const wrong: string[] = []
-  for (let seed = 1; seed <= SEEDS; seed++) wrong.push(...(await run(seed)))
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    try {
+      wrong.push(...(await run(seed)))
+    } catch (cause) {
+      throw new Error(`seed ${seed}`, { cause })
+    }
+  }
   expect(wrong).toEqual([])
 })

@@ -152,7 +152,7 @@ export class SealedTransport implements Transport {
   onPacket(handler: PacketHandler): void {
     this.inner.onPacket((from, sealed) => {
       const packet = this.open(from, sealed)
-      // what was opened is in a buffer of its own, and what was not is of no use
+      // what was opened is in a buffer of its own, for which the envelope's was counted; what was not is of no use
       freeBuffer(sealed)
       if (packet !== undefined) handler(from, packet)
     })
