@@ -14,13 +14,45 @@ export const resetBuckets = [
   1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 5_000_000,
 ] as const
 
-/**
- * Limits that are met without a packet being dropped for it (those have a reason among the rejected). A closed list: `members`, a
- * joiner was told that the view is full; `starters`, another starter was not counted, or not answered; `repair`, less was
- * given than asked for; `groups`, the sequencer of another group on the port was not asked; `joins`, a sequencer that an answer
- * names was not asked (again) by one that is opening; `gone`, one who writes to the dead was not told.
- */
-export const limitNames = ['members', 'starters', 'repair', 'groups', 'joins', 'gone'] as const
+/** Limits, each of which is counted when it is met. A closed list: operators tell by the name which it was (SECURITY.md, Limits). */
+export const limitNames = [
+  // Nothing was dropped for these.
+  /** A joiner was told that the view is full. */
+  'members',
+  /** Another starter was not counted, or not answered. */
+  'starters',
+  /** Less repair was given than asked for. */
+  'repair',
+  /** The sequencer of another group on the port was not asked. */
+  'groups',
+  /** A sequencer that an answer names was not asked (again) by one that is opening. */
+  'joins',
+  /** One who writes to the dead was not told. */
+  'gone',
+  // A packet was dropped for these, or what it asks for was not done: it counts among the rejected as well (`overflow`).
+  /** A joiner was told that more come than the group lets in. */
+  'newJoins',
+  /** A joiner was told that too many wait for their place. */
+  'waitingJoins',
+  /** A joiner was told that the program has too many to decide about. */
+  'deciding',
+  /** An inspection was not answered, because too many are under way. */
+  'inspections',
+  /** A question was shorter than its answer would be. */
+  'unpadded',
+  /** There was no room for a member's block that came apart from its order, or it came in too many pieces. */
+  'blocks',
+  /** There was no room for a member's request. */
+  'requests',
+  /** A sender's unfinished stream was forgotten for its newer one. */
+  'streams',
+  /** An unfinished stream was forgotten, or not begun, because there are too many of all senders together. */
+  'allStreams',
+  /** An unknown process was not told that it is no member. */
+  'notices',
+  /** An invitation was numbered so far ahead that no reset can have come to it. */
+  'attempts',
+] as const
 export type LimitName = (typeof limitNames)[number]
 
 export class Counters {
@@ -47,20 +79,17 @@ export class Counters {
   splits = 0
 
   /** How often each limit was met. */
-  readonly limited: Record<LimitName, number> = {
-    members: 0,
-    starters: 0,
-    repair: 0,
-    groups: 0,
-    joins: 0,
-    gone: 0,
-  }
+  readonly limited: Record<LimitName, number>
 
   constructor() {
-    this.rejected = Object.fromEntries(rejectReasons.map((reason) => [reason, 0])) as Record<
-      RejectReason,
-      number
-    >
+    this.rejected = zeroOf(rejectReasons)
+    this.limited = zeroOf(limitNames)
+  }
+
+  /** A packet was dropped for a limit, or what it asks for was not done. */
+  overflow(limit: LimitName): void {
+    this.rejected.overflow++
+    this.limited[limit]++
   }
 
   packet(direction: Direction, kind: number, bytes: number): void {
@@ -88,6 +117,10 @@ export class Counters {
       name === undefined ? [] : [[name, this.packets[direction][kind]!] as [PacketKindName, number]],
     )
   }
+}
+
+function zeroOf<Name extends string>(names: readonly Name[]): Record<Name, number> {
+  return Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>
 }
 
 function zeros(): number[] {

@@ -78,7 +78,7 @@ export class Streams {
   private readonly fragmentBytes: number
   private readonly roundTrips: RoundTrips
   private readonly onRepeat: () => void
-  private readonly onOverflow: () => void
+  private readonly onOverflow: (limit: 'streams' | 'allStreams') => void
 
   constructor(
     outbox: Outbox,
@@ -86,7 +86,7 @@ export class Streams {
     packetSize: number,
     roundTrips: RoundTrips,
     onRepeat: () => void,
-    onOverflow: () => void = () => {},
+    onOverflow: (limit: 'streams' | 'allStreams') => void = () => {},
   ) {
     this.outbox = outbox
     this.timers = timers
@@ -213,6 +213,7 @@ export class Streams {
   /** Half of those that are here whole, the oldest first; if that is nobody, the oldest of all. */
   private forgetFinished(): void {
     const finished = this.incoming.filter(({ received, total }) => received === total)
+    if (finished.length === 0) this.onOverflow('allStreams')
     const forgotten = new Set(
       finished.length > 0 ? finished.slice(0, Math.ceil(finished.length / 2)) : this.incoming.slice(0, 1),
     )
@@ -229,7 +230,7 @@ export class Streams {
     const own = this.incoming.filter(({ from }) => from === sender)
     if (own.length < INCOMING_PER_SENDER) return
     const finished = own.find(({ received, total }) => received === total)
-    if (finished === undefined) this.onOverflow()
+    if (finished === undefined) this.onOverflow('streams')
     this.forget(new Set([finished ?? own[0]!]))
   }
 
@@ -239,7 +240,7 @@ export class Streams {
     this.forgetOldestOf(from)
     if (!this.hasRoomFor(total)) this.forgetFinished()
     if (!this.hasRoomFor(total)) {
-      this.onOverflow()
+      this.onOverflow('allStreams')
       return undefined
     }
     const incoming = { from, stream, total, bytes: new Uint8Array(total), received: 0 }

@@ -225,7 +225,7 @@ export class Sequencer {
   /** Whether it waits for its place now. If not, its sender is to hear what is here. */
   private offer(request: Request): boolean {
     const admission = this.admission.offer(request)
-    if (admission === 'overflow') this.counters.rejected.overflow++
+    if (admission === 'overflow') this.counters.overflow('requests')
     return admission === 'admitted'
   }
 

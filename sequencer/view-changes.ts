@@ -149,7 +149,7 @@ export class ViewChanges {
       return JoinRefusal.notAuthorized
     }
     if (this.authorization.has(nonce) || this.mayJoin(nonce)) return undefined
-    counters.rejected.overflow++
+    counters.overflow('newJoins')
     return JoinRefusal.busy
   }
 
@@ -168,7 +168,7 @@ export class ViewChanges {
     else if (verdict === 'refused') this.refuseJoin(address, nonce, JoinRefusal.notAuthorized)
     else if (verdict === 'deciding') this.refuseJoin(address, nonce, JoinRefusal.deciding)
     else {
-      this.counters.rejected.overflow++
+      this.counters.overflow('deciding')
       this.refuseJoin(address, nonce, JoinRefusal.busy)
     }
   }
@@ -201,7 +201,7 @@ export class ViewChanges {
       if (hasWaited) this.refuseJoin(applicant.address, applicant.nonce, why)
       return
     }
-    this.counters.rejected.overflow++
+    this.counters.overflow('waitingJoins')
     this.refuseJoin(applicant.address, applicant.nonce, JoinRefusal.busy)
   }
 

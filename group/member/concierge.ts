@@ -116,7 +116,7 @@ export class Concierge {
         this.sequencer()?.changes.currentChallenge({ address: to, nonce: question.senderNonce }) ?? 0n,
     })
     if (HEADER_BYTES + body.length > questionBytes) {
-      this.counters.rejected.overflow++
+      this.counters.overflow('unpadded')
       return
     }
     const flags = this.standsStill() ? HERE_IS_FLAG_STANDS_STILL : 0
@@ -135,7 +135,7 @@ export class Concierge {
     }
     if (this.streams.isSendingTo(header.senderNonce)) return true
     if (this.streams.count >= INSPECTIONS_MAX) {
-      this.counters.rejected.overflow++
+      this.counters.overflow('inspections')
       return true
     }
     const { view, parameters, accepted, history, highest } = this.state

@@ -83,8 +83,8 @@ export class Intake {
     const isOld = !isPlaced && request <= (this.state.requests.get(member) ?? 0)
     const isNext = request === sequencer?.admission.expected(member)
     const assembly = isOld ? undefined : this.assemblies.open(member, request, data.total, isPlaced, isNext)
-    if (assembly === undefined && !isOld) return this.reject('overflow')
-    if (assembly?.isOnePieceTooMany(data.offset, data.bytes) === true) this.reject('overflow')
+    if (assembly === undefined && !isOld) return this.counters.overflow('blocks')
+    if (assembly?.isOnePieceTooMany(data.offset, data.bytes) === true) this.counters.overflow('blocks')
     const isNews = assembly?.add(data.offset, data.bytes) === true
     if (isNews && sequencer !== undefined && header.destination !== 0n) this.passOn(sequencer, from, data)
     if (isNews && header.destination === 0n && member !== this.host.self()) this.host.othersSpread()

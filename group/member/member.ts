@@ -70,7 +70,7 @@ export class Member implements Machine {
       options.packetSize,
       this.roundTrips,
       () => counters.retransmissions.stream++,
-      () => counters.rejected.overflow++,
+      (limit) => counters.overflow(limit),
     )
   }
 

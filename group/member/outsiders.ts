@@ -185,7 +185,7 @@ export class Outsiders {
     const noticeBytes = HEADER_BYTES + encodeExpelled(this.state.results, common).length
     if (!this.isPaidFor(to.address, bytes, noticeBytes)) return
     if (former !== undefined || this.notices.take(this.outbox.now)) this.recovery.tellExpelled(to, common)
-    else this.counters.rejected.overflow++
+    else this.counters.overflow('notices')
   }
 
   /**

@@ -279,8 +279,10 @@ export class Renewal {
   private onInvite(from: Address, header: PacketHeader, packet: Uint8Array): RejectReason | undefined {
     const invite = decodeInvite(packet)
     if (invite === undefined || invite.ballot.coordinator !== header.sender) return 'malformed'
-    if (invite.ballot.incarnation - this.recovery.promise.incarnation > INCARNATION_STEP_MAX)
-      return 'overflow'
+    if (invite.ballot.incarnation - this.recovery.promise.incarnation > INCARNATION_STEP_MAX) {
+      this.parts.counters.overflow('attempts')
+      return undefined
+    }
     return this.onInvitation({ from, header, invite, bytes: packet.length })
   }
 

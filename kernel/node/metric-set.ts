@@ -213,7 +213,7 @@ export class MetricSet {
     this.counter(
       registers,
       'limited_total',
-      'Times that a limit was met without a packet being dropped for it, by limit; without a group for the whole process',
+      'Times that a limit was met, by limit; without a group for the whole process',
       ['limit'],
       ({ source }, add) => {
         for (const limit of limitNames) add({ limit }, source.counters.limited[limit])

@@ -150,7 +150,7 @@ describe('an answer to one who is no member', () => {
     const seen = watch(group)
     long.input({ kind: 'packet', from: VICTIM, bytes: questionTo(long, located(LocatePurpose.join)) })
     expect(seen.bytes).toEqual([])
-    expect(long.machine.counters.rejected.overflow).toBe(1)
+    expect(long.machine.counters.limited.unpadded).toBe(1)
   })
 
   test('the longest port leaves room for it', () => {
@@ -182,7 +182,7 @@ describe('an answer to one who is no member', () => {
     // 64 at once, and ten a second
     expect(seen.bytes.length).toBeGreaterThan(64)
     expect(seen.bytes.length).toBeLessThanOrEqual(64 + 11)
-    expect(sequencer.machine.counters.rejected.overflow).toBeGreaterThan(3000)
+    expect(sequencer.machine.counters.limited.notices).toBeGreaterThan(3000)
   })
 })
 

@@ -109,6 +109,7 @@ describe('nobody outside speaks for the group', () => {
     const body = encodeInvite({ ballot, viewSeq: state.view.seq, results: state.results })
     give(target, forged(target, PacketKind.invite, body, 1, group.first.machine.options.nonce))
     expect(recovery.isBound).toBe(false)
+    expect(target.machine.counters.limited.attempts).toBe(1)
     expect(target.machine.counters.rejected.overflow).toBe(1)
   })
 })
@@ -164,6 +165,7 @@ describe('joins', () => {
     group.until(() => joiners.every(({ memberId }) => memberId !== 0), 'all are members')
     // at most 64 wait at a time, whatever the rate
     expect(refused.size).toBeGreaterThan(0)
+    expect(first.machine.counters.limited.waitingJoins).toBeGreaterThan(0)
     expect(first.machine.counters.rejected.overflow).toBeGreaterThanOrEqual(refused.size)
   })
 
@@ -205,6 +207,7 @@ describe('joins', () => {
     expect(taken.length).toBeGreaterThan(250)
     expect(taken.length).toBeLessThanOrEqual(256)
     expect(sent.filter((kind) => kind === PacketKind.joinRefused)).toHaveLength(1000 - taken.length)
+    expect(group.first.machine.counters.limited.newJoins).toBe(1000 - taken.length)
   })
 })
 
@@ -259,7 +262,10 @@ describe('what members can make others keep', () => {
   test('streams of one sender leave room for those of others, and are not kept when they are whole', () => {
     const options = { nonce: 1n, address: 'a:1', window: 1, transport: 'unicast', packetSize: 1400 } as const
     const outbox = new Outbox(options, new Counters(), () => undefined)
-    const streams = new Streams(outbox, new Timers(), 1400, new RoundTrips(1000, 1000, 1000), () => {})
+    const met = { streams: 0, allStreams: 0 }
+    const roundTrips = new RoundTrips(1000, 1000, 1000)
+    const noRepeat = (): void => {}
+    const streams = new Streams(outbox, new Timers(), 1400, roundTrips, noRepeat, (limit) => met[limit]++)
     outbox.begin(1, { unicast: () => {}, multicast: () => {}, output: () => {} })
     const { incoming } = streams as unknown as { incoming: { from: bigint }[] }
     expect(incoming).toEqual([])
@@ -273,6 +279,18 @@ describe('what members can make others keep', () => {
     expect(kept.incomingBytes).toBe(4 * 1024 * 1024)
     // told of again, it is only acknowledged
     expect(streams.onFragment('c:1', 3n, whole)).toBeUndefined()
+    expect(met).toEqual({ streams: 4996, allStreams: 0 })
+    // one stream of each of many senders, and room for 64 of them
+    for (let sender = 10; sender < 75; sender++)
+      streams.onFragment('b:1', BigInt(sender), {
+        stream: 1,
+        purpose: 3,
+        total: 1024 * 1024,
+        offset: 0,
+        bytes,
+      })
+    expect(kept.incomingBytes).toBe(64 * 1024 * 1024)
+    expect(met.allStreams).toBeGreaterThan(0)
   })
 
   test('a block in pieces of single bytes is not taken apart without end', () => {

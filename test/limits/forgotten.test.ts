@@ -177,6 +177,7 @@ test('32 inspections go on at once', () => {
   group.advance(1)
   const told = new Set(sent.filter(({ kind }) => kind === 'streamData').map(({ to }) => to))
   expect(told.size).toBe(32)
+  expect(first.machine.counters.limited.inspections).toBe(8)
   expect(first.machine.counters.rejected.overflow).toBe(8)
 })
 

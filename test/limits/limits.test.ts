@@ -1,6 +1,7 @@
 /** The table of limits in SECURITY.md is true: each names counters that there are, and those that are cheap to meet count. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { REQUEST_WINDOWS } from '../../group/member/office.ts'
 import { limitNames } from '../../kernel/counters.ts'
 import { encodeLocate, LocatePurpose } from '../../kernel/meeting-packets.ts'
 import { Router } from '../../kernel/node/router.ts'
@@ -9,6 +10,7 @@ import { PacketKind, rejectReasons } from '../../kernel/packet.ts'
 import { DATA_HEAD_BYTES, writeData } from '../../kernel/packets.ts'
 import { completeParameters } from '../../kernel/parameters.ts'
 import { GroupOf, Seat } from '../protocol/group-of.ts'
+import { messageBlock } from '../support/blocks.ts'
 import { listFiles, repositoryRoot } from '../support/files.ts'
 import { namesFor, packetOf } from '../support/packets.ts'
 
@@ -47,6 +49,12 @@ describe('the table', () => {
       [...counters!.matchAll(/`limited\{(\w+)\}`/g)].map(([, limit]) => limit!),
     )
     expect([...new Set(counted)].sort()).toEqual([...limitNames].sort())
+  })
+
+  test('says as many send windows as there are', () => {
+    const said = rows.filter(([, , most]) => most!.includes('send windows'))
+    expect(said).toHaveLength(2)
+    for (const [, , most] of said) expect(most).toMatch(new RegExp(`^${REQUEST_WINDOWS} send windows`))
   })
 
   test('names files that there are', () => {
@@ -131,7 +139,26 @@ describe('counts', () => {
       writeData(packet, { member: sender, request: 9, total: 60_000, offset: 2 * i + 1, bytes: NO_BYTES })
       first.input({ kind: 'packet', from: member.address, bytes: packet })
     }
+    expect(first.machine.counters.limited.blocks).toBe(2)
     expect(first.machine.counters.rejected.overflow).toBe(2)
+  })
+
+  test('requests of a member beyond what waits for the one before them', () => {
+    const group = GroupOf.open(2)
+    const { first } = group
+    const { memberId: sender, machine, address } = group.seats[1]!
+    const names = { ...namesFor(first), sender, senderNonce: machine.options.nonce }
+    const { sendWindow } = machine.options
+    const body = new Uint8Array(1000)
+    const bytes = messageBlock(sender, 1, [{ body }]).length
+    const most = Math.floor((REQUEST_WINDOWS * sendWindow) / bytes)
+    for (let i = 0; i < most + 50; i++) {
+      const request = messageBlock(sender, 100 + i, [{ body }])
+      first.input({ kind: 'packet', from: address, bytes: packetOf(PacketKind.request, names, request) })
+    }
+    const { limited, rejected } = first.machine.counters
+    expect(limited.requests).toBe(50)
+    expect(rejected.overflow).toBe(limited.requests)
   })
 })
 

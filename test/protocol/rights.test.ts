@@ -441,7 +441,7 @@ describe("the program's own word (authorize)", () => {
     const group = new GroupOf({ parameters: { maxMembers: 200 } })
     group.add(asking)
     const seats = Array.from({ length: DECIDING_MAX + 3 }, () => group.begin(joining('receive')))
-    group.until(() => group.first.machine.counters.rejected.overflow > 0, 'some are told to wait')
+    group.until(() => group.first.machine.counters.limited.deciding > 0, 'some are told to wait')
     expect(group.first.applicants).toHaveLength(DECIDING_MAX)
     group.first.onAuthorize = (question) => group.first.authorize(question, true)
     for (const question of [...group.first.applicants]) group.first.authorize(question, true)
