@@ -2,12 +2,14 @@
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { drawKey, parseKeys } from '../../kernel/node/secure/group-key.ts'
 import { keyText } from '../../kernel/settings.ts'
-import { Processes } from '../support/processes.ts'
-import { FedNode, isReset } from './fed-nodes.ts'
+import { type JsonEvent, Processes } from '../support/processes.ts'
+import { allDelivered, FedNode, isReset, startFedGroup } from './fed-nodes.ts'
 import { freshPort, startGroup } from './one-order.ts'
+import { checkSurvivors } from './survivors.ts'
 
 const NODES = 3
 const processes = new Processes()
@@ -114,3 +116,58 @@ test('one that stood still for the whole of a change comes back with the new key
   for (const node of nodes) node.kill('SIGTERM')
   for (const node of nodes) await node.exitsWith(0)
 })
+
+/**
+ * The last process hears of the new key, and so many milliseconds later the sequencer is killed: before it has ordered the change,
+ * while that is on its way, and behind it. The reset is sealed with a key that all survivors hold, whichever they go by.
+ */
+test.each([0, 2, 5, 10, 20, 50])(
+  'the sequencer is killed %i ms into a change',
+  {
+    timeout: 120_000,
+  },
+  async (delay) => {
+    const port = freshPort('key-change-crash')
+    const [old, fresh] = [drawKey(), drawKey()]
+    const [oldId, freshId] = [old, fresh].map((key) => keyText(parseKeys('a key', key)[0]!.id))
+    const files = Array.from({ length: 4 }, (_, i) => join(folder, `n${i + 1}.key`))
+    for (const file of files) writeFileSync(file, `${old}\n`)
+    const places = files.map((file) => ({ prefix: [], options: ['--stay', '--key-file', file] }))
+    const nodes = await startFedGroup(processes, port, places, ['--resilience', '1'])
+    const [first, ...rest] = nodes as [FedNode, ...FedNode[]]
+
+    for (const { process, index } of nodes) {
+      writeFileSync(files[index]!, `${fresh}\n${old}\n`)
+      if (process !== rest.at(-1)!.process) {
+        process.kill('SIGHUP')
+        await process.waitUntil('the new keys', () => process.stderr.includes('the keys in it are in force'))
+      }
+    }
+    rest.at(-1)!.process.kill('SIGHUP')
+    await sleep(delay)
+    first.process.kill('SIGKILL')
+    await first.process.exit
+    first.stopFeeding()
+
+    const isChange = ({ event }: JsonEvent): boolean => event === 'key'
+    const resets = await Promise.all(rest.map(({ process }) => process.waitForEvent('the reset', isReset)))
+    for (const reset of resets) expect(reset).toMatchObject({ removed: [1], lossPossible: false })
+    const changes = await Promise.all(rest.map(({ process }) => process.waitForEvent('the change', isChange)))
+    for (const change of changes) expect(change).toEqual(changes[0])
+    expect(changes[0]).toMatchObject({ keyId: freshId, before: oldId })
+    // the old key out, and the group goes on without it
+    for (const { process, index } of rest) {
+      writeFileSync(files[index]!, `${fresh}\n`)
+      process.kill('SIGHUP')
+    }
+    await Promise.all(rest.map((node) => node.hasSent(100)))
+    for (const node of rest) node.stopFeeding()
+    await Promise.all(rest.map((node) => node.allEnded()))
+    await allDelivered(rest)
+    checkSurvivors(nodes, rest, [Number(changes[0]!.seq)])
+    const [change, reset] = [Number(changes[0]!.seq), Number(resets[0]!.seq)]
+    console.log(`killed after ${delay} ms: the reset at ${reset}, the change at ${change}`)
+    for (const { process } of rest) process.kill('SIGTERM')
+    for (const { process } of rest) await process.exitsWith(0)
+  },
+)

@@ -3,14 +3,15 @@
  * reads and writes one version of the wire format more, while lines flow. One order, nothing lost; and the group
  * goes over to the new version when the last old process has gone, and not before.
  *
- * The other build is this one with one number changed: what it writes differs in the version byte only.
+ * The other build is this one with a higher version, in which every body is written another way: turned over bit by bit. So a
+ * packet that one side takes for the other's version cannot be read, and would be seen as rejected, or as a hole.
  */
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { drawKey } from '../../kernel/node/secure/group-key.ts'
-import { WIRE_VERSION } from '../../kernel/packet.ts'
+import { HEADER_BYTES, KIND_AT, PacketKind, VERSION_AT, WIRE_VERSION } from '../../kernel/packet.ts'
 import { repositoryRoot } from '../support/files.ts'
 import { type JsonEvent, Processes } from '../support/processes.ts'
 import { allDelivered, FedNode, isMessage, isReset } from './fed-nodes.ts'
@@ -31,12 +32,34 @@ beforeAll(() => {
   for (const name of ['package.json', 'dist'])
     cpSync(`${repositoryRoot}${name}`, join(newBuild, name), { recursive: true })
   symlinkSync(`${repositoryRoot}node_modules`, join(newBuild, 'node_modules'))
-  const file = join(newBuild, 'dist/kernel/packet.js')
-  const source = readFileSync(file, 'utf8')
-  const raised = source.replace(`WIRE_VERSION = ${WIRE_VERSION};`, `WIRE_VERSION = ${NEXT};`)
-  expect(raised).not.toBe(source)
-  writeFileSync(file, raised)
+  change('dist/kernel/packet.js', [[`WIRE_VERSION = ${WIRE_VERSION};`, `WIRE_VERSION = ${NEXT};`]])
+  change('dist/kernel/node/driver.js', [
+    [
+      'export class Driver {',
+      `function inNextFormat(packet) {
+        const isCommon = packet[${KIND_AT}] === ${PacketKind.incompatible}
+        return packet[${VERSION_AT}] !== ${NEXT} || isCommon ? packet : packet.map((byte, i) => (i < ${HEADER_BYTES} ? byte : byte ^ 0xff))
+      }
+      export class Driver {`,
+    ],
+    ['transmit(hosted, to, packet) {', 'transmit(hosted, to, plain) { const packet = inNextFormat(plain);'],
+    [
+      '        this.route(from, bytes);\n        this.drain();',
+      '        this.route(from, inNextFormat(bytes));\n        this.drain();',
+    ],
+  ])
 })
+
+/** Replaces texts in a file of the other build; each must be there once. */
+function change(path: string, replacements: readonly (readonly [string, string])[]): void {
+  const file = join(newBuild, path)
+  let text = readFileSync(file, 'utf8')
+  for (const [before, after] of replacements) {
+    expect(text.split(before), `${path}: ${before}`).toHaveLength(2)
+    text = text.replace(before, () => after)
+  }
+  writeFileSync(file, text)
+}
 
 afterEach(() => processes.endAll())
 
