@@ -53,6 +53,7 @@ export class Member implements Machine {
   private opening: Opening | undefined
   private membership: Membership | undefined
   /** The token is missing where nobody waits for the answer: an open that was given up. */
+  private stallNotedAt: Micros = 0
   private leaving: { token: Token | undefined } | undefined
 
   constructor(options: MemberOptions) {
@@ -104,13 +105,21 @@ export class Member implements Machine {
     return this.outbox.release(packet)
   }
 
-  /** A deadline that is long past says that this process has stood still. */
+  /**
+   * A deadline that is long past says that this process has stood still. It stays past until the tick that waits behind whatever
+   * else has come, so each stretch of time counts once. (Every packet that was stepped before the tick began a new doubt, each
+   * with a probe for everybody. Where four members lived in one process the probes were such packets themselves: after a pause of
+   * 300 ms they sent each other hundreds of thousands, and nothing else.)
+   */
   private noteStall(now: Micros): void {
     const { membership } = this
     if (membership === undefined || this.phase !== 'member') return
     const due = this.timers.next()
     if (due === undefined || now - due < STALL_MIN) return
-    if (now - due > membership.stallLimit) membership.onStall(now - due)
+    const stalled = now - Math.max(due, this.stallNotedAt)
+    if (stalled <= membership.stallLimit) return
+    this.stallNotedAt = now
+    membership.onStall(stalled)
   }
 
   private onTick(): void {
