@@ -44,9 +44,11 @@ export const limitNames = [
   'blocks',
   /** There was no room for a member's request. */
   'requests',
-  /** A sender's unfinished stream was forgotten for its newer one. */
+  /** There was no room for the next entry of the order: who numbers keeps to the history's bounds, so somebody lied. */
+  'history',
+  /** A sender's unfinished stream was forgotten for its newer one, or the new one is too large. */
   'streams',
-  /** An unfinished stream was forgotten, or not begun, because there are too many of all senders together. */
+  /** An unfinished stream was forgotten because there are too many of all senders together. */
   'allStreams',
   /** An unknown process was not told that it is no member. */
   'notices',

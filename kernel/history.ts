@@ -10,10 +10,11 @@
  * is acked, voted, served to others and delivered.
  *
  * BOUNDED: the sequencer numbers nothing beyond `historySize` messages and `historyBytes` bytes above the
- * least taken seq (plus a few slots reserved for view changes), and entries beyond that are refused here.
+ * least taken seq (plus a few slots reserved for view changes), and entries beyond that are refused here: in bytes what does
+ * not fit into twice as many, since a member may hear late of what has become free.
  */
 import { assert } from './assert.ts'
-import type { BlockKind } from './block.ts'
+import { BlockKind } from './block.ts'
 import { Deque } from './deque.ts'
 import type { MemberId, RequestNumber, Seq } from './identity.ts'
 
@@ -44,6 +45,8 @@ export interface SeqRange {
 
 /** Slots above `historySize` that only view changes may use, so that a full history never stops one. */
 export const RESERVED_SLOTS = 16
+/** Bytes for the changes of view in these slots, beside those of messages: a result names all members. */
+const RESERVED_BYTES = RESERVED_SLOTS * 1024 * 1024
 
 export class History {
   /** Everything at or below it is taken by all and gone from here. */
@@ -94,12 +97,11 @@ export class History {
       this.fill(entry.seq, entry)
       return true
     }
-    if (lastSeqOf(entry) > this.stable + this.sizeLimit) return false
+    if (lastSeqOf(entry) > this.stable + this.sizeLimit || !this.hasBytesFor(entry)) return false
     if (entry.seq === this.received + 1) {
       this.append(entry)
       return true
     }
-    if (this.bytes > this.bytesLimit) return false
     this.early.set(entry.seq, entry)
     this.bytes += entry.block.length
     return true
@@ -109,12 +111,25 @@ export class History {
   place(entry: PlacedEntry): boolean {
     if (entry.seq <= this.received || this.early.has(entry.seq) || this.placed.has(entry.seq)) return false
     if (lastSeqOf(entry) > this.stable + this.sizeLimit) return false
-    // an honest sequencer stays inside; one that names more than fits is believed about the next one only
+    // an honest sequencer stays inside; of one that names more than fits the next one is believed, as far as there is room for that
     const isNext = entry.seq === this.received + 1
-    if (!isNext && this.bytes + this.placedBytes + entry.length > this.bytesLimit) return false
+    if (this.bytes + (isNext ? 0 : this.placedBytes) + entry.length > this.bytesLimitOf(entry.kind))
+      return false
     this.placed.set(entry.seq, entry)
     this.placedBytes += entry.length
     return true
+  }
+
+  /**
+   * Whether there is room for the bytes of an entry. (The next one was always taken, and five hundred forged orders with 60 kB
+   * each made a member with 8 KiB of history keep 30 MB.)
+   */
+  hasBytesFor({ kind, block }: Entry): boolean {
+    return this.bytes + block.length <= this.bytesLimitOf(kind)
+  }
+
+  private bytesLimitOf(kind: BlockKind): number {
+    return kind === BlockKind.messages ? this.bytesLimit : this.bytesLimit + RESERVED_BYTES
   }
 
   /** Whether an entry that begins at `seq` would bring nothing new. */

@@ -1,7 +1,7 @@
 /**
  * The packet: one page that tells the whole format. Every packet begins with this header; what follows
  * depends on the kind and is described beside its functions in packets.ts. Numbers are big-endian; a
- * "u53" is 8 bytes of which the upper 11 bits must be zero; reserved bits must be zero.
+ * "u53" is 8 bytes of which the upper 11 bits must be zero; flag bits that are not known are ignored.
  *
  *    0       1       2       3       4
  *    +-------+-------+-------+-------+---------------+

@@ -210,14 +210,17 @@ export class Streams {
     for (const outgoing of this.outgoing.values()) this.timers.setEarlier('stream', outgoing.repeatAt)
   }
 
-  /** Half of those that are here whole, the oldest first; if that is nobody, the oldest of all. */
-  private forgetFinished(): void {
-    const finished = this.incoming.filter(({ received, total }) => received === total)
-    if (finished.length === 0) this.onOverflow('allStreams')
-    const forgotten = new Set(
-      finished.length > 0 ? finished.slice(0, Math.ceil(finished.length / 2)) : this.incoming.slice(0, 1),
-    )
-    this.forget(forgotten)
+  /**
+   * Forgets half of those that are here whole, the oldest first; if that is not enough, the oldest of the others. (Whole ones hold
+   * no bytes: while there were some, a new one found no room beside unfinished ones of 64 MiB.)
+   */
+  private makeRoomFor(bytes: number): void {
+    if (this.hasRoomFor(bytes)) return
+    const isWhole = ({ received, total }: Incoming): boolean => received === total
+    const whole = this.incoming.filter(isWhole)
+    this.forget(new Set(whole.slice(0, Math.ceil(whole.length / 2))))
+    if (!this.hasRoomFor(bytes)) this.onOverflow('allStreams')
+    while (!this.hasRoomFor(bytes)) this.forget(new Set([this.incoming.find((one) => !isWhole(one))!]))
   }
 
   private forget(forgotten: ReadonlySet<Incoming>): void {
@@ -236,13 +239,13 @@ export class Streams {
 
   /** A stream's first fragment makes room for all of it; undefined where there is none, or it is not the first. */
   private begin(from: Nonce, { stream, total, offset }: StreamFragment): Incoming | undefined {
-    if (offset !== 0 || total > INCOMING_BYTES_MAX || total === 0) return undefined
-    this.forgetOldestOf(from)
-    if (!this.hasRoomFor(total)) this.forgetFinished()
-    if (!this.hasRoomFor(total)) {
-      this.onOverflow('allStreams')
+    if (offset !== 0 || total === 0) return undefined
+    if (total > INCOMING_BYTES_MAX) {
+      this.onOverflow('streams')
       return undefined
     }
+    this.forgetOldestOf(from)
+    this.makeRoomFor(total)
     const incoming = { from, stream, total, bytes: new Uint8Array(total), received: 0 }
     this.incoming.push(incoming)
     this.incomingBytes += total

@@ -3,7 +3,8 @@
 --   tshark -X lua_script:deploy/wireshark/amoebacast.lua -i lo -f 'udp port 52673'
 --   Wireshark: copy it into the folder of personal Lua plugins (Help > About > Folders)
 --
--- Packets are known by their first byte and version on any UDP port, since members choose their ports.
+-- Packets are known by their first byte, and by being as long as a header, on any UDP port, since members choose their
+-- ports. The version does not count: of one that is not known here, what is the same in all versions is shown.
 
 local MAGIC = 0xa3
 local VERSION = 1
@@ -23,8 +24,7 @@ local entryTypes = { [0] = "inline", [1] = "reference" }
 local purposes = { [1] = "create", [2] = "join", [3] = "candidate", [4] = "inspect" }
 local streamPurposes = { [1] = "joinAnswer", [2] = "inspection", [3] = "vote", [4] = "result" }
 local joinRefusals = { [1] = "full", [2] = "challenge", [3] = "notSequencer", [4] = "busy", [5] = "version",
-  [6] = "notAuthorized", [7] = "key", [8] = "deciding", [9] = "decided", [10] = "heldUp",
-  [9] = "decided" }
+  [6] = "notAuthorized", [7] = "key", [8] = "deciding", [9] = "decided", [10] = "heldUp" }
 local rights = { [0] = "all", [1] = "send", [2] = "receive" }
 local refusals = { [1] = "promised", [2] = "alive", [3] = "tooFew" }
 local leaveReasons = { [0] = "wish", [1] = "slow", [2] = "gone" }
@@ -66,6 +66,8 @@ field("block_length", ProtoField.uint32, "Length")
 field("block_member", ProtoField.uint64, "Member")
 field("block_request", ProtoField.uint64, "First request")
 field("block_session", ProtoField.uint64, "Session", base.HEX)
+field("block_nonce", ProtoField.uint64, "Nonce of the joiner", base.HEX)
+field("block_successor", ProtoField.uint64, "Successor")
 field("channel", ProtoField.uint8, "Channel")
 field("header", ProtoField.bytes, "Header")
 field("body", ProtoField.bytes, "Body")
@@ -89,6 +91,9 @@ field("reason", ProtoField.uint8, "Reason")
 field("reasontext", ProtoField.string, "Reason")
 field("total", ProtoField.uint32, "Total")
 field("offset", ProtoField.uint32, "Offset")
+field("contiguous", ProtoField.uint32, "Complete up to")
+field("range_from", ProtoField.uint32, "Missing from")
+field("range_to", ProtoField.uint32, "Missing to (exclusive)")
 field("stream", ProtoField.uint32, "Stream")
 field("streampurpose", ProtoField.uint8, "Carries", base.DEC, streamPurposes)
 field("streamreceived", ProtoField.uint32, "Received of the stream")
@@ -115,7 +120,7 @@ local malformed = ProtoExpert.new("amoebacast.malformed", "Malformed amoebacast 
   expert.group.MALFORMED, expert.severity.ERROR)
 amoebacast.experts = { malformed }
 
--- Reads on from `at`; what runs past the end raises an error, which is shown as malformed.
+-- Reads on from `at`; what does not fit raises a table, which is shown as malformed. A string is an error of this script.
 local Reader = {}
 Reader.__index = Reader
 
@@ -160,6 +165,14 @@ function Reader:rest(name)
   if self.at < self.length then self.tree:add(f[name], self:take(self.length - self.at)) end
 end
 
+-- One without bytes is none, but that of a whole that is empty.
+function Reader:fragment()
+  local total = self:u32("total")
+  self:u32("offset")
+  if self:left() == 0 and total > 0 then error({ short = true }) end
+  self:rest("body")
+end
+
 function Reader:versions()
   self:u8("lowest")
   self:u8("highestversion")
@@ -176,6 +189,7 @@ function Reader:reason(names)
 end
 
 function Reader:ballot(label)
+  if self.at >= self.length then error({ short = true }) end
   local tree = self.tree
   self.tree = tree:add(amoebacast, self.range(self.at, math.min(32, self.length - self.at)), label)
   for _, name in ipairs({ "incarnation", "endincarnation", "endseq", "coordinator" }) do
@@ -207,6 +221,7 @@ function Reader:records(count)
   for i = 1, count do
     local tree = self.tree
     local began = self.at
+    if began >= self.length then error({ short = true }) end
     self.tree = tree:add(amoebacast, self.range(began, 1), "Message " .. i)
     self:u8("channel")
     local header, body = self:leb(), self:leb()
@@ -233,10 +248,13 @@ function Reader:block(isReference)
   if not isReference then
     local ends = began + length
     if ends > self.length or ends < self.at then error({ short = true }) end
+    -- what stands in the block may not run on into the next one
+    local whole = self.length
+    self.length = ends
     if kind == 1 then
       self:records(count)
     elseif kind == 2 then
-      self:u64("nonce")
+      self:u64("block_nonce")
       self:u8("role")
       self:u8("right")
       self:versions()
@@ -244,7 +262,7 @@ function Reader:block(isReference)
       self:text("address")
       self:blob("header")
     elseif kind == 3 then
-      self:u64("sequencer")
+      self:u64("block_successor")
       self:reason(leaveReasons)
       self:blob("header")
     elseif kind == 5 then
@@ -253,10 +271,11 @@ function Reader:block(isReference)
       self:leb()
       if self:leb() ~= 5 then error({ short = false }) end
       self:agreed()
-    elseif ends > self.at then
-      self.tree:add(f.body, self:take(ends - self.at))
+    else
+      self:rest("body")
     end
-    self.at = ends
+    if self:left() > 0 then error({ short = false }) end
+    self.length = whole
     self.tree:set_len(length)
   end
   self.tree = tree
@@ -275,8 +294,8 @@ end
 local function ranges32(r)
   local count = r:take(1):uint()
   for _ = 1, count do
-    r:u32("offset")
-    r:u32("total")
+    r:u32("range_from")
+    r:u32("range_to")
   end
 end
 
@@ -318,16 +337,14 @@ local bodies = {
     r:agreed()
   end,
   request = function(r)
-    while r.at < r.length do r:block(false) end
+    repeat r:block(false) until r:left() == 0
   end,
   order = ordered,
   repair = ordered,
   data = function(r)
     r:u64("block_member")
     r:u64("request")
-    r:u32("total")
-    r:u32("offset")
-    r:rest("body")
+    r:fragment()
   end,
   gap = function(r)
     r:u32("budget")
@@ -342,9 +359,7 @@ local bodies = {
   streamData = function(r)
     r:u32("stream")
     r:u8("streampurpose")
-    r:u32("total")
-    r:u32("offset")
-    r:rest("body")
+    r:fragment()
   end,
   streamAck = function(r)
     r:u32("stream")
@@ -363,7 +378,7 @@ local bodies = {
   end,
   dataAck = function(r)
     r:u64("request")
-    r:u32("offset")
+    r:u32("contiguous")
     ranges32(r)
   end,
   invite = function(r)
@@ -395,7 +410,11 @@ local bodies = {
     local count = r:take(2):uint()
     for _ = 1, count do r:u64("about") end
   end,
-  incompatible = function(r) r:versions() end,
+  -- the same in all versions: two bytes, and whatever a later one has behind them
+  incompatible = function(r)
+    r:versions()
+    r:rest("body")
+  end,
   state = function() end,
   gone = function() end,
 }
@@ -404,22 +423,19 @@ local function isOurs(range)
   return range:len() >= HEADER_BYTES and range(0, 1):uint() == MAGIC
 end
 
-function amoebacast.dissector(range, info, root)
-  if not isOurs(range) then return 0 end
-  local kind = range(2, 1):uint()
-  local isReadable = range(1, 1):uint() == VERSION or kinds[kind] == "incompatible"
-  local tree = root:add(amoebacast, range(), "Amoebacast")
-  info.cols.protocol = "AMOEBACAST"
-  local r = reader(range, 1, tree)
-  r:u8("version")
-  r:u8("kind")
-  if not isReadable then
-    info.cols.info = "another version"
-    return range:len()
-  end
+-- The two that are read in every version.
+local bodiesOfAll = {
+  locate = function(r)
+    r:text("port")
+    r:rest("body")
+  end,
+  incompatible = bodies.incompatible,
+}
+
+local function header(r)
   local flags = r:take(1)
-  tree:add(f.flags, flags)
-  tree:add(f.headerchecksum, flags)
+  r.tree:add(f.flags, flags)
+  r.tree:add(f.headerchecksum, flags)
   r:u32("checksum")
   r:u64("group")
   r:u64("incarnation")
@@ -431,10 +447,37 @@ function amoebacast.dissector(range, info, root)
   r:u64("taken")
   r:u32("window")
   r:u32("newestkey")
+  return sender
+end
+
+-- What else stands in it may mean something else in another version.
+local function headerOfAll(r)
+  r.at = 4
+  r:u32("checksum")
+  r.at = 40
+  r:u64("nonce")
+  r:u64("destination")
+  r.at = HEADER_BYTES
+end
+
+function amoebacast.dissector(range, info, root)
+  if not isOurs(range) then return 0 end
+  local tree = root:add(amoebacast, range(), "Amoebacast")
+  info.cols.protocol = "AMOEBACAST"
+  local r = reader(range, 1, tree)
+  local version = r:u8("version")
+  local kind = r:u8("kind")
   local name = kinds[kind] or ("kind " .. kind)
-  info.cols.info = string.format("%s from %s", name, tostring(sender))
+  local read
+  if version == VERSION then
+    info.cols.info = string.format("%s from %s", name, tostring(header(r)))
+    read = bodies[name]
+  else
+    headerOfAll(r)
+    info.cols.info = string.format("%s in another version, %d", name, version)
+    read = bodiesOfAll[name]
+  end
   tree:append_text(", " .. name)
-  local read = bodies[name]
   if read == nil then
     r:rest("body")
     return range:len()

@@ -1,7 +1,7 @@
 /**
  * Answers processes that are not members: who asks for the port, who asks about the group, and joiners that
- * come to the wrong member. The sequencer answers; the others only where they are asked one by one, when the
- * sequencer has not been heard for a while, or when the question comes again, so that it costs one answer and not n.
+ * come to the wrong member. The sequencer answers; the others only where they are asked one by one, and some of them when the
+ * sequencer has not been heard for a while, or when the question comes again: a multicast costs few answers, and not n.
  */
 
 import { encodeInspection } from '../../kernel/answers.ts'
@@ -20,9 +20,11 @@ import type { Sequencer } from '../../sequencer/sequencer.ts'
 /** Streams under way at which nobody is told more about the group. */
 const INSPECTIONS_MAX = 32
 /** Processes whose questions are counted. */
-const ASKERS_KEPT = 64
+const ASKERS_KEPT = 1024
 /** So many of those who do not number answer at the most: a question that somebody else has forged is answered by few. */
 const STAND_INS = 2
+/** While the sequencer is silent that many times more with each time that the question comes: the oldest may be dead as well. */
+const MORE_STAND_INS = 4
 /** One packet that comes twice is one question. */
 const ASKS_AGAIN: Micros = 5_000
 
@@ -75,18 +77,20 @@ export class Concierge {
    * that started in that time found nobody, and created the port a second time while most of the group lived.)
    */
   onLocate(from: Address, header: PacketHeader, questionBytes: number, sequencerHeardAt: Micros): void {
+    const isSilent = this.outbox.now - sequencerHeardAt > this.silence
     const answers =
-      this.sequencer() !== undefined ||
-      this.isAskedSingly ||
-      this.outbox.now - sequencerHeardAt > this.silence ||
-      this.standsIn(header.senderNonce)
+      this.sequencer() !== undefined || this.isAskedSingly || this.standsIn(header.senderNonce, isSilent)
     if (answers) this.tellWhere(from, header, questionBytes)
   }
 
-  /** Whether the question has come so often that this member answers it beside the sequencer. */
-  private standsIn(nonce: Nonce): boolean {
+  /**
+   * Whether this member answers beside the sequencer, or in its place: by how often the question has come. (While the sequencer
+   * was silent all answered at once, and sixteen members sent eight times the bytes of the question to whoever it named.)
+   */
+  private standsIn(nonce: Nonce, isSilent: boolean): boolean {
     const rank = rankAmongOthers(this.state.view, this.outbox.identity.memberId)
-    return rank < Math.min(STAND_INS, this.timesAsked(nonce) - 1)
+    const before = this.timesAsked(nonce) - 1
+    return rank < (isSilent ? STAND_INS * MORE_STAND_INS ** before : Math.min(STAND_INS, before))
   }
 
   private timesAsked(nonce: Nonce): number {

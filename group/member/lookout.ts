@@ -42,6 +42,8 @@ export interface LookoutHost {
 export class Lookout {
   /** When each other group was told of. BOUNDED by MET_KEPT, the one told of first goes first. */
   private readonly met = new Map<GroupId, Micros>()
+  /** Other groups that were met when no more sequencers were asked. BOUNDED by MET_KEPT, the one met first goes first. */
+  private readonly unasked = new Map<GroupId, true>()
   private namedLeft = 0
   private readonly port: string
   private readonly address: Address
@@ -102,16 +104,19 @@ export class Lookout {
   onHereIs(from: Address, header: PacketHeader, packet: Uint8Array): void {
     const hereIs = decodeHereIs(packet)
     if (hereIs?.port !== this.port || !this.host.isSequencer()) return
-    const isNews = this.tell(header, from)
+    const isNews = this.tell(header, from) || this.unasked.has(header.groupId)
     // whoever answered knows by now; its sequencer may be beyond my peers
-    if (isNews && header.senderNonce !== hereIs.sequencerNonce) this.askNamed(hereIs.sequencerAddress)
+    if (isNews && header.senderNonce !== hereIs.sequencerNonce)
+      this.askNamed(header.groupId, hereIs.sequencerAddress)
   }
 
-  private askNamed(sequencer: Address): void {
+  private askNamed(groupId: GroupId, sequencer: Address): void {
     if (this.namedLeft === 0) {
       this.counters.limited.groups++
+      keepNewest(this.unasked, groupId, true, MET_KEPT)
       return
     }
+    this.unasked.delete(groupId)
     this.namedLeft--
     this.outbox.unicast(sequencer, this.question())
   }

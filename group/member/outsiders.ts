@@ -26,6 +26,8 @@ const NOTICES_AT_ONCE = 64
 const NOTICE_EVERY: Micros = 100_000
 /** Between two questions of a member that stands still. */
 const ASK_EVERY: Micros = 50_000
+/** Of IPv6 and UDP, beside each packet. */
+const NETWORK_HEADER_BYTES = 48
 /** Addresses whose questions are counted until they pay for a notice. */
 const ASKERS_KEPT = 1024
 
@@ -161,13 +163,13 @@ export class Outsiders {
    * A member that stands still hears from a line of views that it is in none of: it says which one it is in, and is told
    * what it has missed. (One without every right invites nobody to a reset. When all members of its view had gone, those
    * who came after them had never heard of it, and it waited for ever: seed 3012598.) What it says is no larger than what
-   * it has heard.
+   * it has heard, the headers of the network counted.
    */
   private ask(to: Address, { senderNonce }: PacketHeader, bytes: number): void {
     const { outbox } = this
     if (outbox.now < this.asksAt) return
     this.asksAt = outbox.now + ASK_EVERY
-    for (let left = bytes; left >= HEADER_BYTES; left -= HEADER_BYTES)
+    for (let left = bytes; left >= HEADER_BYTES; left -= HEADER_BYTES + NETWORK_HEADER_BYTES)
       outbox.unicast(to, outbox.packet(PacketKind.state, 0, senderNonce, 0))
   }
 

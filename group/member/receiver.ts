@@ -199,7 +199,11 @@ export class Receiver {
     // One that begins before what was delivered last and ends behind it contradicts it. Only a liar orders such a thing: one did
     // when the joiner's place, which it had told, lay in the middle (fuzzing, liars with seed 102).
     if (entry.seq <= this.delivered && lastSeqOf(entry) > this.delivered) return
-    if (!history.offer(entry) || history.received === before) return
+    if (!history.offer(entry)) {
+      if (entry.seq === before + 1 && !history.hasBytesFor(entry)) this.counters.overflow('history')
+      return
+    }
+    if (history.received === before) return
     this.held(entry)
     if (history.hasEarly) {
       for (let next = history.joinEarly(); next !== undefined; next = history.joinEarly()) this.held(next)

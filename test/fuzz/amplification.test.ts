@@ -153,6 +153,39 @@ describe('an answer to one who is no member', () => {
     expect(long.machine.counters.limited.unpadded).toBe(1)
   })
 
+  test('by multicast is answered by few while the sequencer is silent, and by more when it comes again', () => {
+    const group = GroupOf.open(16)
+    const { first } = group
+    group.isLost = ({ from, to }) => from === first || to === first
+    group.advance(650)
+    const seen = watch(group)
+    const question = encodeLocate({ port: PORT, purpose: LocatePurpose.join })
+    const packet = packetOf(PacketKind.locate, { senderNonce: 77n }, question)
+    const answers = [1, 2, 3, 4].map(() => {
+      const before = seen.bytes.length
+      for (const seat of group.seats.slice(1)) seat.input({ kind: 'packet', from: VICTIM, bytes: packet })
+      group.advance(6)
+      return seen.bytes.length - before
+    })
+    expect(answers).toEqual([2, 8, 15, 15])
+  })
+
+  test('of many bytes to one that stands still is answered by as many, the headers of the network counted', () => {
+    const group = GroupOf.open(3)
+    const member = group.seats[1]!
+    group.isLost = ({ from, to }) => from === member || to === member
+    member.reset()
+    group.advance(50)
+    const seen = watch(group)
+    const names = { ...namesFor(member), destination: 0n, incarnation: 99, sender: 77, senderNonce: 99n }
+    const bytes = packetOf(PacketKind.order, names, new Uint8Array(1320))
+    member.input({ kind: 'packet', from: VICTIM, bytes })
+    group.advance(1)
+    const total = seen.bytes.reduce((sum, length) => sum + length + 48, 0)
+    expect(seen.bytes.length).toBeGreaterThan(5)
+    expect(total).toBeLessThanOrEqual(bytes.length + 48)
+  })
+
   test('the longest port leaves room for it', () => {
     const port = 'p'.repeat(parameterLimits.portBytes)
     const question = encodeLocate({ port, purpose: LocatePurpose.join }).length

@@ -290,7 +290,14 @@ describe('what members can make others keep', () => {
         bytes,
       })
     expect(kept.incomingBytes).toBe(64 * 1024 * 1024)
-    expect(met.allStreams).toBeGreaterThan(0)
+    expect(met.allStreams).toBe(5)
+    // those that are whole hold no bytes, and do not keep a new one out
+    for (let sender = 80; sender < 90; sender++) streams.onFragment('b:1', BigInt(sender), whole)
+    streams.onFragment('d:1', 99n, { stream: 1, purpose: 3, total: 1024 * 1024, offset: 0, bytes })
+    expect(kept.incoming.at(-1)!.from).toBe(99n)
+    expect(kept.incomingBytes).toBeLessThanOrEqual(64 * 1024 * 1024)
+    streams.onFragment('e:1', 4n, { stream: 1, purpose: 3, total: 1024 * 1024 + 1, offset: 0, bytes })
+    expect(met.streams).toBe(4997)
   })
 
   test('a block in pieces of single bytes is not taken apart without end', () => {

@@ -6,8 +6,9 @@ import { limitNames } from '../../kernel/counters.ts'
 import { encodeLocate, LocatePurpose } from '../../kernel/meeting-packets.ts'
 import { Router } from '../../kernel/node/router.ts'
 import { sealFaults } from '../../kernel/node/secure/opener.ts'
-import { PacketKind, rejectReasons } from '../../kernel/packet.ts'
-import { DATA_HEAD_BYTES, writeData } from '../../kernel/packets.ts'
+import type { OrderState } from '../../kernel/order-state.ts'
+import { HEADER_BYTES, PacketKind, rejectReasons } from '../../kernel/packet.ts'
+import { DATA_HEAD_BYTES, ORDER_HEAD_BYTES, writeData, writeOrderHead } from '../../kernel/packets.ts'
 import { completeParameters } from '../../kernel/parameters.ts'
 import { GroupOf, Seat } from '../protocol/group-of.ts'
 import { messageBlock } from '../support/blocks.ts'
@@ -141,6 +142,28 @@ describe('counts', () => {
     }
     expect(first.machine.counters.limited.blocks).toBe(2)
     expect(first.machine.counters.rejected.overflow).toBe(2)
+  })
+
+  test('orders of more bytes than the history has', () => {
+    const group = GroupOf.open(2, { parameters: { historyBytes: 8192, maxMessageSize: 2048 } })
+    const { first } = group
+    const member = group.seats[1]!
+    const { history } = (member.machine as unknown as { membership: { state: OrderState } }).membership.state
+    const stable = history.received
+    const names = { ...namesFor(member), destination: 0n, sender: first.memberId }
+    const senderNonce = first.machine.options.nonce
+    const body = new Uint8Array(60_000)
+    for (let i = 0; i < 500; i++) {
+      const block = messageBlock(first.memberId, 1 + i, [{ body }])
+      const bytes = new Uint8Array(ORDER_HEAD_BYTES + 1 + block.length)
+      const packet = packetOf(PacketKind.order, { ...names, senderNonce, received: stable + i }, bytes)
+      const seq = stable + 1 + i
+      writeOrderHead(packet, { highest: seq, accepted: stable, stable, firstSeq: seq, entries: 1, ackers: 0 })
+      packet.set(block, HEADER_BYTES + ORDER_HEAD_BYTES + 1)
+      member.input({ kind: 'packet', from: '203.0.113.9:9', bytes: packet })
+    }
+    expect(history.bytes).toBeLessThanOrEqual(2 * 8192)
+    expect(member.machine.counters.limited.history).toBeGreaterThan(0)
   })
 
   test('requests of a member beyond what waits for the one before them', () => {

@@ -4,15 +4,22 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { HEADER_BYTES, PacketKind } from '../../kernel/packet.ts'
+import { HEADER_BYTES, KIND_AT, PacketKind, VERSION_AT } from '../../kernel/packet.ts'
+import { messageBlock } from '../support/blocks.ts'
 import { repositoryRoot } from '../support/files.ts'
+import { bodyDecoders } from './decoders.ts'
 import { pcapOf } from './pcap.ts'
-import { packetOf, samples } from './samples.ts'
+import { packetOf, type Sample, samples } from './samples.ts'
 
 const script = `${repositoryRoot}deploy/wireshark/amoebacast.lua`
 const hasTshark = spawnSync('tshark', ['--version']).status === 0
 if (!hasTshark)
   console.log('skipped: the tests of the Wireshark dissector need tshark, which is not installed')
+
+const MALFORMED = 'Malformed amoebacast packet'
+const BLOCK_COUNT_AT = 2
+const BLOCK_LENGTH_AT = 4
+const text = (words: string): Uint8Array => new TextEncoder().encode(words)
 
 const fields = [
   'amoebacast.kind',
@@ -25,6 +32,16 @@ const fields = [
   'amoebacast.reasontext',
   'amoebacast.lowest',
   'amoebacast.address',
+  'amoebacast.nonce',
+  'amoebacast.block.nonce',
+  'amoebacast.block.successor',
+  'amoebacast.sequencer',
+  'amoebacast.contiguous',
+  'amoebacast.offset',
+  'amoebacast.total',
+  'amoebacast.range.from',
+  'amoebacast.range.to',
+  'amoebacast.sender',
   '_ws.expert.message',
 ] as const
 
@@ -82,6 +99,20 @@ describe.skipIf(!hasTshark)('the Wireshark dissector', () => {
     expect(row('incompatible')['amoebacast.lowest']).toBe('1')
   })
 
+  test('shows under one name what means one thing', () => {
+    expect(row('repair')['amoebacast.nonce']).toBe('0x3333333333333333')
+    expect(row('repair')['amoebacast.block.nonce']).toBe('0x3333333333333333')
+    expect(row('repair')['amoebacast.block.successor']).toBe('3')
+    expect(row('repair')['amoebacast.sequencer']).toBe('')
+    expect(row('data')['amoebacast.offset']).toBe('20')
+    expect(row('dataAck')['amoebacast.contiguous']).toBe('40')
+    for (const name of ['dataGap', 'dataAck']) {
+      expect(row(name)['amoebacast.range.from']).toBe('40')
+      expect(row(name)['amoebacast.range.to']).toBe('60')
+      expect(row(name)['amoebacast.offset'] + row(name)['amoebacast.total']).toBe('')
+    }
+  })
+
   test('marks what is cut short, or too long', () => {
     const bodies = samples.filter(({ body }) => body.length > 0).map(packetOf)
     const cut = bodies.map((packet) => packet.subarray(0, HEADER_BYTES + 1))
@@ -90,4 +121,62 @@ describe.skipIf(!hasTshark)('the Wireshark dissector', () => {
     const longer = packetOf({ ...state, body: new Uint8Array(3) })
     expect(dissect(folder, [longer])[0]!['_ws.expert.message']).not.toBe('')
   })
+
+  test('marks a packet that is cut anywhere where the library drops it, without an error of its own', () => {
+    const cuts = samples.flatMap(everyCut)
+    const said = dissect(folder, cuts).map((one) => one['_ws.expert.message'])
+    const judged = cuts.map((packet) => (bodyDecoders[kindOf(packet)](packet) === undefined ? MALFORMED : ''))
+    const named = (verdicts: readonly string[]) =>
+      verdicts.map((verdict, i) => [kindOf(cuts[i]!), cuts[i]!.length, verdict])
+    expect(named(said)).toEqual(named(judged))
+  })
+
+  test('marks a block that its records do not fill, and one with fewer than it says', () => {
+    const two = [{ body: text('one') }, { body: text('two') }]
+    const promising = messageBlock(2, 78, two)
+    promising[BLOCK_COUNT_AT + 1] = 5
+    // a whole block would do for the next one, if it did not lie in the first
+    const roomy = new Uint8Array([...messageBlock(2, 78, two), ...messageBlock(2, 80, two)])
+    roomy[BLOCK_LENGTH_AT + 3] = roomy.length
+    // the second record of the first block says that it is longer than its block
+    const running = messageBlock(2, 78, two)
+    running[running.length - 'two'.length - 1]! += 8
+    const next = messageBlock(2, 80, two)
+    const bodies = [promising, roomy, new Uint8Array([...running, ...next])]
+    const packets = bodies.map((body) => packetOf({ name: 'request', kind: 'request', body }))
+    for (const one of dissect(folder, packets)) expect(one['_ws.expert.message']).toBe(MALFORMED)
+    const whole = new Uint8Array([...messageBlock(2, 78, two), ...next])
+    const [good] = dissect(folder, [packetOf({ name: 'request', kind: 'request', body: whole })])
+    expect(good!['_ws.expert.message']).toBe('')
+    expect(good!['amoebacast.block.count']).toBe('2;2')
+  })
+
+  test('reads of another version what is the same in all', () => {
+    const ofVersion9 = (name: string, ...more: number[]) => {
+      const sample = samples.find((one) => one.name === name)!
+      const packet = packetOf({ ...sample, body: new Uint8Array([...sample.body, ...more]) })
+      packet[VERSION_AT] = 9
+      return packet
+    }
+    const packets = [ofVersion9('incompatible', 1, 2, 3), ofVersion9('locate', 7), ofVersion9('order')]
+    const [incompatible, locate, order] = dissect(folder, packets)
+    for (const one of [incompatible!, locate!, order!]) {
+      expect(one['_ws.expert.message']).toBe('')
+      expect(one['amoebacast.nonce']).toBe('0x3333333333333333')
+      expect(one['amoebacast.sender']).toBe('')
+    }
+    expect(incompatible!['amoebacast.lowest']).toBe('1')
+    expect(locate!['amoebacast.port']).toBe('pört')
+    expect(order!['amoebacast.kind']).toBe('6')
+  })
 })
+
+/** Shorter by one byte, two, and so on, down to the header. */
+function everyCut(sample: Sample): Uint8Array[] {
+  const packet = packetOf(sample)
+  return Array.from({ length: sample.body.length }, (_, left) => packet.subarray(0, HEADER_BYTES + left))
+}
+
+function kindOf(packet: Uint8Array): PacketKind {
+  return packet[KIND_AT]! as PacketKind
+}
