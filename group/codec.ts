@@ -2,16 +2,20 @@
  * How bodies become bytes and back. The machine sees bytes only (design 2).
  *
  * A body that goes out is read when its block is packed, which may be after the call has returned; a binary
- * body must therefore not be changed before its send has settled. A body that comes in is a view into its
- * block, which nobody overwrites; such a view keeps the whole block alive, so `copy: true` is for programs
- * that keep many small bodies.
+ * body must therefore not be changed, nor transferred to another thread, before its send has settled. A body that comes in is
+ * a view into its block, which nobody overwrites, and the program must not either: other members of the process read the
+ * same memory, and repairs for other processes are made of it. Such a view keeps the whole block alive. So `copy: true`
+ * is for programs that keep many small bodies, and for those that write to bodies or transfer them.
  */
 import { Packr } from 'msgpackr'
 import { meant } from '../kernel/checks.ts'
 import { ErrorCode, GroupError, invalidArgument } from '../kernel/errors.ts'
 import type { Seq } from '../kernel/identity.ts'
 
-/** A codec of the program's own. `decode` must not change or keep writing to the bytes. */
+/**
+ * A codec of the program's own. What `encode` gives is read until the send has settled: not a view of a buffer that the next call
+ * uses again. `decode` must not write to the bytes, nor transfer them.
+ */
 export interface Codec<T> {
   encode(value: T): Uint8Array
   decode(bytes: Uint8Array): T

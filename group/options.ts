@@ -116,7 +116,11 @@ export interface GroupOptions<T = unknown> extends Partial<GroupParameters> {
   readonly header?: Uint8Array
   /** How bodies become bytes; all members of a group use the same. Default 'msgpack'. */
   readonly codec?: CodecOption<T>
-  /** Copy received bodies and headers out of their packets; for programs that keep many. Default false. */
+  /**
+   * Copy received bodies and headers out of their packets: for programs that keep many, write to them, or hand them on in a transfer
+   * list. Without it they are views into memory that other members of this process read as well, and that repairs are made of. Default
+   * false.
+   */
   readonly copy?: boolean
   /** Gives up creating or joining. */
   readonly signal?: AbortSignal
@@ -435,7 +439,8 @@ export function checkHeader(header: unknown): Uint8Array {
     throw invalidArgument('header', header, `a Uint8Array of at most ${max} bytes`)
   if (header.length > max)
     throw invalidArgument('header', `${header.length} bytes long`, `at most ${max} bytes`)
-  return header
+  // read when its block is packed, when the program may have written another one into it
+  return header.length === 0 ? NO_BYTES : new Uint8Array(header)
 }
 
 /** What a joiner shows: what it is stays out of messages. */

@@ -269,5 +269,7 @@ export class History {
       this.bytes -= entry.block.length
       this.stable = lastSeqOf(entry)
     }
+    // (a block whose memory the program has transferred away has no length any more)
+    if (this.held.length === 0 && this.early.size === 0) this.bytes = 0
   }
 }

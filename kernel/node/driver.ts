@@ -351,11 +351,8 @@ export class Driver {
 
   /** A machine with a broken invariant is worse than none: its group goes on without it. */
   private stop(hosted: Hosted, error: unknown): void {
-    const reason = `this member was stopped by a fault inside it: ${error instanceof Error ? error.message : String(error)}`
-    this.log.error(
-      { group: hosted.port, err: error },
-      'a member was stopped by a fault inside it; please report this',
-    )
+    const reason = whyStopped(error)
+    this.log.error({ group: hosted.port, err: error }, reason)
     this.detach(hosted)
     this.emit(hosted, { output: 'event', event: { event: 'closed', code: ErrorCode.closed, reason } })
     this.onFault({ kind: 'machine', port: hosted.port, error })
@@ -404,4 +401,12 @@ export class Driver {
     this.timer = undefined
     this.immediate = undefined
   }
+}
+
+/** What to tell of a step that threw. Memory that the program has given away is no fault of the member's. */
+function whyStopped(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  return text.includes('detached ArrayBuffer')
+    ? 'this member was stopped because memory that it needs was transferred away: a body that is sent or received must not be in a transfer list (postMessage, structuredClone); give a copy there, or open the group with copy: true'
+    : `this member was stopped by a fault inside it, please report this: ${text}`
 }

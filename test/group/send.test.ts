@@ -31,6 +31,16 @@ describe('sending', () => {
     expect(machine.callsOf('send')[1]!.header).toHaveLength(3)
   })
 
+  test('a header is copied: the program may write the next one into it at once', async () => {
+    const { group, machine } = await open()
+    const header = new Uint8Array([1])
+    for (let i = 1; i <= 3; i++) {
+      header[0] = i
+      void group.sendToGroup(body(), { header })
+    }
+    expect(machine.callsOf('send').map((call) => call.header[0])).toEqual([1, 2, 3])
+  })
+
   test('one answered run settles several calls, and may begin and end inside a batch', async () => {
     const { group, machine } = await open()
     const one = group.sendToGroup(body())

@@ -211,3 +211,19 @@ test('a program that inspects its own group in a loop lets other work run', asyn
   await kernel.close()
   expect(turns).toBeGreaterThan(1)
 })
+
+test('a member whose body was transferred away before its send had settled says what to do', async () => {
+  const kernel = await startKernel({ logLevel: 'silent' })
+  try {
+    const group = await kernel.createGroup<Uint8Array>(uniquePort('transferred'), { codec: 'binary' })
+    const closed = new Promise<string>((resolve) => group.on('closed', ({ reason }) => resolve(reason)))
+    const bodies = [1, 2, 3].map(() => new Uint8Array(30_000))
+    const sends = bodies.map((body) => group.sendToGroup(body))
+    structuredClone(bodies[2], { transfer: [bodies[2]!.buffer] })
+    const ends = await Promise.allSettled(sends)
+    expect(ends.at(-1)).toMatchObject({ status: 'rejected', reason: { code: 'ERR_GROUP_CLOSED' } })
+    expect(await closed).toMatch(/transferred away.*transfer list.*give a copy/)
+  } finally {
+    await kernel.close()
+  }
+})
