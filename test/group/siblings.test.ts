@@ -87,3 +87,87 @@ test(`${SEEDS} seeds from 1`, { timeout: 120_000 }, async () => {
   }
   expect(wrong).toEqual([])
 })
+
+/** What each sends before and after. */
+const FIRST = [0, 1, 2, 3, 4, 5]
+const LATER = [100, 101, 102, 103, 104, 105]
+
+/** The third process dies, or is cut off for good, while all send; the members of the others, several in each, go on. */
+async function runWithout(seed: number): Promise<void> {
+  const prng = new Prng(seed)
+  const pick = <T>(...of: readonly T[]): T => of[prng.u32() % of.length]!
+  const network = createTestNetwork({ seed, loss: pick(0, 0.03), delayMs: { min: 0.05, max: pick(0.05, 2) } })
+  const common: KernelOptions = {
+    transport: pick('unicast', 'multicast'),
+    method: pick('auto', 'pb', 'bb'),
+    packetSize: pick(1400, 8192, 60_000),
+    ...(pick(true, false) && { key: drawKey() }),
+  }
+  const size = pick(100, 3000, 20_000)
+  const peers = ['10.0.0.1:7000', '10.0.0.2:7000', '10.0.0.3:7000']
+  const kernels: Kernel[] = []
+  for (const _ of peers) kernels.push(await network.startKernel({ ...common, peers }))
+  // whose process holds the sequencer
+  const first = pick(0, 1, 2)
+  const places = [first, ...[0, 0, 1, 1, 2].slice(0, pick(3, 4, 5))]
+  const settings = { codec: 'binary', resilience: pick(0, 1), minMembers: 1 } as const
+  const groups: Group<Uint8Array>[] = [
+    await network.run(kernels[first]!.createGroup<Uint8Array>('orders', settings)),
+  ]
+  for (const place of places.slice(1))
+    groups.push(await network.run(kernels[place]!.joinGroup<Uint8Array>('orders', { codec: 'binary' })))
+  const staying = groups.filter((_, i) => places[i] !== 2)
+  const leaving = groups.filter((_, i) => places[i] === 2)
+  const sendAll = (group: Group<Uint8Array>, counts: readonly number[]): Promise<number[]> =>
+    group.sendMany(counts.map((count) => bodyOf(group.memberId, count, size)))
+  for (const group of leaving) sendAll(group, FIRST).catch(() => {})
+  const sending = staying.map((group) => sendAll(group, FIRST))
+  await network.advance(pick(0, 0.2, 1, 3))
+  if (pick(true, false)) await network.crash(kernels[2]!)
+  else network.partition(kernels.slice(0, 2), kernels.slice(2))
+  // of what was on its way nobody may know; what is sent later is ordered
+  await network.run(Promise.allSettled(sending))
+  const seqs = (await network.run(Promise.all(staying.map((group) => sendAll(group, LATER))))).flat()
+  const last = Math.max(...seqs)
+  const orders: { readonly seq: number; readonly line: string }[][] = []
+  for (const group of staying) {
+    const order: { readonly seq: number; readonly line: string }[] = []
+    const counts = new Map<number, number>()
+    for (let seq = 0; seq < last; ) {
+      for (const delivery of await network.run(group.receiveBatch())) {
+        seq = delivery.seq
+        const { kind, sender, body } = delivery
+        if (kind !== 'message') {
+          order.push({ seq, line: `${seq} ${kind}` })
+          continue
+        }
+        const before = counts.get(sender) ?? -1
+        const count = [...FIRST, ...LATER].find((one) => one > before && isAsSent(body!, sender, one, size))
+        if (count === undefined)
+          throw new Error(`behind ${before} of ${sender} at ${group.memberId}: not as sent`)
+        counts.set(sender, count)
+        order.push({ seq, line: `${seq} ${sender} ${count}` })
+      }
+    }
+    for (const { memberId } of staying) expect(counts.get(memberId)).toBe(LATER.at(-1))
+    orders.push(order)
+  }
+  // who joined later did not see the first places
+  const from = Math.max(...orders.map((order) => order[0]!.seq))
+  const texts = orders.map((order) =>
+    order.filter(({ seq }) => seq >= from && seq <= last).map(({ line }) => line),
+  )
+  for (const text of texts) expect(text).toEqual(texts[0])
+  if (first === 2) expect(texts[0]!.some((line) => line.endsWith(' reset'))).toBe(true)
+  await network[Symbol.asyncDispose]()
+}
+
+test(`${SEEDS} seeds from 1, in which a process dies or is cut off`, { timeout: 120_000 }, async () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    try {
+      await runWithout(seed)
+    } catch (cause) {
+      throw new Error(`seed ${seed}: ${cause}`, { cause })
+    }
+  }
+})
