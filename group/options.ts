@@ -312,8 +312,9 @@ function checkHttp({ metricsPort, httpInterface, httpToken }: KernelOptions): st
   if (metricsPort !== undefined) return address
   for (const [field, value] of Object.entries({ httpInterface, httpToken })) {
     if (value === undefined) continue
-    // (without the value, which is secret)
-    const problem = `${field} is given without metricsPort: no pages are served, and it has no effect`
+    // (a token's value is secret)
+    const what = field === 'httpToken' ? field : `${field} (${value})`
+    const problem = `${what} is given without metricsPort: no pages are served, and it has no effect`
     throw new GroupError(ErrorCode.invalid, `${problem}; give metricsPort too, or leave it out`)
   }
   return address

@@ -119,6 +119,9 @@ describe('options of a kernel', () => {
   test('a token that nobody would be asked for is not shown', () => {
     const httpToken = 'sixteen-characters'
     expect(() => checkKernelOptions({ httpToken })).toThrow('httpToken is given without metricsPort')
+    expect(() => checkKernelOptions({ httpInterface: '127.0.0.2' })).toThrow(
+      'httpInterface (127.0.0.2) is given without metricsPort',
+    )
     expect(() => checkKernelOptions({ httpToken })).not.toThrow(httpToken)
     expect(checkKernelOptions({ httpToken, metricsPort: 0, httpInterface: '::1' })).toMatchObject({
       httpToken,
