@@ -5,6 +5,7 @@
  * BOUNDED: per member `bytesPerMember` bytes; what does not fit is dropped, and asked for when it is missed.
  */
 import { readBlockHeader } from './block.ts'
+import { CHANGE_BYTES_MAX } from './history.ts'
 import type { MemberId, RequestNumber } from './identity.ts'
 
 export interface ByteRange {
@@ -93,9 +94,6 @@ export class Assembly {
     return this.contiguous === this.total ? this.bytes : undefined
   }
 }
-
-/** Bytes of a change of view: a result names all members, whatever the size of messages is. */
-const CHANGE_BYTES_MAX = 1024 * 1024
 
 interface Lane {
   bytes: number

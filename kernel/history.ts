@@ -45,8 +45,10 @@ export interface SeqRange {
 
 /** Slots above `historySize` that only view changes may use, so that a full history never stops one. */
 export const RESERVED_SLOTS = 16
-/** Bytes for the changes of view in these slots, beside those of messages: a result names all members. */
-const RESERVED_BYTES = RESERVED_SLOTS * 1024 * 1024
+/** Bytes of a change of view: a result names all members, whatever the size of messages is. */
+export const CHANGE_BYTES_MAX = 1024 * 1024
+/** Bytes for the changes in these slots, beside those of messages. */
+const RESERVED_BYTES = RESERVED_SLOTS * CHANGE_BYTES_MAX
 
 export class History {
   /** Everything at or below it is taken by all and gone from here. */

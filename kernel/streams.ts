@@ -216,7 +216,6 @@ export class Streams {
    */
   private makeRoomFor(bytes: number): void {
     if (this.hasRoomFor(bytes)) return
-    const isWhole = ({ received, total }: Incoming): boolean => received === total
     const whole = this.incoming.filter(isWhole)
     this.forget(new Set(whole.slice(0, Math.ceil(whole.length / 2))))
     if (!this.hasRoomFor(bytes)) this.onOverflow('allStreams')
@@ -232,9 +231,9 @@ export class Streams {
   private forgetOldestOf(sender: Nonce): void {
     const own = this.incoming.filter(({ from }) => from === sender)
     if (own.length < INCOMING_PER_SENDER) return
-    const finished = own.find(({ received, total }) => received === total)
-    if (finished === undefined) this.onOverflow('streams')
-    this.forget(new Set([finished ?? own[0]!]))
+    const whole = own.find(isWhole)
+    if (whole === undefined) this.onOverflow('streams')
+    this.forget(new Set([whole ?? own[0]!]))
   }
 
   /** A stream's first fragment makes room for all of it; undefined where there is none, or it is not the first. */
@@ -275,4 +274,8 @@ export class Streams {
     this.incomingBytes -= bytes.length
     return bytes
   }
+}
+
+function isWhole({ received, total }: Incoming): boolean {
+  return received === total
 }

@@ -21,7 +21,7 @@ import type { Sequencer } from '../../sequencer/sequencer.ts'
 const INSPECTIONS_MAX = 32
 /** Processes whose questions are counted. */
 const ASKERS_KEPT = 1024
-/** So many of those who do not number answer at the most: a question that somebody else has forged is answered by few. */
+/** So many of those who do not number answer: a question that somebody else has forged is answered by few. */
 const STAND_INS = 2
 /** While the sequencer is silent that many times more with each time that the question comes: the oldest may be dead as well. */
 const MORE_STAND_INS = 4

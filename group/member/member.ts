@@ -52,8 +52,8 @@ export class Member implements Machine {
   private port = ''
   private opening: Opening | undefined
   private membership: Membership | undefined
-  /** The token is missing where nobody waits for the answer: an open that was given up. */
   private stallNotedAt: Micros = 0
+  /** The token is missing where nobody waits for the answer: an open that was given up. */
   private leaving: { token: Token | undefined } | undefined
 
   constructor(options: MemberOptions) {

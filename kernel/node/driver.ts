@@ -403,7 +403,7 @@ export class Driver {
   }
 }
 
-/** What to tell of a step that threw. Memory that the program has given away is no fault of the member's. */
+/** What to tell of a step that threw. Memory that the program has given away, in V8's words, is no fault of the member's. */
 function whyStopped(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error)
   return text.includes('detached ArrayBuffer')

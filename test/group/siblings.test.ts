@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest'
 import type { Group, Kernel, KernelOptions } from '../../group/index.ts'
-import { createTestNetwork } from '../../group/testing.ts'
+import { createTestNetwork, type TestNetwork } from '../../group/testing.ts'
 import { drawKey } from '../../kernel/node/secure/group-key.ts'
 import { Prng } from '../../kernel/prng.ts'
 
@@ -22,28 +22,44 @@ function isAsSent(body: Uint8Array, member: number, count: number, size: number)
   return body.length === size && body.every((byte, i) => byte === ((member * 31 + count * 7 + i) & 255))
 }
 
-async function run(seed: number): Promise<string[]> {
+type Pick = <T>(...of: readonly T[]) => T
+
+function pickBy(seed: number): Pick {
   const prng = new Prng(seed)
-  const pick = <T>(...of: readonly T[]): T => of[prng.u32() % of.length]!
+  return (...of) => of[prng.u32() % of.length]!
+}
+
+/** What all kernels are started with. */
+function optionsBy(pick: Pick): KernelOptions {
+  return {
+    transport: pick<'unicast' | 'multicast'>('unicast', 'multicast'),
+    method: pick<'auto' | 'pb' | 'bb'>('auto', 'pb', 'bb'),
+    packetSize: pick(1400, 8192, 60_000),
+    ...(pick(true, false) && { key: drawKey() }),
+  }
+}
+
+async function threeKernels(network: TestNetwork, common: KernelOptions): Promise<Kernel[]> {
+  const peers = ['10.0.0.1:7000', '10.0.0.2:7000', '10.0.0.3:7000']
+  const kernels: Kernel[] = []
+  for (const _ of peers) kernels.push(await network.startKernel({ ...common, peers }))
+  return kernels
+}
+
+async function run(seed: number): Promise<string[]> {
+  const pick = pickBy(seed)
   const network = createTestNetwork({
     seed,
     loss: pick(0, 0, 0.05),
     duplication: pick(0, 0.1),
     delayMs: { min: 0.05, max: pick(0.05, 2) },
   })
-  const common: KernelOptions = {
-    transport: pick('unicast', 'multicast'),
-    method: pick('auto', 'pb', 'bb'),
-    packetSize: pick(1400, 8192, 60_000),
-    ...(pick(true, false) && { key: drawKey() }),
-  }
+  const common = optionsBy(pick)
   const size = pick(100, 3000, 10_000, 20_000)
   const resilience = pick(0, 0, 1)
   const settings = { codec: 'binary', resilience } as const
   const groups: Group<Uint8Array>[] = []
-  const peers = ['10.0.0.1:7000', '10.0.0.2:7000', '10.0.0.3:7000']
-  const kernels: Kernel[] = []
-  for (const _ of peers) kernels.push(await network.startKernel({ ...common, peers }))
+  const kernels = await threeKernels(network, common)
   const [first, second, third] = kernels as [Kernel, Kernel, Kernel]
   groups.push(await network.run(first.createGroup<Uint8Array>('orders', settings)))
   for (const kernel of [second, pick(first, second), pick(first, third), third].slice(0, pick(2, 3, 4)))
@@ -94,19 +110,11 @@ const LATER = [100, 101, 102, 103, 104, 105]
 
 /** The third process dies, or is cut off for good, while all send; the members of the others, several in each, go on. */
 async function runWithout(seed: number): Promise<void> {
-  const prng = new Prng(seed)
-  const pick = <T>(...of: readonly T[]): T => of[prng.u32() % of.length]!
+  const pick = pickBy(seed)
   const network = createTestNetwork({ seed, loss: pick(0, 0.03), delayMs: { min: 0.05, max: pick(0.05, 2) } })
-  const common: KernelOptions = {
-    transport: pick('unicast', 'multicast'),
-    method: pick('auto', 'pb', 'bb'),
-    packetSize: pick(1400, 8192, 60_000),
-    ...(pick(true, false) && { key: drawKey() }),
-  }
+  const common = optionsBy(pick)
   const size = pick(100, 3000, 20_000)
-  const peers = ['10.0.0.1:7000', '10.0.0.2:7000', '10.0.0.3:7000']
-  const kernels: Kernel[] = []
-  for (const _ of peers) kernels.push(await network.startKernel({ ...common, peers }))
+  const kernels = await threeKernels(network, common)
   // whose process holds the sequencer
   const first = pick(0, 1, 2)
   const places = [first, ...[0, 0, 1, 1, 2].slice(0, pick(3, 4, 5))]

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Group } from '../../group/index.ts'
-import { PacketKind } from '../../kernel/packet.ts'
+import { KIND_AT, PacketKind } from '../../kernel/packet.ts'
 import { GroupOf } from '../protocol/group-of.ts'
 import { Kernels, PATIENCE, uniquePort } from '../support/kernels.ts'
 import { namesFor, packetOf } from '../support/packets.ts'
@@ -20,19 +20,15 @@ test('each stretch of standing still counts once, however many packets are read 
   const group = GroupOf.open(3)
   const { first } = group
   const member = group.seats[1]!
-  let probes = 0
-  group.isLost = ({ from, kind }) => {
-    if (from === member && kind === 'probe') probes++
-    return false
-  }
   group.advance(100)
   const names = { ...namesFor(member), sender: first.memberId, senderNonce: first.machine.options.nonce }
   const packet = packetOf(PacketKind.state, { ...names, destination: 0n })
   // the clock goes on, and nobody steps the member
-  const machine = member.machine
+  const { machine } = member
+  let probes = 0
   const sink = {
     unicast: (_: string, bytes: Uint8Array) => {
-      if (bytes[2] === PacketKind.probe) probes++
+      if (bytes[KIND_AT] === PacketKind.probe) probes++
     },
     multicast: () => {},
     output: () => {},

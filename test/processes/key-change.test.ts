@@ -24,13 +24,19 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-test('three nodes under load: new key first, the event, old key out', { timeout: 240_000 }, async () => {
-  const port = freshPort('key-change')
+/** An old key, which is in a file for each of so many places, and a new one. */
+function twoKeys(count: number, ...options: string[]) {
   const [old, fresh] = [drawKey(), drawKey()]
   const [oldId, freshId] = [old, fresh].map((key) => keyText(parseKeys('a key', key)[0]!.id))
-  const files = Array.from({ length: NODES }, (_, i) => join(folder, `n${i + 1}.key`))
+  const files = Array.from({ length: count }, (_, i) => join(folder, `n${i + 1}.key`))
   for (const file of files) writeFileSync(file, `${old}\n`)
-  const places = files.map((file) => ({ prefix: [], options: ['--stay', '--key-file', file] }))
+  const places = files.map((file) => ({ prefix: [], options: ['--stay', ...options, '--key-file', file] }))
+  return { old, fresh, oldId, freshId, files, places }
+}
+
+test('three nodes under load: new key first, the event, old key out', { timeout: 240_000 }, async () => {
+  const port = freshPort('key-change')
+  const { old, fresh, oldId, freshId, files, places } = twoKeys(NODES)
   const started = await startGroup(processes, port, places, ['--detection', 'wan'])
   const nodes = started.map((process, i) => new FedNode(process, i))
   for (const node of nodes) node.feed()
@@ -86,10 +92,7 @@ test('one that stood still for the whole of a change comes back with the new key
   timeout: 240_000,
 }, async () => {
   const port = freshPort('key-change-asleep')
-  const [old, fresh] = [drawKey(), drawKey()]
-  const files = Array.from({ length: NODES }, (_, i) => join(folder, `n${i + 1}.key`))
-  for (const file of files) writeFileSync(file, `${old}\n`)
-  const places = files.map((file) => ({ prefix: [], options: ['--stay', '--rejoin', '--key-file', file] }))
+  const { old, fresh, files, places } = twoKeys(NODES, '--rejoin')
   const nodes = await startGroup(processes, port, places, [])
   const asleep = nodes[NODES - 1]!
   const awake = nodes.slice(0, -1)
@@ -128,11 +131,7 @@ test.each([0, 2, 5, 10, 20, 50])(
   },
   async (delay) => {
     const port = freshPort('key-change-crash')
-    const [old, fresh] = [drawKey(), drawKey()]
-    const [oldId, freshId] = [old, fresh].map((key) => keyText(parseKeys('a key', key)[0]!.id))
-    const files = Array.from({ length: 4 }, (_, i) => join(folder, `n${i + 1}.key`))
-    for (const file of files) writeFileSync(file, `${old}\n`)
-    const places = files.map((file) => ({ prefix: [], options: ['--stay', '--key-file', file] }))
+    const { old, fresh, oldId, freshId, files, places } = twoKeys(4)
     const nodes = await startFedGroup(processes, port, places, ['--resilience', '1'])
     const [first, ...rest] = nodes as [FedNode, ...FedNode[]]
 
